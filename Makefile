@@ -1,0 +1,36 @@
+# Each target sets itself up in .venv: Python 3.11 or newer and make are all that a machine needs.
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+demo: .venv/.base
+	$(RUN) main.py --config=configs/dyn_mobilenet_v2.py:quick --workdir=runs/demo
+
+test: .venv/.test weights/mobilenet_v2.npz
+	$(RUN) -m pytest -m "not slow"
+
+test-slow: .venv/.test weights/mobilenet_v2.npz
+	$(RUN) -m pytest -m slow
+
+lint: .venv/.test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: .venv/.bench
+	$(RUN) -m benchmarks
+
+weights/%.npz: | .venv/.base
+	$(RUN) weights/convert_torchvision.py $*
+
+.venv/.base: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("dynjax needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	test -x $(RUN) || $(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+.venv/.test .venv/.bench: .venv/.%: .venv/.base
+	$(RUN) -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+.PHONY: demo test test-slow lint bench
+.DELETE_ON_ERROR:

@@ -1,0 +1,96 @@
+"""The anatomy that all phantom subjects share: ICBM 2009a tissue, and each voxel's distance to what disease moves."""
+
+import functools
+import itertools
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+from nibabel.processing import resample_from_to
+from scipy import ndimage
+
+SHAPE = (110, 110, 110)
+AFFINE = np.array([[2.0, 0, 0, -109], [0, 2, 0, -127], [0, 0, 2, -89], [0, 0, 0, 1]])
+VOXEL = 2.0  # mm
+
+# The temporal horns of the lateral ventricles, as points that a tube joins (mm, MNI, right side).
+TEMPORAL_HORN = ((33, -6, -22), (34, -20, -15), (31, -34, -6))
+
+
+class Anatomy(NamedTuple):
+    """Fields on the phantom's grid, each float32 of shape `SHAPE`. Distances are in mm, negative inside."""
+
+    grey: np.ndarray
+    white: np.ndarray
+    fluid: np.ndarray  # cerebrospinal fluid outside the lateral ventricles
+    to_ventricles: np.ndarray
+    to_temporal_horns: np.ndarray
+    below_pia: np.ndarray  # depth of a voxel under the nearest fluid or the brain's edge
+    outside_brain: np.ndarray  # height above the brain, for skull and scalp
+
+
+@functools.cache
+def load_anatomy() -> Anatomy:
+    """Builds the anatomy from nilearn's copy of the ICBM 2009a symmetric template (Fonov et al. 2011)."""
+    head, grey, white = (_on_grid(load) for load in _template_loaders())
+    brain = ndimage.binary_fill_holes(head > 0.2)
+    fluid = np.clip(brain - grey - white, 0, 1)
+    ventricles = _lateral_ventricles(fluid, brain)
+    to_ventricles = _signed_distance(ventricles)
+    return Anatomy(
+        grey=grey * brain,
+        white=white * brain,
+        fluid=fluid * (to_ventricles > VOXEL),
+        to_ventricles=to_ventricles,
+        to_temporal_horns=_distance_to_tubes(TEMPORAL_HORN),
+        below_pia=-_signed_distance(brain & ((fluid < 0.5) | ventricles)),
+        outside_brain=_signed_distance(brain),
+    )
+
+
+def _template_loaders():
+    from nilearn import datasets  # slow to import, and only the phantom cohort needs it
+
+    return (datasets.load_mni152_template, datasets.load_mni152_gm_template, datasets.load_mni152_wm_template)
+
+
+def _on_grid(load) -> np.ndarray:
+    template = load(resolution=1)
+    smooth = ndimage.gaussian_filter(template.get_fdata(dtype=np.float32), 0.8)  # 1 mm voxels sampled every 2 mm
+    image = resample_from_to(nibabel.Nifti1Image(smooth, template.affine), (SHAPE, AFFINE), order=1)
+    return np.asarray(image.dataobj, np.float32)
+
+
+def _millimetres() -> list[np.ndarray]:
+    """The x, y and z of every voxel, each broadcastable to `SHAPE`."""
+    return list(np.ogrid[-109:111:2.0, -127:93:2.0, -89:131:2.0])
+
+
+def _lateral_ventricles(fluid: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    x, y, z = _millimetres()
+    deep = ndimage.distance_transform_edt(brain) * VOXEL > 24
+    box = (abs(x) < 40) & (y > -52) & (y < 40) & (z > -4) & (z < 34)
+    parts, _ = ndimage.label((fluid > 0.5) & deep & box)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.isin(parts, np.flatnonzero(sizes > 0.2 * sizes.max()))
+
+
+def _signed_distance(region: np.ndarray) -> np.ndarray:
+    """Distance to the region's edge in mm, positive outside, smoothed over the voxel steps."""
+    outside = ndimage.distance_transform_edt(~region)
+    inside = ndimage.distance_transform_edt(region)
+    return ndimage.gaussian_filter((VOXEL * (outside - inside)).astype(np.float32), 0.7)
+
+
+def _distance_to_tubes(points) -> np.ndarray:
+    """Distance in mm to the axis of two tubes, one a hemisphere, that join the points."""
+    x, y, z = _millimetres()
+    nearest = np.full(SHAPE, np.inf, np.float32)
+    for start, end in itertools.pairwise(points):
+        axis = np.subtract(end, start)
+        offset = [abs(x) - start[0], y - start[1], z - start[2]]
+        along = np.clip(sum(o * a for o, a in zip(offset, axis)) / (axis @ axis), 0, 1)
+        distance = np.sqrt(sum((o - along * a) ** 2 for o, a in zip(offset, axis)))
+        nearest = np.minimum(nearest, distance.astype(np.float32))
+    return nearest

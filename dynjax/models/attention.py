@@ -1,0 +1,21 @@
+"""The paper's attention: a mask over the map, learned by four 1x1 convolutions (section 3.3, figure 3)."""
+
+import jax
+from flax import nnx
+
+from dynjax.models.layers import conv
+
+WIDTHS = (512, 256, 64, 1)
+
+
+class MapAttention(nnx.Module):
+    """Features [N, H, W, C] times a mask [N, H, W, 1] that sums to 1 over the map."""
+
+    def __init__(self, features: int, *, rngs: nnx.Rngs):
+        self.convs = nnx.List([conv(wide_in, wide, 1, rngs=rngs) for wide_in, wide in zip((features, *WIDTHS), WIDTHS)])
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        score = x
+        for layer in self.convs[:-1]:
+            score = nnx.relu(layer(score))
+        return x * jax.nn.softmax(self.convs[-1](score), axis=(1, 2))

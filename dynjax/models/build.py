@@ -1,0 +1,91 @@
+"""From a network's name to two pure functions: outside this folder there are no modules, only `init` and `apply`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dynjax.models.attention import MapAttention
+from dynjax.models.head import Head
+from dynjax.models.mobilenet import MobileNetV2
+from dynjax.models.vgg import VGG11
+
+TRUNKS = {"vgg11": VGG11, "mobilenet_v2": MobileNetV2}
+
+Tree = dict  # nested dicts of arrays, the keys being module attributes and list positions
+
+
+class Network(NamedTuple):
+    """init(key) -> (params, batch_stats); apply(params, batch_stats, images, train=, key=) -> (output, batch_stats)."""
+
+    init: Callable
+    apply: Callable
+
+
+class Trunk(nnx.Module):
+    """A feature extractor alone, under the same name that it has in a classifier."""
+
+    def __init__(self, name: str, *, rngs: nnx.Rngs):
+        self.trunk = TRUNKS[name](rngs=rngs)
+
+    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        return self.trunk(images, train=train)
+
+
+class Classifier(nnx.Module):
+    """Images [N, H, W, 1 or 3] -> logits [N, 2]; the one channel of a dynamic image is repeated to three here."""
+
+    def __init__(self, name: str, image_size: tuple[int, int], *, dropout: float, rngs: nnx.Rngs):
+        self.trunk = TRUNKS[name](rngs=rngs)
+        self.attention = MapAttention(self.trunk.features, rngs=rngs)
+        height, width = feature_map_size(name, image_size)
+        self.head = Head(height * width * self.trunk.features, dropout=dropout, rngs=rngs)
+
+    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        images = jnp.broadcast_to(images, (*images.shape[:3], 3))
+        features = self.trunk(images, train=train)
+        return self.head(self.attention(features), train=train, key=key)
+
+
+def build_classifier(name: str, image_size: tuple[int, int], dropout: float = 0.5) -> Network:
+    """The paper's network: a trunk of TRUNKS, attention and head, for images of the given height and width."""
+    return _pure(lambda rngs: Classifier(name, image_size, dropout=dropout, rngs=rngs))
+
+
+def build_trunk(name: str) -> Network:
+    """A trunk of TRUNKS alone: images [N, H, W, 3] -> features [N, h, w, C]."""
+    return _pure(lambda rngs: Trunk(name, rngs=rngs))
+
+
+def feature_map_size(name: str, image_size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the trunk's output for images of the given height and width."""
+    trunk = build_trunk(name)
+    images = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32)
+    features, _ = jax.eval_shape(
+        lambda key, x: trunk.apply(*trunk.init(key), x, train=False), jax.eval_shape(jax.random.key, 0), images
+    )
+    return features.shape[1:3]
+
+
+def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    graphdef, _, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
+
+    def init(key: jax.Array) -> tuple[Tree, Tree]:
+        _, params, batch_stats = nnx.split(make(nnx.Rngs(key)), nnx.Param, nnx.BatchStat)
+        return nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats)
+
+    def apply(params: Tree, batch_stats: Tree, images: jax.Array, *, train: bool, key: jax.Array | None = None):
+        batch_stats = jax.tree.map(jnp.asarray, batch_stats)  # numpy's would be written to in place
+        module = nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats))
+        output = module(images, train=train, key=key)
+        return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    return Network(init, apply)
+
+
+def named_leaves(tree: Tree) -> dict[str, jax.Array]:
+    """The arrays of a tree by their slash-separated names, such as `trunk/convs/0/kernel`, in the tree's own order."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

@@ -1,0 +1,28 @@
+"""VGG11 (Simonyan and Zisserman 2015), torchvision's `vgg11`, without its last max-pool and its classifier."""
+
+import jax
+from flax import nnx
+
+from dynjax.models.layers import conv, kaiming_fan_out, max_pool
+
+WIDTHS = (64, 128, 256, 256, 512, 512, 512, 512)
+POOL_AFTER = (0, 1, 3, 5)  # torchvision pools after convolution 7 too; here the map stays 6 x 6 at 110 x 110
+
+
+class VGG11(nnx.Module):
+    """Images [N, H, W, 3] -> features [N, H // 16, W // 16, 512]; 9,220,480 parameters."""
+
+    features = 512
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.convs = nnx.List([
+            conv(wide_in, wide, 3, kernel_init=kaiming_fan_out, bias_init=nnx.initializers.zeros, rngs=rngs)
+            for wide_in, wide in zip((3, *WIDTHS), WIDTHS)
+        ])  # fmt: skip
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        for index, layer in enumerate(self.convs):
+            x = nnx.relu(layer(x))
+            if index in POOL_AFTER:
+                x = max_pool(x)
+        return x

@@ -1,0 +1,35 @@
+"""A pretrained trunk as a plain function, for a notebook."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from dynjax.errors import UsageError
+from dynjax.models.build import TRUNKS, build_trunk
+from dynjax.pretrained.source import find_weights
+from dynjax.pretrained.weights import read_weights
+
+
+def feature_extractor(name: str, weights: str | Path | None = None) -> Callable[[jax.Array], jax.Array]:
+    """Returns a jitted function from images [N, H, W, 3] to features [N, h, w, C], on running statistics, unscaled.
+
+    Args:
+      name: torchvision's name of the network, one of `dynjax.models.build.TRUNKS`.
+      weights: a file made by weights/convert_torchvision.py; by default the official ImageNet weights,
+        weights/NAME.npz, which are fetched and converted where they are not there yet.
+    Raises: UsageError for an unknown name, InputError for weights that are missing or refused.
+    """
+    if name not in TRUNKS:
+        raise UsageError(f"no network is called {name!r}; there are {', '.join(sorted(TRUNKS))}")
+    trunk = build_trunk(name)
+    loaded = read_weights(Path(weights), name) if weights is not None else find_weights(name, "required")
+    assert loaded is not None
+    params, batch_stats = jax.tree.map(jnp.asarray, ({"trunk": loaded.params}, {"trunk": loaded.batch_stats}))
+
+    @jax.jit
+    def features(images: jax.Array) -> jax.Array:
+        return trunk.apply(params, batch_stats, images, train=False)[0]
+
+    return features

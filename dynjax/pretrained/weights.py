@@ -1,0 +1,110 @@
+"""Pretrained trunks: torch's state dicts turned into ours and kept as .npz; every name and shape is accounted for."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from dynjax.errors import InputError, listed
+from dynjax.files import atomic_path
+from dynjax.models.build import Network, Tree, build_trunk, named_leaves
+from dynjax.pretrained.names import is_dropped, torch_name
+
+LAYOUT = 1  # raised whenever a network's names or shapes change, so that an older file is refused, not misread
+
+
+class Weights(NamedTuple):
+    """A trunk's parameters and batch statistics, and the file that they were converted from."""
+
+    params: Tree
+    batch_stats: Tree
+    source: str
+    sha256: str
+
+
+def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Turns a torchvision state dict into our arrays by name: convolutions OIHW -> HWIO, float32.
+
+    Raises: InputError that lists every key that is unknown, missing or of another shape.
+    """
+    arrays, problems = {}, []
+    wanted = {path: (torch_name(model, path.split("/", 2)[2]), leaf.shape) for path, leaf in _leaves(model).items()}
+    for path, (name, shape) in wanted.items():
+        if name not in state:
+            problems.append(f"missing: {name}")
+            continue
+        array = np.asarray(state[name], np.float32)
+        if array.ndim == 4:
+            array = array.transpose(2, 3, 1, 0)
+        if array.shape != shape:
+            problems.append(f"shape: {name} is {state[name].shape}, which gives {array.shape}; {model} needs {shape}")
+        arrays[path] = array
+    known = {name for name, _ in wanted.values()}
+    problems += [f"unknown: {name}" for name in state if name not in known and not is_dropped(name)]
+    if problems:
+        raise InputError(f"not a state dict of {model}:\n{listed(problems)}")
+    return arrays
+
+
+def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: str, sha256: str) -> None:
+    """Converts a state dict and writes it to `path`, whole or not at all."""
+    arrays = convert_state_dict(model, state)
+    about = {"layout": LAYOUT, "model": model, "source": source, "sha256": sha256}
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def read_weights(path: Path, model: str) -> Weights:
+    """Reads a converted file. Raises: InputError with the path and every difference from what `model` needs."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a converted weight file ({error}); make it anew: {_command(model)}") from None
+    if (about.get("layout"), about.get("model")) != (LAYOUT, model):
+        kind = f"{about.get('model')}, layout {about.get('layout')}"
+        raise InputError(f"{path}: holds {kind}, not {model}, layout {LAYOUT}; make it anew: {_command(model)}")
+    leaves = _leaves(model)
+    problems = [f"unknown: {name}" for name in arrays if name not in leaves]
+    problems += [f"missing: {name}" for name in leaves if name not in arrays]
+    problems += [
+        f"shape: {name} is {arrays[name].shape}, {model} needs {leaf.shape}"
+        for name, leaf in leaves.items()
+        if name in arrays and arrays[name].shape != leaf.shape
+    ]
+    if problems:
+        raise InputError(f"{path}: not the weights of {model}:\n{listed(problems)}")
+    tree = jax.tree.unflatten(jax.tree.structure(_abstract(model)), [arrays[name] for name in leaves])
+    return Weights(tree["params"]["trunk"], tree["batch_stats"]["trunk"], about["source"], about["sha256"])
+
+
+def initialise(network: Network, key: jax.Array, weights: Weights | None) -> tuple[Tree, Tree]:
+    """The network's first parameters and batch statistics: random, the trunk's replaced by `weights` where given."""
+    if weights is None:
+        return jax.jit(network.init)(key)
+
+    def around_the_trunk(key):
+        params, _ = network.init(key)
+        return {name: part for name, part in params.items() if name != "trunk"}
+
+    params = jax.jit(around_the_trunk)(key)
+    trunk, batch_stats = jax.tree.map(jax.numpy.asarray, (weights.params, weights.batch_stats))
+    return params | {"trunk": trunk}, {"trunk": batch_stats} if batch_stats else {}
+
+
+def _abstract(model: str) -> dict:
+    params, batch_stats = jax.eval_shape(lambda: build_trunk(model).init(jax.random.key(0)))
+    return {"params": params, "batch_stats": batch_stats or {"trunk": {}}}
+
+
+def _leaves(model: str) -> dict:
+    """Name -> shape of every leaf that a converted file holds, such as `params/trunk/convs/0/kernel`."""
+    return named_leaves(_abstract(model))
+
+
+def _command(model: str) -> str:
+    return f"python weights/convert_torchvision.py {model}"

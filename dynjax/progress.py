@@ -1,0 +1,41 @@
+"""Progress for people: a live bar on a terminal, a plain line now and then elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console(stderr=True, highlight=False)
+QUIET_SECONDS = 10.0  # between two plain lines
+
+
+@contextlib.contextmanager
+def progress_bar(description: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """Yields advance(n). `unit='bytes'` counts in megabytes; a total of 0 is an unknown one."""
+    if not console.is_terminal:
+        with _plain_lines(description, total) as advance:
+            yield advance
+        return
+    count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    with Progress(TextColumn(description), BarColumn(), count, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(description, total=total or None)
+        yield lambda n: bar.advance(task, n)
+
+
+@contextlib.contextmanager
+def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    start = last = time.monotonic()
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done, last
+        done += n
+        if time.monotonic() - last > QUIET_SECONDS:
+            last = time.monotonic()
+            print(f"{description}: {done} of {total or '?'}", flush=True)
+
+    print(description, flush=True)
+    yield advance
+    print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", flush=True)

@@ -1,0 +1,73 @@
+"""Parity with torchvision: features, running statistics and gradients of the converted trunks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynjax.models.build import build_trunk, named_leaves
+from dynjax.pretrained.features import feature_extractor
+from dynjax.pretrained.names import torch_name
+from dynjax.pretrained.weights import read_weights, write_weights
+from tests import golden
+
+NETWORKS = ("vgg11", "mobilenet_v2")
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def converted(request, tmp_path_factory):
+    """(network, path of its converted golden weights)"""
+    path = tmp_path_factory.mktemp("weights") / "golden.npz"
+    write_weights(path, request.param, golden.state_dict(request.param), "golden.pth", "0" * 64)
+    return request.param, path
+
+
+def test_features_on_running_statistics(converted):
+    model, path = converted
+    features = feature_extractor(model, path)(golden.images())
+    expected = golden.answers(model)["features_eval"].transpose(0, 2, 3, 1)
+    assert features.shape == expected.shape
+    assert golden.relative_difference(features, expected) < 1e-4
+
+
+def test_training_pass_and_gradients(converted):
+    model, path = converted
+    weights, trunk, answers = read_weights(path, model), build_trunk(model), golden.answers(model)
+    expected = answers["features_train"].transpose(0, 2, 3, 1)
+    projection = np.random.RandomState(7).standard_normal(answers["features_train"].shape).astype(np.float32)
+    projection = jnp.asarray(projection.transpose(0, 2, 3, 1))
+
+    @jax.jit
+    def backward(params, images):
+        def loss(params):
+            features, stats = trunk.apply(params, {"trunk": weights.batch_stats}, images, train=True)
+            return (features * projection).sum() / features.size, (features, stats)
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    (_, (features, stats)), gradients = backward({"trunk": weights.params}, golden.images())
+    with_norm = model == "mobilenet_v2"
+    assert golden.relative_difference(features, expected) < (2e-4 if with_norm else 1e-4)
+
+    ours = {torch_name(model, path.split("/", 1)[1]): leaf for path, leaf in named_leaves(stats).items()}
+    after_step = {name.removeprefix("after_step/"): a for name, a in answers.items() if name.startswith("after_step/")}
+    assert bool(after_step) == with_norm
+    for name, statistic in after_step.items():
+        assert golden.relative_difference(ours[name], statistic) < (2e-4 if with_norm else 1e-4), name
+
+    ours = {torch_name(model, path.split("/", 1)[1]): leaf for path, leaf in named_leaves(gradients).items()}
+    keys = golden.INDEX[model]["grad_norm_keys"]
+    assert sorted(ours) == sorted(keys)
+    norms = np.array([np.linalg.norm(np.asarray(ours[name], np.float64)) for name in keys])
+    # A bias that the next BatchNorm takes away again has no gradient: rounding noise of 1e-7 is compared with atol.
+    np.testing.assert_allclose(norms, answers["grad_norms"], rtol=1e-2 if with_norm else 5e-4, atol=1e-6)
+    # Element by element float32 itself differs more, where a ReLU or a max-pool decides the other way.
+    first = np.asarray(ours[golden.INDEX[model]["grad_first_key"]]).transpose(3, 2, 0, 1)
+    assert golden.relative_difference(first, answers["grad_first"]) < 1e-2
+
+
+def test_imagenet_features(imagenet_mobilenet):
+    """torchvision's real file, through the .pth reader, the converter and the network."""
+    features = feature_extractor("mobilenet_v2", imagenet_mobilenet)(golden.images())
+    expected = golden.answers("mobilenet_v2_imagenet")["features_eval"].transpose(0, 2, 3, 1)
+    assert golden.relative_difference(features, expected) < 1e-4
