@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.stats import norm
+from scipy.special import expit, ndtr
 
 from dynjax.cohort.phantom.anatomy import SHAPE, VOXEL, Anatomy
 
@@ -16,9 +16,9 @@ SEPARATION = 2.33  # mean severity of AD minus that of CN, in standard deviation
 YEARLY_DECLINE = 0.15  # severity gained by a second visit a year later, whatever the label
 
 # Millimetres that each structure's edge moves: mean, a unit of severity, deviation between people of equal severity.
-VENTRICLES = (0.8, 0.45, 1.1)
-TEMPORAL_HORNS = (2.6, 0.40, 0.9)
-CORTEX = (0.9, 0.22, 0.5)
+VENTRICLES = (0.8, 0.80, 1.15)
+TEMPORAL_HORNS = (2.6, 1.00, 0.65)
+CORTEX = (0.9, 0.52, 0.30)
 EDGE = 0.8  # mm over which a moved edge is blurred, about the template's own sharpness
 
 
@@ -39,20 +39,19 @@ class Stream:
 
 def best_auc(separation: float) -> float:
     """The AUC of the severity itself, Phi(d / sqrt 2) for N(0, 1) against N(d, 1): nobody can do better."""
-    return float(norm.cdf(separation / np.sqrt(2)))
+    return float(ndtr(separation / np.sqrt(2)))
 
 
 def draw_subjects(n: int, seed: int, labels=("CN", "AD")) -> list[Subject]:
     """Draws n subjects, 51 % of them of the first label as in the paper; age and sex tell nothing about the label."""
-    negatives = round(0.51 * n)
+    diagnoses = np.random.default_rng([seed, n]).permutation(np.arange(n) >= round(0.51 * n))
     subjects = []
-    for index in range(n):
+    for index, diseased in enumerate(diagnoses):
         rng = _rng(seed, index, Stream.PERSON)
-        diseased = index >= negatives
         severity = rng.normal(SEPARATION if diseased else 0.0)
         age, sex = int(rng.integers(60, 90)), str(rng.choice(["F", "M"]))
         visits = 2 if rng.random() < 0.2 else 1
-        subjects.append(Subject(index, labels[diseased], float(severity), age, sex, visits))
+        subjects.append(Subject(index, labels[int(diseased)], float(severity), age, sex, visits))
     return subjects
 
 
@@ -63,13 +62,13 @@ def render_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy, skull
     scan = _rng(seed, subject.index, Stream.SCAN, visit)
     grey, white, fluid = _tissues(anatomy, severity, shape)
     warp = _coordinates(shape, scan)
-    contrast = scan.normal((620.0, 900.0, 260.0), (25.0, 25.0, 30.0))  # grey, white, fluid
+    contrast = scan.normal((620.0, 900.0, 260.0), (12.0, 12.0, 15.0))  # grey, white, fluid
     ideal = contrast[0] * grey + contrast[1] * white + contrast[2] * fluid
     if skull:
         ideal += _head(anatomy, _rng(seed, subject.index, Stream.SKULL))
     image = ndimage.map_coordinates(ideal, warp, order=1, mode="constant")
     inside = image > (-1.0 if skull else 40.0)
-    image *= np.exp(_smooth_field(scan, frequencies=4, deviation=0.06))
+    image *= np.exp(_smooth_field(scan, frequencies=4, deviation=0.03))
     return np.where(inside, _rician(image, 22.0, scan), 0).astype(np.int16)
 
 
@@ -95,14 +94,14 @@ def _tissues(anatomy: Anatomy, severity: float, rng: np.random.Generator) -> tup
 
 def _within(distance: np.ndarray, edge: float) -> np.ndarray:
     """1 where distance < edge, 0 beyond, blurred over EDGE millimetres."""
-    return 1 / (1 + np.exp((distance - np.float32(edge)) / np.float32(EDGE / 2)))
+    return expit((edge - distance) * (2 / EDGE))
 
 
 def _coordinates(shape: np.random.Generator, scan: np.random.Generator) -> np.ndarray:
     """Where each voxel of the scan looks into the anatomy, float32 (3, *SHAPE): a smooth warp and a residual affine."""
-    warp = [_smooth_field(shape, frequencies=6, deviation=2.2 / VOXEL) for _ in range(3)]
-    matrix = np.eye(3) + shape.normal(0, 0.02, (3, 3)) + scan.normal(0, 0.004, (3, 3))
-    shift = scan.normal(0, 1.0 / VOXEL, 3)
+    warp = [_smooth_field(shape, frequencies=6, deviation=1.2 / VOXEL) for _ in range(3)]
+    matrix = np.eye(3) + shape.normal(0, 0.01, (3, 3)) + scan.normal(0, 0.002, (3, 3))
+    shift = scan.normal(0, 0.5 / VOXEL, 3)
     centre = (np.array(SHAPE, np.float32) - 1) / 2
     axes = np.ogrid[tuple(slice(-c, c + 1) for c in centre)]
     return np.stack([

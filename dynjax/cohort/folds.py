@@ -1,0 +1,56 @@
+"""Cross-validation folds: by subject, stratified by label, a function of the seed; written down once and read back."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from dynjax.cohort.scan import Cohort
+from dynjax.errors import InputError, UsageError, listed
+from dynjax.files import write_text
+
+COLUMNS = ["subject", "session", "fold"]
+
+
+def make_folds(cohort: Cohort, count: int, seed: int) -> np.ndarray:
+    """The fold of each scan, int [N]: all scans of a subject share one. Raises: UsageError for too few subjects."""
+    from sklearn.model_selection import StratifiedKFold  # slow to import, and a resumed run reads its folds
+
+    subjects = cohort.subjects
+    fewest = min(list(subjects.values()).count(label) for label in cohort.labels)
+    if count > fewest:
+        raise UsageError(f"train.folds={count} needs {count} subjects of each label; one label has {fewest}")
+    names, labels = list(subjects), list(subjects.values())
+    fold_of = {}
+    for fold, (_, test) in enumerate(StratifiedKFold(count, shuffle=True, random_state=seed).split(names, labels)):
+        fold_of |= {names[index]: fold for index in test}
+    return np.array([fold_of[scan.subject] for scan in cohort.scans])
+
+
+def write_folds(path: Path, cohort: Cohort, folds: np.ndarray) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((scan.subject, scan.session, fold) for scan, fold in zip(cohort.scans, folds))
+    write_text(path, text.getvalue())
+
+
+def read_folds(path: Path, cohort: Cohort) -> np.ndarray:
+    """The folds as written, in the order of the cohort's scans.
+
+    Raises: InputError that lists every scan which only one of the file and the cohort has.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    try:
+        written = {(subject, session): int(fold) for subject, session, fold in rows[1:]}
+    except ValueError:
+        raise InputError(f"{path}: not a table of {','.join(COLUMNS)}") from None
+    ids = [(scan.subject, scan.session) for scan in cohort.scans]
+    problems = [f"not in the folds: subject {s}, session {t}" for s, t in ids if (s, t) not in written]
+    problems += [f"no longer in the scan table: subject {s}, session {t}" for s, t in set(written) - set(ids)]
+    if problems:
+        advice = "the scan table has changed since this run began; start anew with another --workdir"
+        raise InputError(f"{path}: {advice}:\n{listed(sorted(problems))}")
+    return np.array([written[pair] for pair in ids])

@@ -1,0 +1,112 @@
+"""The phantom cohort as files: laid out and listed exactly as a download from ADNI, so that one reader serves both."""
+
+import csv
+import datetime
+import functools
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from dynjax.cohort.phantom.anatomy import AFFINE, Anatomy, load_anatomy
+from dynjax.cohort.phantom.subject import SEPARATION, Subject, best_auc, draw_subjects, render_scan
+from dynjax.cohort.table import PHANTOM_MARK
+from dynjax.files import atomic_path, cache_folder, write_text
+from dynjax.parallel import parallel_map
+
+RECIPE = 1  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
+STRIPPED = "Spatially Normalized, Masked and N3 corrected T1 image"
+WITH_SKULL = "MT1; GradWarp; N3m"
+COLUMNS = ("Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description")
+COLUMNS += ("Type", "Acq Date", "Format", "Downloaded")
+
+README = """\
+# A synthetic cohort
+
+These {n} subjects ({negatives} {labels[0]}, {positives} {labels[1]}) do not exist. Their scans were made from the ICBM
+2009a nonlinear symmetric template and its tissue maps (Fonov et al. 2011); nothing here comes from a patient. Every
+number obtained from them is synthetic and has to be called so.
+
+Disease acts through a severity alone, drawn from N(0, 1) for {labels[0]} and from N({separation}, 1) for {labels[1]}
+(`severity.tsv`): it enlarges the ventricles and the medial temporal fluid and thins the cortex, among differences
+between people and scans that have nothing to do with it. The best ROC AUC that any method can reach on such subjects
+is therefore known: Phi({separation} / sqrt 2) = {ceiling:.3f}. In a cohort of this size a single AUC scatters around
+the value it estimates by a few hundredths.
+
+Settings: {settings}
+"""
+
+
+def phantom_cohort(n: int = 100, seed: int = 0, skull: bool = False, labels: tuple[str, str] = ("CN", "AD")) -> Path:
+    """Makes the cohort in the cache folder unless it stands there, and returns the folder, a table for `load_cohort`.
+
+    Bit-identical for the same settings on one machine and set of versions. A run that was killed is continued.
+    """
+    settings = {"recipe": RECIPE, "n": n, "seed": seed, "skull": skull, "labels": labels}
+    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
+    folder = cache_folder() / "phantoms" / f"n{n}-seed{seed}{'-skull' if skull else ''}-{key}"
+    if not (folder / "collection.csv").exists():
+        _make(folder, draw_subjects(n, seed, labels), seed, skull, settings)
+    return folder
+
+
+def _make(folder: Path, subjects: list[Subject], seed: int, skull: bool, settings: dict) -> None:
+    scans = [(subject, visit) for subject in subjects for visit in range(subject.visits)]
+    write = functools.partial(_write_scan, folder, load_anatomy(), seed, skull)
+    parallel_map(write, scans, f"making {len(scans)} phantom scans of {len(subjects)} synthetic subjects")
+    severities = "".join(f"{_ptid(s)}\t{s.label}\t{s.severity:.6f}\n" for s in subjects)
+    write_text(folder / PHANTOM_MARK, "subject\tlabel\tseverity\n" + severities)
+    count = [sum(subject.label == label for subject in subjects) for label in settings["labels"]]
+    about = {"n": len(subjects), "labels": settings["labels"], "negatives": count[0], "positives": count[1]}
+    text = README.format(**about, separation=SEPARATION, ceiling=best_auc(SEPARATION), settings=settings)
+    write_text(folder / "README.md", text)
+    write_text(folder / "collection.csv", _collection(scans, skull))  # last: the cohort stands once its table does
+
+
+def _write_scan(folder: Path, anatomy: Anatomy, seed: int, skull: bool, scan: tuple[Subject, int]) -> None:
+    path = folder / _scan_path(*scan, skull)
+    if path.exists():
+        return
+    image = nibabel.Nifti1Image(render_scan(*scan, seed, anatomy, skull), AFFINE)
+    image.header["descrip"] = b"dynjax phantom, synthetic"
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as temporary:
+        nibabel.save(image, temporary)
+
+
+def _scan_path(subject: Subject, visit: int, skull: bool) -> Path:
+    name = (WITH_SKULL if skull else STRIPPED).replace(" ", "_").replace(";", "_")
+    when, image = _acquired(subject, visit), _image_id(subject, visit)
+    file = f"ADNI_{_ptid(subject)}_MR_{name}_Br_{when:%Y%m%d%H%M%S}000_S{image - 50000}_I{image}.nii.gz"
+    return Path("ADNI", _ptid(subject), name, f"{when:%Y-%m-%d_%H_%M_%S}.0", f"I{image}", file)
+
+
+def _collection(scans: list[tuple[Subject, int]], skull: bool) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for subject, visit in scans:
+        when = _acquired(subject, visit)
+        writer.writerow([
+            f"I{_image_id(subject, visit)}", _ptid(subject), subject.label, subject.sex, subject.age + visit,
+            "m12" if visit else "bl", "MRI", WITH_SKULL if skull else STRIPPED,
+            "Processed", f"{when.month}/{when.day}/{when.year}", "NiFTI", "",
+        ])  # fmt: skip
+    return text.getvalue()
+
+
+def _ptid(subject: Subject) -> str:
+    return f"{subject.index % 20 + 1:03d}_S_{subject.index + 1:04d}"
+
+
+def _image_id(subject: Subject, visit: int) -> int:
+    return 100000 + 10 * subject.index + visit
+
+
+def _acquired(subject: Subject, visit: int) -> datetime.datetime:
+    """A date of its own for every scan; a second visit is a year after the first."""
+    days = subject.index * 37 % 900 + 365 * visit
+    return datetime.datetime(2006, 1, 2, 8, 30) + datetime.timedelta(days=days)

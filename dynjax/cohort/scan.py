@@ -1,0 +1,61 @@
+"""What is known of a scan before it is opened."""
+
+import datetime
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Scan(NamedTuple):
+    subject: str
+    session: str
+    label: str
+    path: Path
+    age: str = ""
+    sex: str = ""
+    site: str = ""
+    acquired: datetime.datetime | None = None
+
+
+class Cohort(NamedTuple):
+    """The scans of a study, ordered by subject and then by time.
+
+    labels: (negative, positive). excluded: how many scans of the table were left out, by reason.
+    """
+
+    scans: tuple[Scan, ...]
+    labels: tuple[str, str]
+    source: str
+    synthetic: bool
+    excluded: dict[str, int]
+
+    @property
+    def targets(self) -> list[int]:
+        """1 for the positive label, 0 for the negative one, a scan each."""
+        return [int(scan.label == self.labels[1]) for scan in self.scans]
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """Subject -> label, in the scans' order."""
+        return {scan.subject: scan.label for scan in self.scans}
+
+    def describe(self) -> str:
+        counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
+        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {self.source}"]
+        lines += [f"  left out: {count} ({reason})" for reason, count in self.excluded.items() if count]
+        return "\n".join(lines)
+
+
+def parse_date(text: str) -> datetime.datetime | None:
+    """ISO (2006-01-31, with or without a time) or ADNI's m/d/yyyy; None for nothing. Raises: ValueError."""
+    text = text.strip()
+    if not text:
+        return None
+    if "/" in text:
+        return datetime.datetime.strptime(text, "%m/%d/%Y")
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def natural_key(text: str) -> list:
+    """Sorts 'm6' before 'm12', and '1' before '01' so that no two texts are equal."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)] + [(0, text)]

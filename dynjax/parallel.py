@@ -1,0 +1,28 @@
+"""Work on many items over the machine's cores. Threads: numpy, scipy and zlib let go of the interpreter's lock."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from dynjax.progress import progress_bar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
+    """[function(item) for item in items] with a progress bar; an exception or Ctrl-C abandons what has not begun."""
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with progress_bar(description, len(items)) as advance:
+
+            def run(item: Item) -> Result:
+                result = function(item)
+                advance(1)
+                return result
+
+            return list(pool.map(run, items))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

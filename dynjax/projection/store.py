@@ -1,0 +1,80 @@
+"""The projected cohort, computed once: one file a scan, named by the scan's content and by all that shapes its image."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dynjax.errors import InputError, listed
+from dynjax.files import atomic_path, cache_folder
+from dynjax.parallel import parallel_map
+from dynjax.projection.dynamic import dynamic_image
+from dynjax.volumes.grid import Grid
+from dynjax.volumes.nifti import content_digest, load_volume
+
+RECIPE = 1  # raised whenever the same scan and settings give another image, so that stored ones are not used
+
+
+class Projection(NamedTuple):
+    """What turns a volume into an image; every field is part of a stored image's name."""
+
+    grid: Grid = Grid()
+    axis: str = "axial"
+    weights: str = "simple"
+
+
+class Projected(NamedTuple):
+    """Raw images float32 [N, H, W] and the sha256 of each scan's content, in the order of the scans."""
+
+    images: np.ndarray
+    digests: list[str]
+
+
+def project_scan(path: Path, projection: Projection) -> np.ndarray:
+    """One scan to its raw image, float32 [H, W]. Raises: InputError for a scan that is refused."""
+    volume = load_volume(path, projection.grid)
+    return np.asarray(dynamic_image(volume.data, projection.axis, projection.weights))
+
+
+def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
+    """Projects every scan that is not stored yet and returns all images.
+
+    Raises: InputError that lists every refused scan; the images of the others are stored by then.
+    """
+    folder = cache_folder() / "projections" / _key(projection)
+
+    def stored(path: Path) -> tuple[str, np.ndarray] | InputError:
+        try:
+            digest = content_digest(path)
+            entry = folder / digest[:2] / f"{digest}.npy"
+            image = _read(entry)
+            if image is None:
+                image = project_scan(path, projection)
+                with atomic_path(entry) as temporary:
+                    np.save(temporary, image, allow_pickle=False)
+            return digest, image
+        except InputError as error:
+            return error
+
+    results = parallel_map(stored, paths, "reading and projecting scans")
+    refused = [result for result in results if isinstance(result, InputError)]
+    if refused:
+        raise InputError(f"{len(refused)} of {len(paths)} scans cannot be used:\n{listed(refused)}")
+    digests, images = zip(*results)
+    return Projected(np.stack(images), list(digests))
+
+
+def _key(projection: Projection) -> str:
+    description = json.dumps([RECIPE, projection.grid, projection.axis, projection.weights])
+    return hashlib.sha256(description.encode()).hexdigest()[:16]
+
+
+def _read(entry: Path) -> np.ndarray | None:
+    """A stored image; None where there is none, or where its file is not whole."""
+    try:
+        return np.load(entry, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
