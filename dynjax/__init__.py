@@ -1,0 +1,20 @@
+"""dynjax classifies 3D brain MRI from 2D dynamic images; here is what a notebook needs, imported when it is used."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "dynamic_image": "dynjax.projection.dynamic",
+    "rank_pooling_weights": "dynjax.projection.weights",
+    "scale_images": "dynjax.projection.scale",
+    "load_volume": "dynjax.volumes.nifti",
+    "feature_extractor": "dynjax.pretrained.features",
+}
+__all__ = ["dynamic_image", "feature_extractor", "load_volume", "rank_pooling_weights", "scale_images"]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'dynjax' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

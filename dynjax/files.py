@@ -1,6 +1,7 @@
 """Files that are either whole or absent, what they hold, and where generated ones are kept."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -38,6 +39,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def lock(path: Path, wait: bool = True) -> Iterator[None]:
+    """Holds the lock file `path`; a killed process lets go of it.
+
+    Raises: BlockingIOError, with the host and process that hold it as its text, if it is held and `wait` is False.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.seek(0)
+            raise BlockingIOError(file.read().strip() or "another process") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
 
 
 def sha256_of(path: Path) -> str:

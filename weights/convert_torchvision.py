@@ -1,4 +1,4 @@
-"""Converts torchvision's weights: python weights/convert_torchvision.py MODEL [--checkpoint=FILE.pth] [--out=FILE.npz]."""
+"""Converts torchvision's weights: python weights/convert_torchvision.py MODEL [--checkpoint=FILE] [--out=FILE]."""
 
 import argparse
 import sys

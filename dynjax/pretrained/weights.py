@@ -2,10 +2,12 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dynjax.errors import InputError, listed
@@ -60,7 +62,7 @@ def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: 
 def read_weights(path: Path, model: str) -> Weights:
     """Reads a converted file. Raises: InputError with the path and every difference from what `model` needs."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -82,18 +84,26 @@ def read_weights(path: Path, model: str) -> Weights:
     return Weights(tree["params"]["trunk"], tree["batch_stats"]["trunk"], about["source"], about["sha256"])
 
 
-def initialise(network: Network, key: jax.Array, weights: Weights | None) -> tuple[Tree, Tree]:
-    """The network's first parameters and batch statistics: random, the trunk's replaced by `weights` where given."""
-    if weights is None:
-        return jax.jit(network.init)(key)
+def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax.Array], tuple[Tree, Tree]]:
+    """Returns a function of a key that gives the network's first parameters and batch statistics.
 
-    def around_the_trunk(key):
+    They are random, the trunk's replaced by `weights` where given; what is replaced is never computed.
+    """
+    if weights is None:
+        return jax.jit(network.init)
+    trunk, batch_stats = jax.tree.map(np.asarray, (weights.params, weights.batch_stats))
+
+    @jax.jit
+    def around_the_trunk(key: jax.Array) -> Tree:
         params, _ = network.init(key)
         return {name: part for name, part in params.items() if name != "trunk"}
 
-    params = jax.jit(around_the_trunk)(key)
-    trunk, batch_stats = jax.tree.map(jax.numpy.asarray, (weights.params, weights.batch_stats))
-    return params | {"trunk": trunk}, {"trunk": batch_stats} if batch_stats else {}
+    def initialise(key: jax.Array) -> tuple[Tree, Tree]:
+        # New arrays each time, for training gives its state's memory away.
+        params, stats = jax.tree.map(jnp.array, (trunk, batch_stats))
+        return around_the_trunk(key) | {"trunk": params}, {"trunk": stats} if stats else {}
+
+    return initialise
 
 
 def _abstract(model: str) -> dict:

@@ -1,4 +1,4 @@
-"""The projected cohort, computed once: one file a scan, named by the scan's content and by all that shapes its image."""
+"""The projected cohort, computed once: a file a scan, named by the scan's content and by all that shapes its image."""
 
 import hashlib
 import json

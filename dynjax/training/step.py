@@ -17,7 +17,7 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Of one step, or stacked over many: the mean cross-entropy and the share of the batch that was classified right."""
+    """Of one step, or stacked over many: mean cross-entropy and the share of the batch that was classified right."""
 
     loss: jax.Array
     accuracy: jax.Array

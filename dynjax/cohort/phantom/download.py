@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import nibabel
-import numpy as np
 
 from dynjax.cohort.phantom.anatomy import AFFINE, Anatomy, load_anatomy
 from dynjax.cohort.phantom.subject import SEPARATION, Subject, best_auc, draw_subjects, render_scan

@@ -16,9 +16,9 @@ SEPARATION = 2.33  # mean severity of AD minus that of CN, in standard deviation
 YEARLY_DECLINE = 0.15  # severity gained by a second visit a year later, whatever the label
 
 # Millimetres that each structure's edge moves: mean, a unit of severity, deviation between people of equal severity.
-VENTRICLES = (0.8, 0.80, 1.15)
+VENTRICLES = (0.8, 0.60, 1.20)
 TEMPORAL_HORNS = (2.6, 1.00, 0.65)
-CORTEX = (0.9, 0.52, 0.30)
+CORTEX = (0.9, 0.60, 0.30)
 EDGE = 0.8  # mm over which a moved edge is blurred, about the template's own sharpness
 
 

@@ -1,0 +1,56 @@
+"""The paper's protocol, every key with its meaning. A config file is a small change of it, a variant another."""
+
+from ml_collections import ConfigDict
+
+from dynjax.errors import UsageError
+
+
+def paper() -> ConfigDict:
+    """Section 4 of the paper: 100 subjects, five folds, Adam at 1e-4, 150 epochs of batches of 16."""
+    config = ConfigDict()
+    config.seed = 0  # of the folds, the initial values, the order of batches, dropout and the bootstrap
+
+    config.cohort = ConfigDict()
+    config.cohort.table = ""  # a CSV, an ADNI collection CSV or a folder that holds one; '' is the phantom cohort
+    config.cohort.labels = ("CN", "AD")  # (negative, positive); scans of other labels are left out
+    config.cohort.visit = "first"  # or 'all' visits of a subject
+    config.cohort.description = ""  # of an ADNI download: the series to keep, such as 'MT1; GradWarp; N3m' or 'MT1*'
+    config.cohort.phantom = ConfigDict()
+    config.cohort.phantom.n = 100
+    config.cohort.phantom.seed = 0
+    config.cohort.phantom.skull = False
+
+    config.volume = ConfigDict()
+    config.volume.grid = (110, 110, 110)  # voxels along x, y, z, centred on MNI (0, -18, 20) mm
+    config.volume.spacing = 2.0  # mm
+
+    config.projection = ConfigDict()
+    config.projection.axis = "axial"  # pooled along z as in the paper; or 'coronal', 'sagittal'
+    config.projection.weights = "simple"  # 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
+    config.projection.scale = "imagenet"  # what the trunks were pretrained on; or 'unit', 'byte'
+
+    config.model = ConfigDict()
+    config.model.name = "vgg11"
+    config.model.pretrained = "auto"  # ImageNet's weights where they can be had; or 'required', 'none'
+    config.model.dropout = 0.5
+
+    config.train = ConfigDict()
+    config.train.epochs = 150
+    config.train.batch_size = 16
+    config.train.learning_rate = 1e-4
+    config.train.folds = 5
+    config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
+    config.train.checkpoint_every = 10  # epochs
+    return config
+
+
+def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigDict:
+    """Applies the variants named after the colon, such as 'quick' or 'quick,skull'."""
+    for name in filter(None, variant.split(",")):
+        if name == "quick":
+            config.train.epochs = quick_epochs  # a few minutes on two cores
+        elif name == "skull":
+            config.cohort.phantom.skull = True  # the paper's Table 4
+        else:
+            raise UsageError(f"no variant is called {name!r}; there are quick and skull, also together: quick,skull")
+    return config

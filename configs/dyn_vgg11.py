@@ -1,0 +1,14 @@
+"""The paper's main experiment, Dyn + VGG11 + Att (Table 3, "Ours": accuracy 0.92, AUC 0.95 on ADNI).
+
+python main.py --config=configs/dyn_vgg11.py          the protocol: 5 folds of 150 epochs
+python main.py --config=configs/dyn_vgg11.py:quick    8 epochs, about five minutes on two cores
+python main.py --config=configs/dyn_vgg11.py:skull    Table 4
+"""
+
+from configs.base import paper, with_variant
+
+
+def get_config(variant: str = ""):
+    config = paper()
+    config.model.name = "vgg11"
+    return with_variant(config, variant, quick_epochs=8)

@@ -1,0 +1,59 @@
+"""results.json, and the same as a table on the terminal."""
+
+import json
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dynjax.files import write_text
+
+NAMES = {
+    "accuracy": "Accuracy",
+    "roc_auc": "ROC AUC",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "Average precision",
+    "balanced_accuracy": "Balanced accuracy",
+    "specificity": "Specificity",
+    "brier": "Brier (0 is best)",
+}
+
+
+def write_results(path: Path, results: dict) -> None:
+    """Raises: ValueError for a value that JSON has no word for, such as NaN."""
+    write_text(path, json.dumps(results, indent=2, allow_nan=False) + "\n")
+
+
+def print_results(results: dict) -> None:
+    """The metrics with their 95 % intervals over all subjects, and each fold's value."""
+    folds = results["folds"]
+    table = Table(title=_title(results), caption=_caption(results), title_justify="left", caption_justify="left")
+    table.box, table.pad_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
+    for heading in ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds)):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, title in NAMES.items():
+        estimate = results["metrics"][name]
+        per_fold = [_number(fold["metrics"][name]["value"], 2) for fold in folds]
+        interval = "-".join(_number(end, 3) for end in estimate["ci95"] or ())
+        table.add_row(title, _number(estimate["value"], 3), interval, *per_fold)
+    needed = Console(width=1000).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+def _title(results: dict) -> str:
+    kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    return f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
+
+
+def _caption(results: dict) -> str:
+    weights = results["weights"]
+    origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
+    seconds = sum(fold["train_seconds"] for fold in results["folds"])
+    return f"started from {origin}; {seconds:.0f} s of training; last epoch, nothing selected on test subjects"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,90 @@
+"""What stands between the shell and a verb: flags to a config, and every expected failure to one message and a code."""
+
+import difflib
+import errno
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict
+
+from dynjax.errors import DynjaxError, Stopped, UsageError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags, calls main(positional arguments) and exits with the code that `dynjax.errors` promises."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.set_verbosity(logging.ERROR)
+    try:
+        app.run(lambda argv: main(argv[1:]), flags_parser=_parse)
+    except DynjaxError as error:
+        _exit(error)
+    except KeyboardInterrupt:
+        _exit(Stopped("stopped; everything finished so far is saved, and the same command goes on from there"))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+            raise
+        _exit(DynjaxError(f"{error.filename or 'writing failed'}: {error.strerror}; what was saved before is kept"))
+
+
+def config_name(flag) -> str:
+    """'dyn_vgg11-quick' for configs/dyn_vgg11.py:quick."""
+    file, _, variant = flag.config_filename.partition(":")
+    return "-".join([Path(file).stem, *filter(None, variant.split(","))])
+
+
+def _exit(error: DynjaxError) -> None:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        if given := _config_argument(argv):
+            _check_config_options(argv, given)
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+
+
+def _config_argument(argv: list[str]) -> str:
+    for index, argument in enumerate(argv):
+        if argument.lstrip("-").startswith("config="):
+            return argument.partition("=")[2]
+        if argument in ("--config", "-config") and index + 1 < len(argv):
+            return argv[index + 1]
+    return ""
+
+
+def _check_config_options(argv: list[str], given: str) -> None:
+    """Raises: UsageError if the config file is not there, or for each --config.KEY that it lacks, with the nearest."""
+    file = given.partition(":")[0]
+    if not Path(file).is_file():
+        raise UsageError(f"--config={given}: {file} is not there; configs/README.md lists the configs")
+    known = list(_keys(_load(given)))
+    names = [argument.lstrip("-").partition("=")[0] for argument in argv if argument.startswith("-")]
+    unknown = [name for name in names if name.startswith("config.") and name.removeprefix("config.") not in known]
+    nearest = [difflib.get_close_matches(name.removeprefix("config."), known, n=1, cutoff=0.0)[0] for name in unknown]
+    if unknown:
+        lines = [f"--{name}: no such option; did you mean --config.{near}?" for name, near in zip(unknown, nearest)]
+        raise UsageError("\n".join(lines))
+
+
+def _load(given: str) -> ConfigDict:
+    file, _, variant = given.partition(":")
+    try:
+        return runpy.run_path(file)["get_config"](variant)
+    except DynjaxError:
+        raise
+    except Exception as error:  # whatever a user's own config file does wrong
+        raise UsageError(f"--config={given}: {type(error).__name__}: {error}") from error
+
+
+def _keys(config: ConfigDict, prefix: str = ""):
+    for key, value in config.items():
+        yield prefix + key
+        if isinstance(value, ConfigDict):
+            yield from _keys(value, f"{prefix}{key}.")

@@ -1,0 +1,55 @@
+"""From a config to its cohort, its folds and its images: what every verb begins with."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.cohort.folds import make_folds, read_folds, write_folds
+from dynjax.cohort.scan import Cohort
+from dynjax.cohort.table import load_cohort
+from dynjax.experiment import settings
+from dynjax.experiment.workdir import Workdir
+from dynjax.projection.scale import scale_images
+from dynjax.projection.store import project_cohort
+
+
+class Data(NamedTuple):
+    """One entry a scan: images float32 [N, H, W, C], targets [N] of 0 and 1, folds [N], sha256 of each file."""
+
+    cohort: Cohort
+    images: np.ndarray
+    targets: np.ndarray
+    folds: np.ndarray
+    digests: list[str]
+
+    def digests_of(self, fold: int) -> dict[str, list[str]]:
+        """The content of a fold's training and test scans, kept in its checkpoints to know them again."""
+        pairs = list(zip(self.folds, self.digests))
+        return {"train": [d for f, d in pairs if f != fold], "test": [d for f, d in pairs if f == fold]}
+
+
+def find_cohort(config: FrozenConfigDict) -> Cohort:
+    """Reads the config's scan table; the phantom cohort, made if need be, where it names none."""
+    cohort, phantom = config.cohort, config.cohort.phantom
+    if cohort.table:
+        return load_cohort(cohort.table, cohort.labels, cohort.visit, cohort.description)
+    from dynjax.cohort.phantom.download import phantom_cohort  # scipy's filters and nilearn, for this cohort alone
+
+    folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
+    return load_cohort(folder, cohort.labels, cohort.visit, cohort.description)
+
+
+def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:
+    """The folds written in the workdir; made from the seed and written there the first time."""
+    if not workdir.folds.exists():
+        write_folds(workdir.folds, cohort, make_folds(cohort, config.train.folds, config.seed))
+    return read_folds(workdir.folds, cohort)
+
+
+def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
+    """Projects the cohort, from the store where it can, and scales the images."""
+    projected = project_cohort([Path(scan.path) for scan in cohort.scans], settings.projection_of(config))
+    images = scale_images(projected.images, config.projection.scale)
+    return Data(cohort, images, np.array(cohort.targets, np.int32), folds, projected.digests)

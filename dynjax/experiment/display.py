@@ -1,0 +1,57 @@
+"""What the user sees of training: a live line on a terminal, a plain line now and then elsewhere."""
+
+import time
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dynjax.progress import QUIET_SECONDS, console
+from dynjax.training.loop import Epoch
+
+
+class TrainingDisplay:
+    """Counts epochs over all the folds that a run trains, for the time that is left."""
+
+    def __init__(self, folds: list[int], epochs: int):
+        self.folds, self.epochs = folds, epochs
+        self.left = len(folds) * epochs
+        self.timed, self.seconds = 0, 0.0
+        self.last_line = 0.0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.live = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
+
+    def __enter__(self) -> "TrainingDisplay":
+        if console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.live.stop()
+
+    def start(self, fold: int, done: int) -> None:
+        """A fold begins, or goes on after `done` epochs."""
+        self.left -= done
+        self.task = self.live.add_task(self._name(fold), total=self.epochs, completed=done, note="compiling")
+        if not console.is_terminal and done:
+            print(f"{self._name(fold)}: going on after epoch {done}", flush=True)
+
+    def show(self, epoch: Epoch) -> None:
+        self.left -= 1
+        if epoch.epoch > 1:  # the first epoch of a process compiles, and would spoil the forecast
+            self.timed, self.seconds = self.timed + 1, self.seconds + epoch.seconds
+        pace = self.seconds / self.timed if self.timed else epoch.seconds
+        left = _duration(pace * self.left)
+        note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch  {left} left"
+        self.live.update(self.task, completed=epoch.epoch, note=note)
+        due = time.monotonic() - self.last_line > QUIET_SECONDS or epoch.epoch == self.epochs
+        if not console.is_terminal and due:
+            self.last_line = time.monotonic()
+            print(f"{self._name(epoch.fold)}  epoch {epoch.epoch}/{self.epochs}  {note}", flush=True)
+
+    def _name(self, fold: int) -> str:
+        return f"fold {fold}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

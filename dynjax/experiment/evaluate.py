@@ -1,0 +1,102 @@
+"""`evaluate`: every subject predicted once, from the checkpoints alone, by the network that never saw it."""
+
+import datetime
+import platform
+from importlib.metadata import version
+
+import jax
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+import dynjax
+from dynjax.cohort.folds import read_folds
+from dynjax.errors import InputError
+from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
+from dynjax.evaluation.results import print_results, write_results
+from dynjax.experiment import settings
+from dynjax.experiment.data import Data, find_cohort, load_data
+from dynjax.experiment.runtime import configure_jax
+from dynjax.experiment.trained import Trained, finished_checkpoint, load_trained
+from dynjax.experiment.workdir import Workdir
+from dynjax.files import sha256_of
+
+SCHEMA = 1
+
+
+def evaluate(workdir: Workdir) -> None:
+    """Scores the checkpoints of a workdir again; needs its config.json, folds.csv and checkpoints, and the scans.
+
+    Raises: InputError if one of them is missing, damaged or no longer what the networks were trained on.
+    """
+    config = workdir.read_config()
+    configure_jax()
+    if not workdir.folds.exists():
+        raise InputError(f"{workdir.folds}: no such file; run train on this workdir first")
+    cohort = find_cohort(config)
+    print(cohort.describe(), flush=True)
+    evaluate_data(config, workdir, load_data(config, cohort, read_folds(workdir.folds, cohort)))
+
+
+def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
+    """Writes predictions.csv and results.json and prints the table."""
+    probabilities = np.empty(len(data.targets), np.float32)
+    trained = {}
+    for fold in range(config.train.folds):
+        path = finished_checkpoint(workdir.fold(fold), config.train.epochs)
+        trained[fold] = load_trained(path)
+        if trained[fold].about["scans"] != data.digests_of(fold):
+            raise InputError(f"{path}: was trained on scans whose files have changed since")
+        probabilities[data.folds == fold] = trained[fold].probability(data.images[data.folds == fold])
+    predictions = [
+        Prediction(scan.subject, scan.session, int(fold), scan.label, float(probability))
+        for scan, fold, probability in zip(data.cohort.scans, data.folds, probabilities)
+    ]
+    results = _results(config, workdir, data, trained, predictions)
+    write_predictions(workdir.predictions, predictions)
+    write_results(workdir.results, results)
+    print_results(results)
+    print(f"written: {workdir.predictions}, {workdir.results}")
+
+
+def _results(
+    config: FrozenConfigDict, workdir: Workdir, data: Data, trained: dict[int, Trained], predictions: list[Prediction]
+) -> dict:
+    cohort = data.cohort
+    folds, labels, probabilities = by_subject(predictions, cohort.labels[1])
+    return {
+        "schema": SCHEMA,
+        "positive_class": cohort.labels[1],
+        "selection": "last",
+        "n_subjects": len(labels),
+        "cohort": {
+            "source": cohort.source,
+            "synthetic": cohort.synthetic,
+            "n_scans": len(cohort.scans),
+            "excluded": cohort.excluded,
+        },
+        "weights": trained[0].about["weights"],
+        "metrics": estimate_all(labels, probabilities, config.seed),
+        "folds": [
+            {
+                "fold": fold,
+                "n_train": int((data.folds != fold).sum()),
+                "n_test": int((data.folds == fold).sum()),
+                "epoch": trained[fold].about["epoch"],
+                "train_seconds": trained[fold].about["train_seconds"],
+                "metrics": estimate_all(labels[folds == fold], probabilities[folds == fold], config.seed),
+            }
+            for fold in sorted(trained)
+        ],
+        "provenance": {
+            "dynjax": dynjax.__version__,
+            "jax": version("jax"),
+            "flax": version("flax"),
+            "python": platform.python_version(),
+            "device": jax.devices()[0].device_kind,
+            "seed": config.seed,
+            "config_sha256": settings.identity_digest(config),
+            "folds_sha256": sha256_of(workdir.folds),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+    }

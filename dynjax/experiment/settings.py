@@ -1,0 +1,106 @@
+"""The config of a run: checked before anything expensive starts, written down, and read back as it was."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from dynjax.cohort.table import VISITS
+from dynjax.errors import UsageError, listed
+from dynjax.models.build import TRUNKS
+from dynjax.pretrained.source import MODES
+from dynjax.projection.dynamic import AXES
+from dynjax.projection.scale import SCALES
+from dynjax.projection.store import Projection
+from dynjax.projection.weights import FAMILIES
+from dynjax.volumes.grid import Grid
+
+NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a workdir
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "cohort.visit": VISITS,
+    "projection.axis": tuple(AXES),
+    "projection.weights": FAMILIES,
+    "projection.scale": SCALES,
+    "model.name": tuple(TRUNKS),
+    "model.pretrained": MODES,
+}
+
+BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": (lambda seed: seed >= 0, "0 or more"),
+    "cohort.labels": (lambda labels: len(labels) == 2 and len(set(labels)) == 2, "two labels, (negative, positive)"),
+    "cohort.phantom.n": (lambda n: 4 <= n <= 9999, "4 to 9999"),
+    "cohort.phantom.seed": (lambda seed: seed >= 0, "0 or more"),
+    "volume.grid": (lambda grid: len(grid) == 3 and min(grid) >= 32, "three numbers of voxels, at least 32 each"),
+    "volume.spacing": (lambda spacing: spacing > 0, "above 0 mm"),
+    "model.dropout": (lambda rate: 0 <= rate < 1, "at least 0 and below 1"),
+    "train.epochs": (lambda n: n >= 1, "1 or more"),
+    "train.batch_size": (lambda n: n >= 1, "1 or more"),
+    "train.learning_rate": (lambda rate: rate > 0, "above 0"),
+    "train.folds": (lambda n: n >= 2, "2 or more"),
+    "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
+}
+
+
+def check(config: ConfigDict | FrozenConfigDict) -> None:
+    """Raises: UsageError that lists every key whose value cannot be used."""
+    flat = flatten(config)
+    problems = [
+        f"{key}={flat[key]!r}: choose one of {', '.join(choices)}"
+        for key, choices in CHOICES.items()
+        if flat[key] not in choices
+    ]
+    problems += [
+        f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not valid(flat[key])
+    ]
+    unknown = [fold for fold in config.train.only_folds if fold not in range(config.train.folds)]
+    if unknown:
+        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {config.train.folds - 1}")
+    if problems:
+        raise UsageError(f"this config cannot be used:\n{listed(problems)}")
+
+
+def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:
+    """{'train.epochs': 150, ...}"""
+    flat = {}
+    for key, value in config.items():
+        inner = isinstance(value, ConfigDict | FrozenConfigDict | dict)
+        flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat
+
+
+def to_json(config: ConfigDict | FrozenConfigDict) -> str:
+    return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
+    """The config that `to_json` wrote; lists are tuples again."""
+
+    def restore(value):
+        if isinstance(value, dict):
+            return {key: restore(inner) for key, inner in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return FrozenConfigDict(restore(values))
+
+
+def identity(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
+    """Every key that makes two runs different ones, flat, as JSON has them."""
+    return json.loads(json.dumps({key: value for key, value in flatten(config).items() if key not in NOT_IDENTITY}))
+
+
+def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
+    return hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def projection_of(config: FrozenConfigDict) -> Projection:
+    grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
+    return Projection(grid, config.projection.axis, config.projection.weights)
+
+
+def image_size(config: FrozenConfigDict) -> tuple[int, int]:
+    """Height and width of the projected images: the grid without the pooled axis."""
+    height, width = (size for axis, size in enumerate(config.volume.grid) if axis != AXES[config.projection.axis])
+    return height, width

@@ -1,0 +1,119 @@
+"""`train`: a config carried to its end. Cohort, folds, projection, every fold, evaluation; run again, it goes on."""
+
+import functools
+import json
+
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError, UsageError
+from dynjax.experiment import settings
+from dynjax.experiment.data import Data, find_cohort, find_folds, load_data
+from dynjax.experiment.display import TrainingDisplay
+from dynjax.experiment.evaluate import evaluate_data
+from dynjax.experiment.runtime import configure_jax, stop_on_signal
+from dynjax.experiment.workdir import Workdir
+from dynjax.models.build import build_classifier
+from dynjax.pretrained.source import find_weights
+from dynjax.pretrained.weights import Weights, make_initialiser
+from dynjax.training import checkpoint
+from dynjax.training.events import EventLog
+from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, train_fold
+
+
+def train(config: FrozenConfigDict, workdir: Workdir) -> None:
+    """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
+
+    Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
+    """
+    settings.check(config)
+    configure_jax()
+    workdir.claim(config)
+    cohort = find_cohort(config)
+    print(cohort.describe(), flush=True)
+    folds = find_folds(config, workdir, cohort)
+    wanted = list(config.train.only_folds) or list(range(config.train.folds))
+    todo = [fold for fold in wanted if not is_finished(workdir.fold(fold), config.train.epochs)]
+    if not todo and workdir.results.exists():
+        print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
+        return
+    data = load_data(config, cohort, folds)
+    _check_unchanged(config, workdir, data)
+    if todo:
+        _train_folds(config, workdir, data, todo)
+    left = [f for f in range(config.train.folds) if not is_finished(workdir.fold(f), config.train.epochs)]
+    if left:
+        print(f"trained {_name(wanted)}; {_name(left)} not yet. The run that finds all folds done evaluates.")
+        return
+    evaluate_data(config, workdir, data)
+
+
+def _train_folds(config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int]) -> None:
+    weights = find_weights(config.model.name, config.model.pretrained)
+    origin = _describe(weights)
+    _check_same_origin(config, workdir, origin)
+    trainer = _make_trainer(config, weights)
+    log = EventLog(workdir.events)
+    with stop_on_signal() as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
+        for fold in todo:
+            with workdir.lock(f"fold {fold}"):
+                train_fold(
+                    trainer,
+                    fold,
+                    data.images[data.folds != fold],
+                    data.targets[data.folds != fold],
+                    workdir.fold(fold),
+                    about={"config": json.loads(settings.to_json(config)), "weights": origin} | _scans(data, fold),
+                    on_start=functools.partial(_begin, log, display, fold),
+                    on_epoch=functools.partial(_record, log, display),
+                    stop_requested=stop_requested,
+                )
+
+
+def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
+    network = build_classifier(config.model.name, settings.image_size(config), config.model.dropout)
+    train = config.train
+    schedule = Schedule(train.epochs, train.batch_size, train.learning_rate, train.checkpoint_every, config.seed)
+    return make_trainer(network, make_initialiser(network, weights), schedule)
+
+
+def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> None:
+    log.rewind(fold, done)
+    display.start(fold, done)
+
+
+def _record(log: EventLog, display: TrainingDisplay, epoch) -> None:
+    log.append(epoch._asdict())
+    display.show(epoch)
+
+
+def _scans(data: Data, fold: int) -> dict:
+    return {"scans": data.digests_of(fold)}
+
+
+def _describe(weights: Weights | None) -> dict:
+    if weights is None:
+        return {"pretrained": False, "source": None, "sha256": None}
+    return {"pretrained": True, "source": weights.source, "sha256": weights.sha256}
+
+
+def _check_same_origin(config: FrozenConfigDict, workdir: Workdir, origin: dict) -> None:
+    """Folds that start from different weights would make a number that means nothing."""
+    for fold in range(config.train.folds):
+        newest = checkpoint.latest(workdir.fold(fold))
+        if newest and (theirs := checkpoint.read_about(newest)["weights"]) != origin:
+            names = [w["source"] or "random weights" for w in (theirs, origin)]
+            raise UsageError(f"{workdir}: fold {fold} started from {names[0]}, this run would start from {names[1]}")
+
+
+def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
+    """A run whose scans have changed under it must not mix old and new."""
+    for fold in range(config.train.folds):
+        newest = checkpoint.latest(workdir.fold(fold))
+        if newest and checkpoint.read_about(newest)["scans"] != data.digests_of(fold):
+            raise InputError(
+                f"{newest}: was trained on scans whose files have changed since; start anew with another --workdir"
+            )
+
+
+def _name(folds: list[int]) -> str:
+    return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"

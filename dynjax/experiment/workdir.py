@@ -1,0 +1,79 @@
+"""A run's folder: which config it belongs to, where its parts lie, and who is at work in it."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError, UsageError, listed
+from dynjax.experiment import settings
+from dynjax.files import lock, write_text
+
+
+class Workdir:
+    """The files of DIR that users' scripts rely on."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser().absolute()
+        self.config = self.path / "config.json"
+        self.folds = self.path / "folds.csv"
+        self.events = self.path / "events.jsonl"
+        self.predictions = self.path / "predictions.csv"
+        self.results = self.path / "results.json"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fold(self, number: int) -> Path:
+        """Where the checkpoints of a fold lie."""
+        return self.path / "checkpoints" / f"fold_{number}"
+
+    def claim(self, config: FrozenConfigDict) -> None:
+        """Writes config.json into a new workdir. Raises: UsageError if it is another config's or no workdir."""
+        if self.config.exists():
+            self._check_same(config)
+            return
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self}: not a folder; choose another --workdir")
+        if self.path.exists() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+            raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
+        try:
+            write_text(self.config, settings.to_json(config))
+        except OSError as error:
+            raise UsageError(f"{self}: cannot be written: {error.strerror}") from None
+
+    def read_config(self) -> FrozenConfigDict:
+        """Raises: InputError if there is none, UsageError if it cannot be used."""
+        try:
+            config = settings.from_dict(json.loads(self.config.read_text(encoding="utf-8")))
+        except OSError:
+            raise InputError(f"{self.config}: no such file; is {self} the workdir of a run?") from None
+        except ValueError as error:
+            raise InputError(f"{self.config}: not JSON ({error})") from None
+        return config
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Keeps other processes from the same part of the workdir; a kill releases it.
+
+        Raises: UsageError that names the host and process which hold it.
+        """
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(lock(self.path / f".{name}.lock", wait=False))
+            except BlockingIOError as holder:
+                raise UsageError(f"{self}: {name} is being trained by {holder}; choose another --workdir") from None
+            yield
+
+    def _check_same(self, config: FrozenConfigDict) -> None:
+        ours, theirs = settings.identity(config), settings.identity(self.read_config())
+        absent = object()
+        differing = [
+            f"{key}: {theirs.get(key, '(absent)')!r} there, {ours.get(key, '(absent)')!r} here"
+            for key in sorted(ours | theirs)
+            if ours.get(key, absent) != theirs.get(key, absent)
+        ]
+        if differing:
+            raise UsageError(f"{self} belongs to another config; choose another --workdir:\n{listed(differing)}")

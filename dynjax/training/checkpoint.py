@@ -1,0 +1,131 @@
+"""Checkpoints of one fold, an epoch each: the network apart from the optimizer, with a digest of every file.
+
+fold_0/epoch_0020/ is Orbax's, fold_0/epoch_0020.json describes it and is written after it: a checkpoint without its
+description is one whose saving was cut short, and counts as none. This is the only file that imports orbax.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from dynjax.errors import InputError
+from dynjax.files import sha256_of, write_text
+from dynjax.models.build import Tree, named_leaves
+from dynjax.training.step import TrainState
+
+SCHEMA = 1
+NAME = re.compile(r"epoch_(\d+)\.json")
+
+
+def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool = True) -> Path:
+    """Writes folder/epoch_NNNN and its description, then removes the fold's other checkpoints. Returns its path.
+
+    Args:
+      folder: that of the fold.
+      epoch: how many epochs the state has been trained for.
+      about: what a reader needs besides arrays (the config, fold, seconds), kept as JSON.
+      keep_optimizer: False once training is over, which makes the checkpoint a third of the size.
+    """
+    path = folder.absolute() / f"epoch_{epoch:04d}"
+    parts = {"network": named_leaves({"params": state.params, "batch_stats": state.batch_stats})}
+    if keep_optimizer:
+        parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
+    if path.exists():
+        shutil.rmtree(path)  # left without its description by a kill
+    ocp.save_checkpointables(path, parts)
+    arrays = {part: _shapes(named) for part, named in parts.items()}
+    about = about | {"schema": SCHEMA, "epoch": epoch, "arrays": arrays, "files": _digests(path)}
+    write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
+    for other in folder.iterdir():
+        if other.is_dir() and other.name != path.name:
+            shutil.rmtree(other)
+        elif NAME.fullmatch(other.name) and other != _description(path):
+            other.unlink()
+    return path
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest complete checkpoint of a fold, None before the first."""
+    found = {int(match[1]): path for path in folder.glob("*.json") if (match := NAME.fullmatch(path.name))}
+    return found[max(found)].with_suffix("") if found else None
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What `save` was told, with schema, epoch and files. Raises: InputError if the description is damaged."""
+    try:
+        written = json.loads(_description(path).read_text(encoding="utf-8"))
+        about = written["about"]
+        whole = written["sha256"] == _digest(about)
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise InputError(f"{_description(path)}: damaged; {_remedy(path)}")
+    if about["schema"] != SCHEMA:
+        raise InputError(f"{path}: a checkpoint of schema {about['schema']}; this version of dynjax reads {SCHEMA}")
+    return about
+
+
+def load_network(path: Path, params: Tree, batch_stats: Tree) -> tuple[Tree, Tree]:
+    """Reads params and batch statistics alone; the arguments give their shapes. Raises: InputError if it is damaged."""
+    restored = _load(path, "network", {"params": params, "batch_stats": batch_stats})
+    return restored["params"], restored["batch_stats"]
+
+
+def load_state(path: Path, like: TrainState) -> TrainState:
+    """Reads all that training needs to go on; `like` gives the shapes. Raises: InputError if it is damaged."""
+    params, batch_stats = load_network(path, like.params, like.batch_stats)
+    optimizer = _load(path, "optimizer", {"step": like.step, "opt_state": like.opt_state})
+    return TrainState(optimizer["step"], params, batch_stats, optimizer["opt_state"])
+
+
+def _load(path: Path, part: str, like: Any) -> Any:
+    """Reads one part of a checkpoint after its files are known to be as they were written.
+
+    Orbax itself restores flipped bits without a word, and answers worse damage with errors of many kinds.
+    """
+    about = read_about(path)
+    names = named_leaves(like)
+    if about["arrays"].get(part) != _shapes(names):
+        raise InputError(f"{path}: its {part} has other arrays than this config's network")
+    expected = {name: digest for name, digest in about["files"].items() if _is_needed(name, part)}
+    found = {name: digest for name, digest in _digests(path).items() if _is_needed(name, part)}
+    if expected != found:
+        wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+        raise InputError(f"{path}: damaged: {', '.join(wrong[:3])} changed or missing; {_remedy(path)}")
+    abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in names.items()}
+    arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
+    return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in names])
+
+
+def _shapes(named: dict[str, jax.Array]) -> dict[str, list]:
+    return {name: [str(leaf.dtype), *leaf.shape] for name, leaf in named.items()}
+
+
+def _is_needed(name: str, part: str) -> bool:
+    """Whether a file belongs to the part or, lying at the top, to all parts."""
+    return "/" not in name or name.startswith(f"{part}/")
+
+
+def _digests(path: Path) -> dict[str, str]:
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): sha256_of(file) for file in files}
+
+
+def _digest(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _description(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _remedy(path: Path) -> str:
+    return f"delete {path}* and run the same train command to train this fold again"

@@ -1,0 +1,36 @@
+"""events.jsonl: one line an epoch a fold, written as training goes; several runs of one workdir may write to it."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dynjax.files import lock
+
+
+class EventLog:
+    """Appends to a JSON-lines file; lines of epochs that a resumed fold repeats are taken out first."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.lock_file = path.with_name(f".{path.name}.lock")
+
+    def append(self, event: dict[str, Any]) -> None:
+        with lock(self.lock_file), open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event, allow_nan=False) + "\n")
+
+    def rewind(self, fold: int, epoch: int) -> None:
+        """Removes the fold's lines after `epoch`, and a last line that a kill cut short."""
+        with lock(self.lock_file):
+            if not self.path.exists():
+                return
+            kept = [line for line in self._lines() if not (line["fold"] == fold and line["epoch"] > epoch)]
+            temporary = self.path.with_name(f".{self.path.name}.partial")
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            temporary.replace(self.path)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                yield json.loads(line)

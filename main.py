@@ -1,0 +1,66 @@
+"""dynjax on the command line.
+
+python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
+python main.py evaluate --workdir=DIR
+python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import FrozenConfigDict, config_flags
+
+from dynjax.errors import UsageError
+from dynjax.experiment import command_line
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "what to train: FILE.py or FILE.py:VARIANT")
+WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
+OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file")
+
+
+def train() -> None:
+    from dynjax.experiment.train import train
+    from dynjax.experiment.workdir import Workdir
+
+    if CONFIG.value is None:
+        raise UsageError("train needs --config=configs/NAME.py; configs/README.md lists them")
+    workdir = WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))
+    train(FrozenConfigDict(CONFIG.value), Workdir(workdir))
+
+
+def evaluate() -> None:
+    from dynjax.experiment.evaluate import evaluate
+    from dynjax.experiment.workdir import Workdir
+
+    evaluate(Workdir(_required_workdir()))
+
+
+def predict(*scans: str) -> None:
+    from dynjax.experiment.predict import predict
+    from dynjax.experiment.workdir import Workdir
+
+    if not scans:
+        raise UsageError("predict needs at least one scan: predict --workdir=DIR SCAN.nii.gz ...")
+    predict(Workdir(_required_workdir()), scans, Path(OUT.value) if OUT.value else None)
+
+
+def _required_workdir() -> str:
+    if not WORKDIR.value:
+        raise UsageError("--workdir=DIR is needed, the folder of a trained run")
+    return WORKDIR.value
+
+
+VERBS = {"train": train, "evaluate": evaluate, "predict": predict}
+
+
+def main(arguments: list[str]) -> None:
+    verb, *rest = arguments or ["train"]
+    if verb not in VERBS:
+        raise UsageError(f"no verb is called {verb!r}; there are {', '.join(VERBS)}")
+    if rest and verb != "predict":
+        raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
+    VERBS[verb](*rest)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,41 @@
+"""Folds: by subject, stratified, a function of the seed, written and read back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dynjax.cohort.folds import make_folds, read_folds, write_folds
+from dynjax.cohort.scan import Cohort, Scan
+from dynjax.errors import InputError, UsageError
+
+
+def cohort(n=20, visits=2):
+    scans = [Scan(f"s{i:02d}", f"v{v}", ("CN", "AD")[i % 2], Path("x")) for i in range(n) for v in range(visits)]
+    return Cohort(tuple(scans), ("CN", "AD"), "test", False, {})
+
+
+def test_by_subject_stratified_and_from_the_seed():
+    folds = make_folds(cohort(), 5, seed=3)
+    assert (folds[::2] == folds[1::2]).all()
+    targets = np.array(cohort().targets)
+    for fold in range(5):
+        assert targets[folds == fold].sum() == 4 and (folds == fold).sum() == 8
+    assert (folds == make_folds(cohort(), 5, seed=3)).all() and (folds != make_folds(cohort(), 5, seed=4)).any()
+
+
+def test_written_and_read_back(tmp_path):
+    path, folds = tmp_path / "folds.csv", make_folds(cohort(), 5, seed=0)
+    write_folds(path, cohort(), folds)
+    assert path.read_text().splitlines()[0] == "subject,session,fold"
+    assert (read_folds(path, cohort()) == folds).all()
+    with pytest.raises(InputError, match="subject s20, session v0") as error:
+        read_folds(path, cohort(22))
+    assert "subject s21, session v1" in str(error.value)
+    with pytest.raises(InputError, match="no longer in the scan table"):
+        read_folds(path, cohort(18))
+
+
+def test_too_few_subjects():
+    with pytest.raises(UsageError, match=r"train\.folds=11 needs 11 subjects of each label; one label has 10"):
+        make_folds(cohort(), 11, seed=0)

@@ -1,0 +1,122 @@
+"""Scan tables: what is kept, what is left out and counted, and what every refusal says."""
+
+import csv
+
+import pytest
+
+from dynjax.cohort.scan import natural_key, parse_date
+from dynjax.cohort.table import load_cohort
+from dynjax.errors import InputError, UsageError
+
+HEADER = ["subject", "session", "label", "path"]
+
+
+def write_table(folder, rows, header=HEADER, name="scans.csv"):
+    for row in rows:
+        path = dict(zip(header, row)).get("path", "")
+        if path and "missing" not in path:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    with open(folder / name, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return folder / name
+
+
+def ids(cohort):
+    return [(scan.subject, scan.session) for scan in cohort.scans]
+
+
+def test_plain_table_keeps_first_visit_and_counts_the_rest(tmp_path):
+    header = [*HEADER, "acquired", "age", "site"]
+    rows = [
+        ["s10", "b", "AD", "s10b.nii", "1/2/2007", "70", "x"],
+        ["s2", "late", "CN", "s2l.nii", "2008-01-01", "71", "x"],
+        ["s2", "early", "CN", "s2e.nii", "12/31/2006", "71", "x"],
+        ["s3", "m0", "MCI", "s3.nii", "", "", ""],
+    ]
+    cohort = load_cohort(write_table(tmp_path, rows, header))
+    assert ids(cohort) == [("s2", "early"), ("s10", "b")]
+    assert cohort.targets == [0, 1]
+    assert cohort.excluded == {"label MCI": 1, "later visit of a subject": 1}
+    assert cohort.scans[0].age == "71" and not cohort.synthetic
+    assert "left out: 1 (label MCI)" in cohort.describe()
+
+
+def test_without_dates_sessions_go_in_natural_order(tmp_path):
+    rows = [["a", "m12", "CN", "1.nii"], ["a", "m6", "CN", "2.nii"], ["b", "m0", "AD", "3.nii"]]
+    table = write_table(tmp_path, rows)
+    assert ids(load_cohort(table)) == [("a", "m6"), ("b", "m0")]
+    assert ids(load_cohort(table, visit="all")) == [("a", "m6"), ("a", "m12"), ("b", "m0")]
+
+
+def test_a_date_missing_once_leaves_that_subject_to_its_sessions(tmp_path):
+    header = [*HEADER, "acquired"]
+    rows = [["a", "m2", "CN", "1.nii", ""], ["a", "m3", "CN", "2.nii", "2001-01-01"], ["b", "m0", "AD", "3.nii", ""]]
+    assert ids(load_cohort(write_table(tmp_path, rows, header)))[0] == ("a", "m2")
+
+
+def test_every_offender_is_listed_at_once(tmp_path):
+    rows = [
+        ["a", "1", "CN", "missing1.nii"],
+        ["b", "1", "AD", "missing2.nii"],
+        ["c", "1", "CN", "c1.nii"],
+        ["c", "2", "AD", "c2.nii"],
+    ]
+    with pytest.raises(InputError) as error:
+        load_cohort(write_table(tmp_path, rows), visit="all")
+    for part in ("scans.csv", "missing1.nii: no such file", "missing2.nii: no such file", "c has two labels: AD, CN"):
+        assert part in str(error.value)
+    assert error.value.exit_code == 3
+
+
+def test_a_missing_file_of_a_scan_that_is_left_out_does_no_harm(tmp_path):
+    rows = [["a", "1", "CN", "a.nii"], ["a", "2", "CN", "missing.nii"], ["b", "1", "AD", "b.nii"]]
+    rows += [["c", "1", "MCI", "missing2.nii"]]
+    assert len(load_cohort(write_table(tmp_path, rows)).scans) == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "said"),
+    [
+        ([*HEADER, "colour", "sight"], [], ["unknown column: colour", "unknown column: sight"]),
+        (["subject", "path"], [], ["missing column: session", "missing column: label"]),
+        ([*HEADER, "path"], [], ["column stands twice: path"]),
+        (HEADER, [["a", "1", "CN", "a.nii"]] * 2, ["subject a, session 1 stands 2 times"]),
+        (HEADER, [["a", "", "CN", ""]], ["line 2: session is empty", "line 2: path is empty"]),
+        (HEADER, [["a", "1", "CN"]], ["line 2: 3 cells, the header has 4"]),
+        ([*HEADER, "acquired"], [["a", "1", "CN", "a.nii", "31/12/2006"]], ["line 2: acquired '31/12/2006'"]),
+        (HEADER, [["a", "1", "CN", "a.nii"]], ["no scan is labelled AD"]),
+    ],
+)
+def test_refusals(tmp_path, header, rows, said):
+    with pytest.raises(InputError) as error:
+        load_cohort(write_table(tmp_path, rows, header))
+    assert all(part in str(error.value) for part in said)
+
+
+def test_a_path_that_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_cohort(tmp_path / "nope.csv")
+    with pytest.raises(InputError, match=r"one \.csv .* found: none"):
+        load_cohort(tmp_path)
+    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_cohort(tmp_path / "x.csv")
+
+
+def test_a_folder_and_a_byte_order_mark(tmp_path):
+    table = write_table(tmp_path, [["a", "1", "CN", "a.nii"], ["b", "1", "AD", "b.nii"]])
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert len(load_cohort(tmp_path).scans) == 2
+
+
+def test_description_is_for_adni_downloads_only(tmp_path):
+    table = write_table(tmp_path, [["a", "1", "CN", "a.nii"], ["b", "1", "AD", "b.nii"]])
+    with pytest.raises(UsageError, match="plain CSV"):
+        load_cohort(table, description="MT1*")
+
+
+def test_natural_order_and_dates():
+    assert sorted(["m12", "bl", "m6", "10", "9"], key=natural_key) == ["9", "10", "bl", "m6", "m12"]
+    assert parse_date("1/29/2018") == parse_date("2018-01-29") and parse_date(" ") is None
+    assert parse_date("2018-01-29T10:00:00").hour == 10

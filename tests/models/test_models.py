@@ -1,0 +1,129 @@
+"""Networks: sizes, shapes, initial values, and the depthwise convolution against XLA's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynjax.models.attention import MapAttention
+from dynjax.models.build import TRUNKS, build_classifier, build_trunk, feature_map_size, named_leaves
+from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
+from dynjax.models.layers import BatchNorm
+
+# (trunk, attention, head, batch statistics) at 110 x 110
+PARAMETERS = {"vgg11": (9_220_480, 410_497, 9_470_658, 0), "mobilenet_v2": (2_223_872, 803_713, 10_519_234, 34_112)}
+MAPS = {"vgg11": (6, 6, 512), "mobilenet_v2": (4, 4, 1280)}
+
+
+def sizes(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def test_no_network_is_left_out():
+    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS)
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_parameter_counts_and_maps(name):
+    params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110)).init, jax.random.key(0))
+    counts = (*(sizes(params[part]) for part in ("trunk", "attention", "head")), sizes(batch_stats))
+    assert counts == PARAMETERS[name]
+    assert (*feature_map_size(name, (110, 110)), TRUNKS[name].features) == MAPS[name]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("vgg11", (6, 4)), ("mobilenet_v2", (4, 2))])
+def test_other_image_sizes(name, expected):
+    assert feature_map_size(name, (97, 64)) == expected
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_initial_values_are_torchs(name):
+    """Trunks as torchvision draws them (normal, by the fan-out), attention and head as torch does (uniform)."""
+    params, batch_stats = jax.jit(build_classifier(name, (64, 64)).init)(jax.random.key(0))
+    for path, leaf in named_leaves(params["trunk"]).items():
+        if path.endswith("kernel"):
+            channels_out = leaf.shape[-1]
+            expected = np.sqrt(2 / (channels_out * leaf.shape[0] * leaf.shape[1]))
+            assert leaf.std() == pytest.approx(expected, rel=6 / np.sqrt(leaf.size)), path
+        else:
+            assert (leaf == float(path.endswith("scale"))).all(), path
+    for part in ("attention", "head"):
+        leaves = named_leaves(params[part])
+        for path, leaf in leaves.items():
+            kernel = leaves[path.replace("bias", "kernel")]
+            bound = 1 / np.sqrt(kernel.size / kernel.shape[-1])
+            assert np.abs(leaf).max() <= bound and (leaf.size < 50 or np.abs(leaf).max() > 0.8 * bound), path
+    assert {float(leaf.mean()) for leaf in jax.tree.leaves(batch_stats)} <= {0.0, 1.0}
+
+
+def test_dropout_follows_its_key_and_only_in_training():
+    network = build_classifier("vgg11", (32, 32))
+    state = jax.jit(network.init)(jax.random.key(0))
+    images = jax.random.normal(jax.random.key(1), (2, 32, 32, 1))
+
+    @jax.jit
+    def trained(key):
+        return network.apply(*state, images, train=True, key=key)[0]
+
+    answer = jax.jit(lambda: network.apply(*state, images, train=False)[0])()
+    assert answer.shape == (2, 2)
+    assert (trained(jax.random.key(2)) == trained(jax.random.key(2))).all()
+    assert (trained(jax.random.key(2)) != trained(jax.random.key(3))).any()
+    np.testing.assert_allclose(
+        network.apply(*state, jnp.repeat(images, 3, -1), train=False)[0], answer, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_attention_mask_sums_to_one_over_the_map():
+    from flax import nnx
+
+    attention = MapAttention(8, rngs=nnx.Rngs(0))
+    masked = attention(jnp.ones((2, 3, 5, 8)))
+    np.testing.assert_allclose(masked.sum((1, 2)), np.ones((2, 8)), rtol=1e-5)
+
+
+def test_batch_norm_moves_towards_the_unbiased_variance():
+    norm = BatchNorm(3)
+    x = np.random.default_rng(0).normal(5, 2, (2, 3, 4, 3)).astype(np.float32)
+    y = norm(jnp.asarray(x), train=True)
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-4)
+    np.testing.assert_allclose(norm.mean[...], 0.1 * x.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-5)
+    before = norm.var[...]
+    norm(jnp.asarray(x), train=False)
+    assert (norm.var[...] == before).all()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+def test_depthwise_convolution_equals_the_grouped_one(stride, size):
+    """Outputs and both gradients against XLA's grouped convolution in float64."""
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, *size, 5)), rng.normal(size=(3, 3, 1, 5))
+
+    def grouped(x, kernel):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=numbers, feature_group_count=5
+        )
+
+    with jax.enable_x64(True):
+        x64, kernel64 = jnp.asarray(x), jnp.asarray(kernel)
+        weight = jnp.cos(jnp.arange(grouped(x64, kernel64).size)).reshape(grouped(x64, kernel64).shape)
+        expected = grouped(x64, kernel64), *jax.grad(lambda *a: (grouped(*a) * weight).sum(), (0, 1))(x64, kernel64)
+    x32, kernel32, weight = (jnp.asarray(np.asarray(a), jnp.float32) for a in (x, kernel, weight))
+    ours = shifted_depthwise(x32, kernel32, stride)
+    gradients = jax.grad(lambda x, k: (shifted_depthwise(x, k, stride) * weight).sum(), (0, 1))(x32, kernel32)
+    for ours_, expected_ in zip((ours, *gradients), expected):
+        assert np.abs(ours_ - np.asarray(expected_)).max() / np.abs(expected_).max() < 1e-5
+
+
+def test_the_cpu_takes_the_shifted_form_and_others_the_grouped_one():
+    trunk = build_trunk("mobilenet_v2")
+    arguments = (*jax.eval_shape(trunk.init, jax.random.key(0)), jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32))
+    traced = jax.jit(lambda *a: trunk.apply(*a, train=False)[0]).trace(*arguments)
+    depthwise = "feature_group_count = 32"
+    assert depthwise not in traced.lower(lowering_platforms=("cpu",)).as_text()
+    assert depthwise in traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert depthwise_conv.__doc__

@@ -1,0 +1,74 @@
+"""Which weights a run starts from, with the official servers replaced by files."""
+
+import urllib.error
+
+import numpy as np
+import pytest
+
+import dynjax
+from dynjax.errors import InputError, UsageError
+from dynjax.pretrained import official, source
+from tests import golden
+from tests.fake_pth import save_zip
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """An empty weights folder and cache, and no network."""
+
+    def unreachable(*_args, **_kwargs):
+        raise urllib.error.URLError("no network in this test")
+
+    monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(source, "weights_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(official.urllib.request, "urlopen", unreachable)
+    monkeypatch.setattr(official, "PACKAGES", {})
+    return tmp_path
+
+
+def test_auto_falls_back_with_a_warning_that_cannot_be_overlooked(offline, capsys):
+    assert source.find_weights("vgg11", "auto") is None
+    warning = capsys.readouterr().err
+    assert "NO PRETRAINED WEIGHTS" in warning and "RANDOM" in warning and "vgg11-8a719046.pth" in warning
+
+
+def test_required_says_what_was_tried_and_what_to_do(offline):
+    with pytest.raises(InputError) as error:
+        source.find_weights("vgg11", "required")
+    assert "no network in this test" in str(error.value) and "--checkpoint=FILE" in str(error.value)
+    assert not list((offline / "cache").rglob("*.pth"))
+
+
+def test_none_is_silent(offline, capsys):
+    assert source.find_weights("vgg11", "none") is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_weights_are_made_from_the_official_file_and_kept(offline, monkeypatch):
+    """The server's file is checked against the digest in its name, converted, and not asked for again."""
+    served = save_zip(offline / "served.pth", golden.state_dict("vgg11"))
+    name = f"vgg11-{official.sha256_of(served)[:8]}.pth"
+    monkeypatch.setitem(official.FILES, "vgg11", name)
+    asked = []
+
+    def download(url, path, name):
+        asked.append(url)
+        path.write_bytes(served.read_bytes())
+
+    monkeypatch.setattr(official, "_download", download)
+    weights = source.find_weights("vgg11", "required")
+    assert asked == [official.SERVER + name] and weights.source == name
+    np.testing.assert_array_equal(weights.params["convs"][0]["bias"], golden.state_dict("vgg11")["features.0.bias"])
+    assert source.find_weights("vgg11", "auto").sha256 == weights.sha256 and len(asked) == 1
+
+    monkeypatch.setitem(official.FILES, "vgg11", "vgg11-00000000.pth")
+    (offline / "weights" / "vgg11.npz").unlink()
+    with pytest.raises(InputError, match="its name promises 00000000"):
+        source.find_weights("vgg11", "required")
+
+
+def test_feature_extractor_names_what_it_lacks(tmp_path):
+    with pytest.raises(UsageError, match="mobilenet_v2, vgg11"):
+        dynjax.feature_extractor("vgg99")
+    with pytest.raises(InputError, match=r"nowhere\.npz"):
+        dynjax.feature_extractor("vgg11", tmp_path / "nowhere.npz")

@@ -1,0 +1,100 @@
+"""The stored projections: used while nothing changed, never after anything did."""
+
+import os
+
+import nibabel
+import numpy as np
+import pytest
+
+from dynjax.errors import InputError
+from dynjax.projection import store
+from dynjax.projection.dynamic import dynamic_image
+from dynjax.projection.store import Projection, project_cohort
+from dynjax.volumes.grid import Grid
+
+GRID = Grid((32, 34, 36), 2.0)
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch):
+    monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))
+    return [write(tmp_path / f"{seed}.nii.gz", seed) for seed in range(3)]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The paths of the volumes that were read."""
+    seen = []
+    load = store.load_volume
+
+    def spy(path, grid):
+        seen.append(path)
+        return load(path, grid)
+
+    monkeypatch.setattr(store, "load_volume", spy)
+    return seen
+
+
+def write(path, seed):
+    data = np.random.default_rng(seed).integers(0, 100, GRID.shape).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(data, GRID.affine), path)
+    return path
+
+
+def test_read_once_and_equal_to_the_plain_way(scans, reads):
+    first = project_cohort(scans, Projection(GRID))
+    assert len(reads) == 3 and first.images.shape == (3, 32, 34) and len(set(first.digests)) == 3
+    again = project_cohort(scans, Projection(GRID))
+    assert len(reads) == 3
+    np.testing.assert_array_equal(first.images, again.images)
+    volume = nibabel.load(scans[1]).get_fdata(dtype=np.float32)
+    np.testing.assert_allclose(first.images[1], dynamic_image(volume), rtol=1e-5, atol=0.1)
+
+
+CHANGES = [{"axis": "coronal"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]
+CHANGES += [{"grid": Grid((36, 34, 36), 2.0)}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_setting_makes_another_entry(scans, reads, change):
+    projection = Projection(GRID)
+    before = project_cohort(scans, projection)
+    after = project_cohort(scans, projection._replace(**change))
+    assert len(reads) == 6 and (before.images.shape != after.images.shape or (before.images != after.images).any())
+
+
+def test_a_changed_scan_is_read_again_even_with_its_old_time_and_size(scans, reads):
+    before = project_cohort(scans, Projection(GRID))
+    status, content = scans[0].stat(), scans[1].read_bytes()
+    scans[0].write_bytes(content)
+    os.utime(scans[0], ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = project_cohort(scans, Projection(GRID))
+    np.testing.assert_array_equal(after.images[0], before.images[1])
+    assert after.digests[0] == before.digests[1]
+
+
+def test_a_renamed_scan_needs_no_reading(scans, reads):
+    project_cohort(scans, Projection(GRID))
+    moved = scans[0].rename(scans[0].with_name("other.nii.gz"))
+    project_cohort([moved], Projection(GRID))
+    assert len(reads) == 3
+
+
+def test_an_entry_that_is_not_whole_is_made_anew(scans, reads, tmp_path):
+    before = project_cohort(scans, Projection(GRID))
+    for entry in (tmp_path / "cache").rglob("*.npy"):
+        entry.write_bytes(entry.read_bytes()[:100])
+    after = project_cohort(scans, Projection(GRID))
+    assert len(reads) == 6
+    np.testing.assert_array_equal(before.images, after.images)
+
+
+def test_all_refused_scans_are_named_and_the_good_ones_kept(scans, reads):
+    scans[0].write_text("no scan")
+    missing = scans[2].with_name("gone.nii.gz")
+    with pytest.raises(InputError, match="2 of 4 scans cannot be used") as error:
+        project_cohort([*scans, missing], Projection(GRID))
+    assert str(scans[0]) in str(error.value) and str(missing) in str(error.value)
+    reads.clear()
+    project_cohort(scans[1:], Projection(GRID))
+    assert reads == []

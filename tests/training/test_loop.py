@@ -1,0 +1,126 @@
+"""A fold from its first epoch to its last: stopped and resumed, damaged, and gone astray."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynjax.errors import DynjaxError, InputError, Stopped
+from dynjax.training import checkpoint
+from dynjax.training.events import EventLog
+from dynjax.training.loop import Schedule, is_finished, make_trainer, train_fold
+from tests.training.test_step import linear_network
+
+SCHEDULE = Schedule(epochs=6, batch_size=4, learning_rate=0.05, checkpoint_every=2, seed=3)
+LABELS = np.array([0, 1] * 5, np.int32)
+IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) + LABELS[:, None, None, None]
+
+
+def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None):
+    """Trains fold 1; returns the epochs that were run and where they began."""
+    network = linear_network()
+    trainer = make_trainer(network, jax.jit(network.init), schedule)
+    epochs, starts = [], []
+    train_fold(
+        trainer, 1, images, LABELS, folder, {"config": {"a": (1, 2)}}, starts.append, epochs.append,
+        lambda: len(epochs) == stop_after,
+    )  # fmt: skip
+    return epochs, starts
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def arrays(folder):
+    network = linear_network()
+    return checkpoint.load_network(checkpoint.latest(folder), *network.init(jax.random.key(0)))
+
+
+def test_it_learns_reports_and_saves(tmp_path):
+    epochs, starts = run(tmp_path / "f")
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4, 5, 6] and starts == [0]
+    assert epochs[-1].loss < epochs[0].loss and all(epoch.fold == 1 and epoch.seconds > 0 for epoch in epochs)
+    assert names(tmp_path / "f") == ["epoch_0006", "epoch_0006.json"]
+    about = checkpoint.read_about(checkpoint.latest(tmp_path / "f"))
+    assert (about["epoch"], about["fold"], about["n_train"], about["config"]) == (6, 1, 10, {"a": [1, 2]})
+    assert is_finished(tmp_path / "f", 6) and not is_finished(tmp_path / "f", 7) and not is_finished(tmp_path, 6)
+    assert float(arrays(tmp_path / "f")[1]["passes"]) == 18
+
+
+def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    run(tmp_path / "whole")
+    with pytest.raises(Stopped, match="fold 1 after epoch 3"):
+        run(tmp_path / "parts", stop_after=3)
+    assert not is_finished(tmp_path / "parts", 6)
+    epochs, starts = run(tmp_path / "parts")
+    assert starts == [3] and [epoch.epoch for epoch in epochs] == [4, 5, 6]
+    for whole, parts in zip(jax.tree.leaves(arrays(tmp_path / "whole")), jax.tree.leaves(arrays(tmp_path / "parts"))):
+        assert (whole == parts).all()
+    assert run(tmp_path / "parts") == ([], [6])
+
+
+def test_the_optimizer_is_kept_apart_and_only_until_the_end(tmp_path):
+    with pytest.raises(Stopped):
+        run(tmp_path, stop_after=2)
+    assert {path.name for path in checkpoint.latest(tmp_path).iterdir()} >= {"network", "optimizer"}
+    run(tmp_path)
+    assert not (checkpoint.latest(tmp_path) / "optimizer").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    images = IMAGES.copy()
+    images[4] = np.nan
+    with pytest.raises(DynjaxError, match=r"fold 1 is not finite in epoch 1.*learning_rate") as error:
+        run(tmp_path, images=images)
+    assert error.value.exit_code == 1
+
+
+def test_what_a_killed_save_left_is_ignored_and_removed(tmp_path):
+    (tmp_path / "epoch_0004.orbax-checkpoint-tmp-7").mkdir()
+    (tmp_path / "epoch_0006" / "network").mkdir(parents=True)  # killed before its description was written
+    epochs, _ = run(tmp_path)
+    assert len(epochs) == 6 and names(tmp_path) == ["epoch_0006", "epoch_0006.json"]
+
+
+def test_damage_is_noticed(tmp_path):
+    """Any flipped bit of the arrays, of Orbax's manifests or of the description is refused by name."""
+    run(tmp_path)
+    path = checkpoint.latest(tmp_path)
+    good = arrays(tmp_path)
+    files = [file for file in [*path.rglob("*"), path.with_suffix(".json")] if file.is_file() and file.stat().st_size]
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        file = files[rng.integers(len(files))]
+        content = file.read_bytes()
+        changed = bytearray(content)
+        changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
+        file.write_bytes(changed)
+        with pytest.raises(InputError, match="damaged") as error:
+            arrays(tmp_path)
+        assert str(path) in str(error.value)
+        file.write_bytes(content)
+    assert all((a == b).all() for a, b in zip(jax.tree.leaves(good), jax.tree.leaves(arrays(tmp_path))))
+    next(path.rglob("d/*")).unlink()
+    with pytest.raises(InputError, match="changed or missing"):
+        arrays(tmp_path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(InputError, match="has other arrays than this config's network"):
+        checkpoint.load_network(checkpoint.latest(tmp_path), {"v": jnp.ones(3)}, {})
+
+
+def test_events_of_repeated_epochs_stand_once(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    for fold, epoch in ((0, 1), (1, 1), (0, 2), (0, 3)):
+        log.append({"fold": fold, "epoch": epoch, "loss": 0.5})
+    with open(log.path, "a") as file:
+        file.write('{"fold": 0, "epo')  # cut short by a kill
+    log.rewind(0, 1)
+    log.append({"fold": 0, "epoch": 2, "loss": 0.25})
+    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert [(line["fold"], line["epoch"], line["loss"]) for line in lines] == [(0, 1, 0.5), (1, 1, 0.5), (0, 2, 0.25)]
