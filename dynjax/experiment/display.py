@@ -25,7 +25,8 @@ class TrainingDisplay:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.live.stop()
+        if console.is_terminal:
+            self.live.stop()
 
     def start(self, fold: int, done: int) -> None:
         """A fold begins, or goes on after `done` epochs."""

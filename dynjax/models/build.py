@@ -1,5 +1,6 @@
 """From a network's name to two pure functions: outside this folder there are no modules, only `init` and `apply`."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ class Classifier(nnx.Module):
     def __init__(self, name: str, image_size: tuple[int, int], *, dropout: float, rngs: nnx.Rngs):
         self.trunk = TRUNKS[name](rngs=rngs)
         self.attention = MapAttention(self.trunk.features, rngs=rngs)
-        height, width = feature_map_size(name, image_size)
+        height, width = map(self.trunk.map_size, image_size)
         self.head = Head(height * width * self.trunk.features, dropout=dropout, rngs=rngs)
 
     def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
@@ -49,6 +50,7 @@ class Classifier(nnx.Module):
         return self.head(self.attention(features), train=train, key=key)
 
 
+@functools.cache
 def build_classifier(name: str, image_size: tuple[int, int], dropout: float = 0.5) -> Network:
     """The paper's network: a trunk of TRUNKS, attention and head, for images of the given height and width."""
     return _pure(lambda rngs: Classifier(name, image_size, dropout=dropout, rngs=rngs))
@@ -57,16 +59,6 @@ def build_classifier(name: str, image_size: tuple[int, int], dropout: float = 0.
 def build_trunk(name: str) -> Network:
     """A trunk of TRUNKS alone: images [N, H, W, 3] -> features [N, h, w, C]."""
     return _pure(lambda rngs: Trunk(name, rngs=rngs))
-
-
-def feature_map_size(name: str, image_size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the trunk's output for images of the given height and width."""
-    trunk = build_trunk(name)
-    images = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32)
-    features, _ = jax.eval_shape(
-        lambda key, x: trunk.apply(*trunk.init(key), x, train=False), jax.eval_shape(jax.random.key, 0), images
-    )
-    return features.shape[1:3]
 
 
 def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

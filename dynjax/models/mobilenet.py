@@ -43,6 +43,11 @@ class MobileNetV2(nnx.Module):
 
     features = 1280
 
+    @staticmethod
+    def map_size(size: int) -> int:
+        """The feature map's height or width for that of the image."""
+        return -(-size // 32)
+
     def __init__(self, *, rngs: nnx.Rngs):
         self.stem = ConvNorm(conv(3, 32, 3, stride=2, bias=False, kernel_init=kaiming_fan_out, rngs=rngs))
         self.blocks = nnx.List([])

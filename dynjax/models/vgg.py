@@ -14,6 +14,11 @@ class VGG11(nnx.Module):
 
     features = 512
 
+    @staticmethod
+    def map_size(size: int) -> int:
+        """The feature map's height or width for that of the image."""
+        return size // 16
+
     def __init__(self, *, rngs: nnx.Rngs):
         self.convs = nnx.List([
             conv(wide_in, wide, 3, kernel_init=kaiming_fan_out, bias_init=nnx.initializers.zeros, rngs=rngs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import TRUNKS, build_classifier, build_trunk, feature_map_size, named_leaves
+from dynjax.models.build import TRUNKS, build_classifier, build_trunk, named_leaves
 from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
 from dynjax.models.layers import BatchNorm
 
@@ -28,12 +28,21 @@ def test_parameter_counts_and_maps(name):
     params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110)).init, jax.random.key(0))
     counts = (*(sizes(params[part]) for part in ("trunk", "attention", "head")), sizes(batch_stats))
     assert counts == PARAMETERS[name]
-    assert (*feature_map_size(name, (110, 110)), TRUNKS[name].features) == MAPS[name]
+    assert map_of(name, 110, 110) == MAPS[name]
 
 
-@pytest.mark.parametrize(("name", "expected"), [("vgg11", (6, 4)), ("mobilenet_v2", (4, 2))])
-def test_other_image_sizes(name, expected):
-    assert feature_map_size(name, (97, 64)) == expected
+@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("size", [(97, 64), (33, 32), (224, 111)])
+def test_any_image_size(name, size):
+    trunk = TRUNKS[name]
+    assert map_of(name, *size) == (*map(trunk.map_size, size), trunk.features)
+
+
+def map_of(name, height, width):
+    """The shape of the trunk's features for an image of that size."""
+    trunk, images = build_trunk(name), jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    state = jax.eval_shape(trunk.init, jax.random.key(0))
+    return jax.eval_shape(lambda *a: trunk.apply(*a, train=False)[0], *state, images).shape[1:]
 
 
 @pytest.mark.parametrize("name", TRUNKS)

@@ -1,0 +1,121 @@
+"""Killed, stopped and misused: nothing computed is lost, nothing half-written is trusted."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from dynjax.experiment.runtime import stop_on_signal
+from dynjax.files import lock
+from tests.command import PHANTOMS, TINY, interrupt, main
+
+RUN = (*TINY, *PHANTOMS)
+
+
+def lines(path):
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.mark.parametrize("epochs", [3, 7])
+def test_killed_in_training(expected, tmp_path, epochs):
+    """Within the first fold and within the second; the resumed run is the uninterrupted one's, byte for byte."""
+    events = tmp_path / "events.jsonl"
+    code = interrupt(signal.SIGKILL, lambda: lines(events) >= epochs, *RUN, f"--workdir={tmp_path}")
+    assert code == -signal.SIGKILL and not (tmp_path / "results.json").exists()
+    done = main(*RUN, f"--workdir={tmp_path}")
+    assert done.returncode == 0 and "going on after epoch" in done.stdout
+    assert (tmp_path / "predictions.csv").read_bytes() == expected
+    assert lines(events) == 12
+
+
+def test_killed_while_phantoms_are_made_and_while_they_are_projected(expected, tmp_path):
+    """In a cache of its own; the compiled programs are lent to it, for they are not what is tested."""
+    cache, workdir = tmp_path / "cache", tmp_path / "w"
+    shutil.copytree(Path(os.environ["DYNJAX_CACHE"]) / "xla", cache / "xla")
+    arguments = (*RUN, f"--workdir={workdir}")
+
+    def made(pattern):
+        return len(list(cache.rglob(pattern)))
+
+    assert interrupt(signal.SIGKILL, lambda: made("*_I1*.nii.gz") >= 4, *arguments, cache=cache) == -signal.SIGKILL
+    assert 4 <= made("*_I1*.nii.gz") < 14 and not made("collection.csv")
+    assert interrupt(signal.SIGKILL, lambda: made("*.npy") >= 2, *arguments, cache=cache) == -signal.SIGKILL
+    assert made("collection.csv") == 1 and not (workdir / "events.jsonl").exists()
+    assert main(*arguments, cache=cache).returncode == 0
+    assert (workdir / "predictions.csv").read_bytes() == expected
+
+
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(expected, tmp_path):
+    events = tmp_path / "events.jsonl"
+    assert interrupt(signal.SIGTERM, lambda: lines(events) >= 2, *RUN, f"--workdir={tmp_path}") == 75
+    assert main(*RUN, f"--workdir={tmp_path}").returncode == 0
+    assert (tmp_path / "predictions.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_wait(number, capsys):
+    before = signal.getsignal(number)
+    with stop_on_signal() as stop_requested:
+        assert not stop_requested()
+        signal.raise_signal(number)
+        assert stop_requested() and "stopping after this epoch" in capsys.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_fold_that_another_process_trains_is_refused(tmp_path):
+    with lock(tmp_path / ".fold 0.lock"):
+        done = main(*RUN, "--config.train.only_folds=0", f"--workdir={tmp_path}")
+        assert done.returncode == 2 and "fold 0 is being trained by process" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--config=configs/dyn_vgg11.py", "--config.train.epoch=3"], 2, "did you mean --config.train.epochs?"),
+        (["--config=configs/dyn_vgg11.py", "--config.projection.axes=z"], 2, "--config.projection.axis?"),
+        (["--config=configs/dyn_vgg11.py", "--config.train.epochs=many"], 2, "config.train.epochs=many"),
+        (["--config=configs/dyn_vgg11.py", "--config.model.name=vgg19"], 2, "choose one of vgg11, mobilenet_v2"),
+        (["--config=configs/dyn_vgg11.py", "--config.train.only_folds=5"], 2, "folds are numbered 0 to 4"),
+        (["--config=configs/dyn_vgg11.py:fast"], 2, "no variant is called 'fast'"),
+        (["--config=configs/dyn_vgg99.py"], 2, "configs/dyn_vgg99.py is not there"),
+        (["--configs=configs/dyn_vgg11.py"], 2, "Did you mean: config"),
+        ([], 2, "--config=configs/NAME.py"),
+        (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called 'trian'"),
+        (["evaluate"], 2, "--workdir=DIR is needed"),
+        (["evaluate", "--workdir=nowhere"], 3, "nowhere/config.json: no such file"),
+        (["predict", "--workdir=nowhere"], 2, "at least one scan"),
+        (["predict", "--workdir=nowhere", "a.nii"], 3, "no fold is trained to the end"),
+        (["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"], 3, "gone.csv: No such file"),
+    ],
+)
+def test_misuse_is_one_line_and_a_code(arguments, code, said, tmp_path):
+    workdir = [] if any("--workdir" in argument for argument in arguments) else [f"--workdir={tmp_path / 'w'}"]
+    done = main(*arguments, *workdir if arguments != ["evaluate"] else [])
+    assert done.returncode == code and said in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_a_folder_that_is_no_workdir_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    done = main(*RUN, f"--workdir={tmp_path}")
+    assert done.returncode == 2 and "holds files but no config.json" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_refused_scan_ends_the_run_before_training(tmp_path):
+    (tmp_path / "bad.nii.gz").write_text("no scan")
+    table = "subject,session,label,path\n" + "".join(
+        f"s{index},1,{label},bad.nii.gz\n" for index, label in enumerate(["CN", "AD"] * 3)
+    )
+    (tmp_path / "scans.csv").write_text(table)
+    done = main(*TINY, f"--config.cohort.table={tmp_path / 'scans.csv'}", f"--workdir={tmp_path / 'w'}")
+    assert done.returncode == 3 and "6 of 6 scans cannot be used" in done.stderr and "bad.nii.gz" in done.stderr
+
+
+def test_help_is_quick_and_names_the_verbs():
+    done = main("--help")
+    assert "evaluate --workdir" in done.stdout and "predict --workdir" in done.stdout

@@ -1,0 +1,182 @@
+"""One true run from phantoms to results, by the command line, and what users do with it afterwards."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from dynjax.cohort.folds import read_folds
+from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.experiment.data import find_cohort, load_data
+from dynjax.experiment.trained import finished_checkpoint, load_trained
+from dynjax.experiment.workdir import Workdir
+from tests.command import PHANTOMS, TINY, main
+
+RUN = (*TINY, *PHANTOMS)
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_what_users_rely_on(run):
+    workdir, printed = run
+    folds, predictions = rows(workdir / "folds.csv"), rows(workdir / "predictions.csv")
+    assert list(folds[0]) == ["subject", "session", "fold"]
+    assert list(predictions[0]) == ["subject", "session", "fold", "label", "probability"]
+    assert [tuple(row.values())[:3] for row in predictions] == [tuple(row.values()) for row in folds]
+    assert len(predictions) == len({row["subject"] for row in predictions}) == 12
+    assert {row["label"] for row in predictions} == {"CN", "AD"}
+    assert all(0 < float(row["probability"]) < 1 for row in predictions)
+
+    events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
+    assert [(e["fold"], e["epoch"]) for e in events] == [(fold, epoch) for fold in range(3) for epoch in range(1, 5)]
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["train"]["epochs"] == 4 and config["model"]["name"] == "mobilenet_v2"
+
+    results = json.loads((workdir / "results.json").read_text())
+    assert (results["schema"], results["positive_class"], results["selection"]) == (1, "AD", "last")
+    assert results["n_subjects"] == 12 and results["cohort"]["synthetic"] is True
+    assert results["weights"] == {"pretrained": False, "source": None, "sha256": None}
+    assert len(results["metrics"]) == 9 and [fold["fold"] for fold in results["folds"]] == [0, 1, 2]
+    assert all(fold["n_train"] + fold["n_test"] == 12 and fold["epoch"] == 4 for fold in results["folds"])
+    labels = np.array([row["label"] == "AD" for row in predictions])
+    called = np.array([float(row["probability"]) >= 0.5 for row in predictions])
+    assert results["metrics"]["accuracy"]["value"] == pytest.approx((labels == called).mean())
+    assert {"dynjax", "jax", "flax", "python", "device", "seed", "config_sha256", "folds_sha256", "finished"} == set(
+        results["provenance"]
+    )
+    assert "SYNTHETIC" in printed and "ROC AUC" in printed and "RANDOM weights" in printed
+
+
+def test_the_same_command_again_changes_nothing_and_says_so(run):
+    workdir, _ = run
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in workdir.rglob("*")}
+    done = main(*RUN, f"--workdir={workdir}")
+    assert done.returncode == 0 and "nothing to do" in done.stdout
+    assert before == {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in workdir.rglob("*")}
+
+
+def test_evaluate_reproduces_the_predictions_from_the_checkpoints_alone(run, tmp_path):
+    workdir, _ = run
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    for name in ("predictions.csv", "results.json", "events.jsonl"):
+        (copy / name).unlink()
+    done = main("evaluate", f"--workdir={copy}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (copy / "predictions.csv").read_bytes() == (workdir / "predictions.csv").read_bytes()
+    ours, theirs = (json.loads((folder / "results.json").read_text()) for folder in (copy, workdir))
+    assert ours["metrics"] == theirs["metrics"] and ours["folds"] == theirs["folds"]
+
+
+def test_predict_answers_the_good_scans_and_names_the_bad_ones(run, tmp_path):
+    """By the config inside the checkpoints: the workdir's own config.json is gone."""
+    workdir = tmp_path / "copy"
+    shutil.copytree(run[0], workdir)
+    (workdir / "config.json").unlink()
+    seen = sorted(phantom_cohort(12).rglob("*.nii.gz"))[0]
+    unseen = sorted(phantom_cohort(6, seed=2).rglob("*.nii.gz"))[:2]
+    (tmp_path / "text.nii.gz").write_text("no scan")
+    (tmp_path / "cut.nii.gz").write_bytes(unseen[0].read_bytes()[:-1000])
+    scans = [unseen[0], tmp_path / "text.nii.gz", unseen[1], tmp_path / "cut.nii.gz", tmp_path / "gone.nii.gz", seen]
+    done = main("predict", f"--workdir={workdir}", *scans, f"--out={tmp_path / 'out.csv'}")
+    assert done.returncode == 3
+    errors = done.stderr.strip().splitlines()
+    assert len(errors) == 3 and all(str(path) in line for path, line in zip((scans[1], scans[3], scans[4]), errors))
+    assert "no such file" in errors[2]
+
+    answers = rows(tmp_path / "out.csv")
+    assert list(answers[0]) == ["path", "verdict", "probability", "fold_sd", "reason"]
+    assert [row["path"] for row in answers] == [str(path) for path in scans]
+    assert [row["verdict"] for row in answers] == ["ok", "refused", "ok", "refused", "refused", "ok"]
+    for row in answers:
+        good = row["verdict"] == "ok"
+        assert bool(row["probability"]) == bool(row["fold_sd"]) == good
+        assert not good or (0 < float(row["probability"]) < 1 and float(row["fold_sd"]) > 0)
+    assert "2 of 3 networks were trained on this scan" in answers[5]["reason"] and answers[0]["reason"] == ""
+    assert f"{float(answers[0]['probability']):.3f}" in done.stdout
+
+
+def test_predictions_of_a_scan_are_those_of_the_fold_that_never_saw_it(run):
+    """`predict` and `evaluate` agree: for each network, on a test scan of its own fold."""
+    workdir = Workdir(run[0])
+    config = workdir.read_config()
+    cohort = find_cohort(config)
+    data = load_data(config, cohort, read_folds(workdir.folds, cohort))
+    written = np.array([float(row["probability"]) for row in rows(workdir.predictions)])
+    for index in (0, 5, 11):
+        trained = load_trained(finished_checkpoint(workdir.fold(data.folds[index]), 4))
+        np.testing.assert_allclose(trained.probability(data.images[index : index + 1]), written[index], rtol=1e-4)
+
+
+def test_a_damaged_checkpoint_is_named(run, tmp_path):
+    workdir = tmp_path / "copy"
+    shutil.copytree(run[0], workdir)
+    largest = max((workdir / "checkpoints" / "fold_1").rglob("*"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    done = main("evaluate", f"--workdir={workdir}")
+    assert done.returncode == 3 and "fold_1" in done.stderr and "damaged" in done.stderr
+
+
+def test_a_plain_csv_of_the_same_scans_gives_the_same_folds_and_numbers(run, tmp_path):
+    """The ADNI layout and a plain CSV, shuffled and with other session names."""
+    collection = rows(phantom_cohort(12) / "collection.csv")
+    files = {path.parent.name: path for path in phantom_cohort(12).rglob("*.nii.gz")}
+    with open(tmp_path / "scans.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["acquired", "path", "label", "session", "subject"])
+        for row in reversed(collection):
+            path = files[row["Image Data ID"]]
+            writer.writerow([row["Acq Date"], path, row["Group"], row["Visit"], row["Subject"]])
+    done = main(*TINY, f"--config.cohort.table={tmp_path / 'scans.csv'}", f"--workdir={tmp_path / 'w'}")
+    assert (done.returncode, done.stderr) == (0, "") and "SYNTHETIC" not in done.stdout
+    for name in ("folds.csv", "predictions.csv"):
+        ours, theirs = ([row | {"session": ""} for row in rows(folder / name)] for folder in (tmp_path / "w", run[0]))
+        assert ours == theirs
+    ours, theirs = (json.loads((folder / "results.json").read_text()) for folder in (tmp_path / "w", run[0]))
+    assert ours["metrics"] == theirs["metrics"]
+
+
+def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
+    """One job a fold, in any order; the one that finds all done evaluates, with the same result as a single run."""
+    for folds in ("2", "0,2"):
+        done = main(*RUN, f"--config.train.only_folds={folds}", f"--workdir={tmp_path}")
+        assert done.returncode == 0 and "not yet" in done.stdout and not (tmp_path / "results.json").exists()
+    done = main(*RUN, "--config.train.only_folds=1", f"--workdir={tmp_path}")
+    assert done.returncode == 0 and (tmp_path / "results.json").exists()
+    assert (tmp_path / "predictions.csv").read_bytes() == (run[0] / "predictions.csv").read_bytes()
+
+
+def test_another_config_is_refused(run):
+    done = main(*RUN, "--config.seed=1", "--config.model.dropout=0.4", f"--workdir={run[0]}")
+    assert done.returncode == 2 and "belongs to another config" in done.stderr
+    assert "seed: 0 there, 1 here" in done.stderr and "model.dropout: 0.5 there, 0.4 here" in done.stderr
+
+
+def test_pretrained_weights_are_used_and_named(imagenet_mobilenet, tmp_path):
+    done = main(*RUN, "--config.model.pretrained=required", "--config.train.epochs=1", f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    weights = json.loads((tmp_path / "results.json").read_text())["weights"]
+    assert weights["pretrained"] is True and weights["sha256"].startswith("b0353104")
+    assert weights["source"] == "mobilenet_v2-b0353104.pth"
+
+
+def test_scans_that_change_under_a_run_are_noticed(tmp_path):
+    """A resumed run must not mix networks trained on different files."""
+    folder = tmp_path / "scans"
+    shutil.copytree(phantom_cohort(12), folder)
+    arguments = (*TINY, "--config.train.epochs=1", f"--config.cohort.table={folder}", f"--workdir={tmp_path / 'w'}")
+    assert main(*arguments, "--config.train.only_folds=0").returncode == 0
+    one, other = sorted(folder.rglob("*.nii.gz"))[:2]
+    shutil.copyfile(other, one)
+    done = main(*arguments)
+    assert done.returncode == 3 and "files have changed since" in done.stderr
+    shutil.rmtree(next((folder / "ADNI").iterdir()))
+    done = main(*arguments)
+    assert done.returncode == 3 and "no such file" in done.stderr
