@@ -22,7 +22,7 @@ def make_folds(cohort: Cohort, count: int, seed: int) -> np.ndarray:
     if count > fewest:
         raise UsageError(f"train.folds={count} needs {count} subjects of each label; one label has {fewest}")
     names, labels = list(subjects), list(subjects.values())
-    fold_of = {}
+    fold_of: dict[str, int] = {}
     for fold, (_, test) in enumerate(StratifiedKFold(count, shuffle=True, random_state=seed).split(names, labels)):
         fold_of |= {names[index]: fold for index in test}
     return np.array([fold_of[scan.subject] for scan in cohort.scans])

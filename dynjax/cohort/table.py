@@ -44,7 +44,7 @@ def load_cohort(
     if problems:
         raise InputError(f"{table}: the scan table cannot be used:\n{listed(problems)}")
     synthetic = (table.parent / PHANTOM_MARK).exists()
-    return Cohort(tuple(scans), tuple(labels), str(table), synthetic, dict(excluded))
+    return Cohort(tuple(scans), labels, str(table), synthetic, dict(excluded))
 
 
 def _find_table(path: Path) -> Path:
@@ -85,14 +85,14 @@ def _read_plain(table: Path, header: list[str], rows: list[dict[str, str]]) -> l
     scans = []
     for row in rows:
         problems += [f"line {row['#']}: {name} is empty" for name in REQUIRED if not row[name]]
-        optional = {name: row.get(name, "") for name in OPTIONAL}
+        details = {name: row.get(name, "") for name in ("age", "sex", "site")}
+        acquired = None
         try:
-            optional["acquired"] = parse_date(optional["acquired"])
+            acquired = parse_date(row.get("acquired", ""))
         except ValueError:
-            problems.append(f"line {row['#']}: acquired {optional['acquired']!r} is neither yyyy-mm-dd nor m/d/yyyy")
-            optional["acquired"] = None
+            problems.append(f"line {row['#']}: acquired {row['acquired']!r} is neither yyyy-mm-dd nor m/d/yyyy")
         path = table.parent / Path(row["path"]).expanduser()
-        scans.append(Scan(row["subject"], row["session"], row["label"], path, **optional))
+        scans.append(Scan(row["subject"], row["session"], row["label"], path, acquired=acquired, **details))
     ids = collections.Counter((scan.subject, scan.session) for scan in scans)
     problems += [f"subject {who}, session {when} stands {n} times" for (who, when), n in ids.items() if n > 1]
     if problems:

@@ -64,7 +64,7 @@ def check(config: ConfigDict | FrozenConfigDict) -> None:
 
 def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:
     """{'train.epochs': 150, ...}"""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in config.items():
         inner = isinstance(value, ConfigDict | FrozenConfigDict | dict)
         flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from dynjax.models.head import Head
 from dynjax.models.mobilenet import MobileNetV2
 from dynjax.models.vgg import VGG11
 
-TRUNKS = {"vgg11": VGG11, "mobilenet_v2": MobileNetV2}
+TRUNKS: dict[str, type[VGG11] | type[MobileNetV2]] = {"vgg11": VGG11, "mobilenet_v2": MobileNetV2}
 
 Tree = dict  # nested dicts of arrays, the keys being module attributes and list positions
 
@@ -62,10 +62,10 @@ def build_trunk(name: str) -> Network:
 
 
 def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
-    graphdef, _, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, nnx.BatchStat)
+    graphdef, _, _ = _split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
-        _, params, batch_stats = nnx.split(make(nnx.Rngs(key)), nnx.Param, nnx.BatchStat)
+        _, params, batch_stats = _split(make(nnx.Rngs(key)))
         return nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats)
 
     def apply(params: Tree, batch_stats: Tree, images: jax.Array, *, train: bool, key: jax.Array | None = None):
@@ -75,6 +75,12 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     return Network(init, apply)
+
+
+def _split(module: nnx.Module) -> tuple[Any, Any, Any]:
+    """Raises if the module holds any state besides these two, such as a stream of random numbers."""
+    graphdef, params, batch_stats = nnx.split(module, nnx.Param, nnx.BatchStat)  # type: ignore[misc]
+    return graphdef, params, batch_stats
 
 
 def named_leaves(tree: Tree) -> dict[str, jax.Array]:

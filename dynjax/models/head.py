@@ -17,5 +17,7 @@ class Head(nnx.Module):
         x = x.reshape(len(x), -1)
         for index, layer in enumerate(self.layers[:-1]):
             x = nnx.relu(layer(x))
-            x = self.dropout(x, deterministic=not train, rngs=jax.random.fold_in(key, index) if train else None)
+            if train:
+                assert key is not None, "training draws dropout from a key"
+                x = self.dropout(x, deterministic=False, rngs=jax.random.fold_in(key, index))
         return self.layers[-1](x)

@@ -50,7 +50,7 @@ class MobileNetV2(nnx.Module):
 
     def __init__(self, *, rngs: nnx.Rngs):
         self.stem = ConvNorm(conv(3, 32, 3, stride=2, bias=False, kernel_init=kaiming_fan_out, rngs=rngs))
-        self.blocks = nnx.List([])
+        self.blocks: nnx.List[InvertedResidual] = nnx.List([])
         wide_in = 32
         for expansion, wide, repeats, first_stride in STAGES:
             for index in range(repeats):

@@ -83,11 +83,11 @@ def train_fold(
         return
     state, done, seconds = _resume(trainer, fold, folder)
     on_start(done)
-    images, labels = jnp.asarray(images), jnp.asarray(labels)
+    on_device = jnp.asarray(images), jnp.asarray(labels)
     for epoch in range(done, schedule.epochs):
         start = time.monotonic()
         order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
-        state, metrics = trainer.run_epoch(state, images, labels, order, key)
+        state, metrics = trainer.run_epoch(state, *on_device, order, key)
         loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())
         if not np.isfinite(loss):
             raise DynjaxError(_not_finite(fold, epoch + 1))

@@ -6,7 +6,7 @@ import io
 import math
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
@@ -75,12 +75,12 @@ def _parts(path: Path) -> list[Path]:
     return [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix in (".img", ".hdr") else [path]
 
 
-def _open(path: Path) -> nibabel.spatialimages.SpatialImage:
-    """The image with its voxels still unread, after its size is checked against what its header claims."""
+def _open(path: Path) -> Any:
+    """nibabel's image with its voxels still unread, after its size is checked against what its header claims."""
     if not path.name.endswith(SUFFIXES):
         raise _Unusable(f"its name ends in none of {', '.join(SUFFIXES)}")
     if path.suffix in (".img", ".hdr"):
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
         _check_size(image.header, path.with_suffix(".img").stat().st_size, image.dataobj.offset)
         return image
     content = path.read_bytes()
@@ -98,7 +98,7 @@ def _open(path: Path) -> nibabel.spatialimages.SpatialImage:
     return kind.from_bytes(content)
 
 
-def _image_class(path: Path, start: bytes) -> type:
+def _image_class(path: Path, start: bytes) -> Any:
     if path.suffix in (".mgz", ".mgh"):
         return nibabel.MGHImage
     size = start[:4]

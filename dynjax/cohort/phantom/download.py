@@ -19,8 +19,8 @@ from dynjax.parallel import parallel_map
 RECIPE = 1  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
 STRIPPED = "Spatially Normalized, Masked and N3 corrected T1 image"
 WITH_SKULL = "MT1; GradWarp; N3m"
-COLUMNS = ("Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description")
-COLUMNS += ("Type", "Acq Date", "Format", "Downloaded")
+COLUMNS = ["Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description", "Type", "Acq Date"]
+COLUMNS += ["Format", "Downloaded"]
 
 README = """\
 # A synthetic cohort
@@ -98,14 +98,14 @@ def _collection(scans: list[tuple[Subject, int]], skull: bool) -> str:
 
 
 def _ptid(subject: Subject) -> str:
-    return f"{subject.index % 20 + 1:03d}_S_{subject.index + 1:04d}"
+    return f"{subject.number % 20 + 1:03d}_S_{subject.number + 1:04d}"
 
 
 def _image_id(subject: Subject, visit: int) -> int:
-    return 100000 + 10 * subject.index + visit
+    return 100000 + 10 * subject.number + visit
 
 
 def _acquired(subject: Subject, visit: int) -> datetime.datetime:
     """A date of its own for every scan; a second visit is a year after the first."""
-    days = subject.index * 37 % 900 + 365 * visit
+    days = subject.number * 37 % 900 + 365 * visit
     return datetime.datetime(2006, 1, 2, 8, 30) + datetime.timedelta(days=days)

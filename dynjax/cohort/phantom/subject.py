@@ -23,7 +23,7 @@ EDGE = 0.8  # mm over which a moved edge is blurred, about the template's own sh
 
 
 class Subject(NamedTuple):
-    index: int
+    number: int
     label: str
     severity: float
     age: int
@@ -58,14 +58,14 @@ def draw_subjects(n: int, seed: int, labels=("CN", "AD")) -> list[Subject]:
 def render_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy, skull: bool = False) -> np.ndarray:
     """Returns the scan as int16 of shape (110, 110, 110), RAS+, 2 mm; without skull the background is exactly 0."""
     severity = subject.severity + YEARLY_DECLINE * visit
-    shape = _rng(seed, subject.index, Stream.SHAPE)
-    scan = _rng(seed, subject.index, Stream.SCAN, visit)
+    shape = _rng(seed, subject.number, Stream.SHAPE)
+    scan = _rng(seed, subject.number, Stream.SCAN, visit)
     grey, white, fluid = _tissues(anatomy, severity, shape)
     warp = _coordinates(shape, scan)
     contrast = scan.normal((620.0, 900.0, 260.0), (12.0, 12.0, 15.0))  # grey, white, fluid
     ideal = contrast[0] * grey + contrast[1] * white + contrast[2] * fluid
     if skull:
-        ideal += _head(anatomy, _rng(seed, subject.index, Stream.SKULL))
+        ideal += _head(anatomy, _rng(seed, subject.number, Stream.SKULL))
     image = ndimage.map_coordinates(ideal, warp, order=1, mode="constant")
     inside = image > (-1.0 if skull else 40.0)
     image *= np.exp(_smooth_field(scan, frequencies=4, deviation=0.03))
@@ -92,7 +92,7 @@ def _tissues(anatomy: Anatomy, severity: float, rng: np.random.Generator) -> tup
     return grey, white, np.clip(np.minimum(brain, 1) - grey - white, 0, 1)
 
 
-def _within(distance: np.ndarray, edge: float) -> np.ndarray:
+def _within(distance: np.ndarray, edge: float | np.ndarray) -> np.ndarray:
     """1 where distance < edge, 0 beyond, blurred over EDGE millimetres."""
     return expit((edge - distance) * (2 / EDGE))
 
