@@ -22,10 +22,10 @@ TINY = (
 )
 
 
-def main(*arguments, cache: Path | None = None) -> subprocess.CompletedProcess:
+def main(*arguments, cache: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess:
     """`python main.py ARGUMENTS` from the repository's root; never a traceback, whatever the arguments."""
     command = [sys.executable, "main.py", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=_env(cache), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=_env(cache), capture_output=True, text=True, timeout=timeout)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -40,6 +40,8 @@ def load_cohort(
         scans = _read_plain(table, header, rows)
     scans = _choose_visits(_keep_labels(scans, labels, excluded), visit, excluded)
     problems = [f"{scan.path}: no such file" for scan in scans if not scan.path.is_file()]
+    paths = collections.Counter(scan.path for scan in scans)
+    problems += [f"{path}: stands for {n} scans" for path, n in paths.items() if n > 1]
     problems += _two_labels(scans) + [f"no scan is labelled {label}" for label in labels if not _any(scans, label)]
     if problems:
         raise InputError(f"{table}: the scan table cannot be used:\n{listed(problems)}")

@@ -1,10 +1,10 @@
 """What stands between the shell and a verb: flags to a config, and every expected failure to one message and a code."""
 
 import difflib
-import errno
 import runpy
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,16 +18,15 @@ def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags, calls main(positional arguments) and exits with the code that `dynjax.errors` promises."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.set_verbosity(logging.ERROR)
+    warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
         app.run(lambda argv: main(argv[1:]), flags_parser=_parse)
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
         _exit(Stopped("stopped; everything finished so far is saved, and the same command goes on from there"))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
-            raise
-        _exit(DynjaxError(f"{error.filename or 'writing failed'}: {error.strerror}; what was saved before is kept"))
+    except OSError as error:  # a full disk, a folder that may not be written to
+        _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; what was saved before is kept"))
 
 
 def config_name(flag) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
@@ -60,6 +61,14 @@ def check(config: ConfigDict | FrozenConfigDict) -> None:
         problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {config.train.folds - 1}")
     if problems:
         raise UsageError(f"this config cannot be used:\n{listed(problems)}")
+
+
+def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
+    """The config with its scan table's path made absolute, so that it means the same from any folder."""
+    resolved = ConfigDict(config.to_dict())
+    if resolved.cohort.table:
+        resolved.cohort.table = str(Path(resolved.cohort.table).expanduser().absolute())
+    return FrozenConfigDict(resolved)
 
 
 def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:

@@ -26,12 +26,13 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
     """
     settings.check(config)
+    config = settings.resolve(config)
     configure_jax()
     workdir.claim(config)
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     folds = find_folds(config, workdir, cohort)
-    wanted = list(config.train.only_folds) or list(range(config.train.folds))
+    wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
     todo = [fold for fold in wanted if not is_finished(workdir.fold(fold), config.train.epochs)]
     if not todo and workdir.results.exists():
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")

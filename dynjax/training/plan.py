@@ -26,16 +26,13 @@ def make_plan(train_step, platform: str) -> RunEpoch:
 
 
 def run_steps(train_step) -> RunEpoch:
-    """A Python loop over the jitted step."""
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def step(state, images, labels, batch, key):
-        return train_step(state, images[batch], labels[batch], key)
+    """A Python loop over the jitted step, which sees one batch: folds of different sizes share its program."""
+    step = jax.jit(train_step, donate_argnums=0)
 
     def run_epoch(state, images, labels, order, key):
         metrics = []
         for batch in order:
-            state, metric = step(state, images, labels, batch, key)
+            state, metric = step(state, images[batch], labels[batch], key)
             metrics.append(metric)
         return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
 

@@ -61,10 +61,17 @@ def test_every_offender_is_listed_at_once(tmp_path):
         ["b", "1", "AD", "missing2.nii"],
         ["c", "1", "CN", "c1.nii"],
         ["c", "2", "AD", "c2.nii"],
+        ["d", "1", "AD", "c2.nii"],
     ]
     with pytest.raises(InputError) as error:
         load_cohort(write_table(tmp_path, rows), visit="all")
-    for part in ("scans.csv", "missing1.nii: no such file", "missing2.nii: no such file", "c has two labels: AD, CN"):
+    for part in (
+        "scans.csv",
+        "missing1.nii: no such file",
+        "missing2.nii: no such file",
+        "c has two labels: AD, CN",
+        "c2.nii: stands for 2 scans",
+    ):
         assert part in str(error.value)
     assert error.value.exit_code == 3
 

@@ -107,13 +107,13 @@ def test_a_folder_that_is_no_workdir_is_left_alone(tmp_path):
 
 
 def test_a_refused_scan_ends_the_run_before_training(tmp_path):
-    (tmp_path / "bad.nii.gz").write_text("no scan")
-    table = "subject,session,label,path\n" + "".join(
-        f"s{index},1,{label},bad.nii.gz\n" for index, label in enumerate(["CN", "AD"] * 3)
-    )
+    table = "subject,session,label,path\n"
+    for index, label in enumerate(["CN", "AD"] * 3):
+        (tmp_path / f"bad{index}.nii.gz").write_text("no scan")
+        table += f"s{index},1,{label},bad{index}.nii.gz\n"
     (tmp_path / "scans.csv").write_text(table)
     done = main(*TINY, f"--config.cohort.table={tmp_path / 'scans.csv'}", f"--workdir={tmp_path / 'w'}")
-    assert done.returncode == 3 and "6 of 6 scans cannot be used" in done.stderr and "bad.nii.gz" in done.stderr
+    assert done.returncode == 3 and "6 of 6 scans cannot be used" in done.stderr and "bad5.nii.gz" in done.stderr
 
 
 def test_help_is_quick_and_names_the_verbs():

@@ -153,6 +153,17 @@ def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
     assert (tmp_path / "predictions.csv").read_bytes() == (run[0] / "predictions.csv").read_bytes()
 
 
+def test_all_visits_train_and_a_subject_counts_once(tmp_path):
+    short = ("--config.train.folds=2", "--config.train.epochs=1", "--config.cohort.visit=all")
+    done = main(*RUN, *short, f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    predictions = rows(tmp_path / "predictions.csv")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert len(predictions) == results["cohort"]["n_scans"] > results["n_subjects"] == 12
+    folds = {(row["subject"], row["fold"]) for row in predictions}
+    assert len(folds) == 12, "all visits of a subject lie in one fold"
+
+
 def test_another_config_is_refused(run):
     done = main(*RUN, "--config.seed=1", "--config.model.dropout=0.4", f"--workdir={run[0]}")
     assert done.returncode == 2 and "belongs to another config" in done.stderr

@@ -1,0 +1,84 @@
+"""Configs: each one loads, its variants change what they say, and every wrong value is named before anything starts."""
+
+import json
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+from ml_collections import FrozenConfigDict
+
+from configs.base import paper
+from dynjax.errors import UsageError
+from dynjax.experiment import settings
+from dynjax.projection.store import Projection
+from dynjax.volumes.grid import Grid
+from tests.command import ROOT
+
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.name != "base.py")
+
+
+def get(path, variant=""):
+    return run_path(str(path))["get_config"](variant)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
+    config = get(path)
+    settings.check(config)
+    train = config.train
+    assert (train.epochs, train.batch_size, train.learning_rate, train.folds) == (150, 16, 1e-4, 5)
+    assert config.model.name in path.stem and not config.cohort.phantom.skull
+    quick, skull, both = (settings.flatten(get(path, variant)) for variant in ("quick", "skull", "quick,skull"))
+    plain = settings.flatten(config)
+    assert {key for key in plain if plain[key] != quick[key]} == {"train.epochs"}
+    assert {key for key in plain if plain[key] != skull[key]} == {"cohort.phantom.skull"}
+    assert both == quick | {"cohort.phantom.skull": True}
+    assert path.name in (ROOT / "configs" / "README.md").read_text()
+
+
+def test_written_and_read_back():
+    config = FrozenConfigDict(paper())
+    again = settings.from_dict(json.loads(settings.to_json(config)))
+    assert again == config and isinstance(again.volume.grid, tuple)
+
+
+def test_identity_is_all_but_the_folds_of_a_job():
+    config, job, other = paper(), paper(), paper()
+    job.train.only_folds = (2,)
+    other.train.epochs = 151
+    digests = [settings.identity_digest(each) for each in (config, job, other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_relative_table_means_the_same_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = paper()
+    assert settings.resolve(config).cohort.table == ""
+    config.cohort.table = "scans.csv"
+    assert settings.resolve(config).cohort.table == str(tmp_path / "scans.csv")
+
+
+def test_every_wrong_value_is_listed():
+    config = paper()
+    config.model.name, config.train.folds, config.model.dropout = "vgg", 1, 1.0
+    config.cohort.labels, config.volume.grid = ("AD", "AD"), (110, 110, 20)
+    with pytest.raises(UsageError) as error:
+        settings.check(config)
+    for key in ("model.name=", "train.folds=1", "model.dropout=1.0", "cohort.labels=", "volume.grid="):
+        assert key in str(error.value)
+
+
+def test_keys_reach_what_they_name():
+    config = paper()
+    config.volume.grid, config.volume.spacing = (40, 50, 60), 3.0
+    config.projection.axis, config.projection.weights = "coronal", "harmonic"
+    assert settings.projection_of(config) == Projection(Grid((40, 50, 60), 3.0), "coronal", "harmonic")
+    assert settings.image_size(config) == (40, 60)
+
+
+def test_readme_lists_what_is_there():
+    """The annotated tree names every folder of the package."""
+    readme = (ROOT / "README.md").read_text()
+    folders = [path.parent.name for path in (ROOT / "dynjax").glob("*/__init__.py")]
+    assert folders and all(f"{name}/" in readme for name in folders)
+    assert Path(ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
