@@ -1,5 +1,6 @@
 """What the user sees of training: a live line on a terminal, a plain line now and then elsewhere."""
 
+import statistics
 import time
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,7 +15,7 @@ class TrainingDisplay:
     def __init__(self, folds: list[int], epochs: int):
         self.folds, self.epochs = folds, epochs
         self.left = len(folds) * epochs
-        self.timed, self.seconds = 0, 0.0
+        self.seconds: list[float] = []
         self.last_line = 0.0
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.live = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
@@ -37,11 +38,11 @@ class TrainingDisplay:
 
     def show(self, epoch: Epoch) -> None:
         self.left -= 1
-        if epoch.epoch > 1:  # the first epoch of a process compiles, and would spoil the forecast
-            self.timed, self.seconds = self.timed + 1, self.seconds + epoch.seconds
-        pace = self.seconds / self.timed if self.timed else epoch.seconds
-        left = _duration(pace * self.left)
-        note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch  {left} left"
+        self.seconds.append(epoch.seconds)
+        pace = statistics.median(self.seconds)  # of the median the first epoch, which compiles, is no part for long
+        note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch"
+        if self.left and (not console.is_terminal or epoch.epoch < self.epochs):
+            note += f"  {_duration(pace * self.left)} left"
         self.live.update(self.task, completed=epoch.epoch, note=note)
         due = time.monotonic() - self.last_line > QUIET_SECONDS or epoch.epoch == self.epochs
         if not console.is_terminal and due:
