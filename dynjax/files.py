@@ -32,6 +32,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a shared workdir must stay readable
         temporary.replace(path)
+    except OSError as error:
+        if error.filename == name:  # whom nobody has heard of
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

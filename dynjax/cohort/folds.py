@@ -1,5 +1,6 @@
 """Cross-validation folds: by subject, stratified by label, a function of the seed; written down once and read back."""
 
+import collections
 import csv
 import io
 from pathlib import Path
@@ -36,17 +37,25 @@ def write_folds(path: Path, cohort: Cohort, folds: np.ndarray) -> None:
     write_text(path, text.getvalue())
 
 
-def read_folds(path: Path, cohort: Cohort) -> np.ndarray:
+def read_folds(path: Path, cohort: Cohort, count: int) -> np.ndarray:
     """The folds as written, in the order of the cohort's scans.
 
-    Raises: InputError that lists every scan which only one of the file and the cohort has.
+    Raises: InputError that lists every scan which only one of the file and the cohort has, every fold beyond `count`
+    or without a scan, and every subject that stands in two folds.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
     try:
-        written = {(subject, session): int(fold) for subject, session, fold in rows[1:]}
-    except ValueError:
-        raise InputError(f"{path}: not a table of {','.join(COLUMNS)}") from None
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        written = {(subject, session): int(fold) for subject, session, fold in rows}
+        whole = header == COLUMNS and len(written) == len(rows)
+    except OSError:
+        raise InputError(f"{path}: no such file; run train on this workdir first") from None
+    except (ValueError, csv.Error):
+        whole = False
+    if not whole:
+        raise InputError(f"{path}: damaged: not a table of {','.join(COLUMNS)}, a line a scan")
+    if problems := _wrong_folds(written, count):
+        raise InputError(f"{path}: these folds cannot be used:\n{listed(problems)}")
     ids = [(scan.subject, scan.session) for scan in cohort.scans]
     problems = [f"not in the folds: subject {s}, session {t}" for s, t in ids if (s, t) not in written]
     problems += [f"no longer in the scan table: subject {s}, session {t}" for s, t in set(written) - set(ids)]
@@ -54,3 +63,12 @@ def read_folds(path: Path, cohort: Cohort) -> np.ndarray:
         advice = "the scan table has changed since this run began; start anew with another --workdir"
         raise InputError(f"{path}: {advice}:\n{listed(sorted(problems))}")
     return np.array([written[pair] for pair in ids])
+
+
+def _wrong_folds(written: dict[tuple[str, str], int], count: int) -> list[str]:
+    used, folds_of = set(written.values()), collections.defaultdict(set)
+    for (subject, _), fold in written.items():
+        folds_of[subject].add(fold)
+    problems = [f"there is no fold {fold}, for train.folds={count}" for fold in sorted(used - set(range(count)))]
+    problems += [f"fold {fold} has no scan" for fold in range(count) if fold not in used]
+    return problems + [f"subject {subject} stands in two folds" for subject, own in folds_of.items() if len(own) > 1]

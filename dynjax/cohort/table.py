@@ -52,7 +52,7 @@ def load_cohort(
 def _find_table(path: Path) -> Path:
     if not path.is_dir():
         return path
-    tables = sorted(path.glob("*.csv"))
+    tables = sorted(table for table in path.glob("*.csv") if not table.name.startswith("."))
     if len(tables) != 1:
         found = ", ".join(table.name for table in tables) or "none"
         raise InputError(f"{path}: a folder must hold one .csv to be a scan table; found: {found}")

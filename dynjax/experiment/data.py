@@ -42,10 +42,16 @@ def find_cohort(config: FrozenConfigDict) -> Cohort:
 
 
 def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:
-    """The folds written in the workdir; made from the seed and written there the first time."""
+    """The folds written in the workdir; before they are, those that the seed gives."""
+    if workdir.folds.exists():
+        return read_folds(workdir.folds, cohort, config.train.folds)
+    return make_folds(cohort, config.train.folds, config.seed)
+
+
+def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
+    """Writes the folds into the workdir, before anything is trained on them, unless they stand there."""
     if not workdir.folds.exists():
-        write_folds(workdir.folds, cohort, make_folds(cohort, config.train.folds, config.seed))
-    return read_folds(workdir.folds, cohort)
+        write_folds(workdir.folds, cohort, folds)
 
 
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:

@@ -31,11 +31,10 @@ def evaluate(workdir: Workdir) -> None:
     """
     config = workdir.read_config()
     configure_jax()
-    if not workdir.folds.exists():
-        raise InputError(f"{workdir.folds}: no such file; run train on this workdir first")
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
-    evaluate_data(config, workdir, load_data(config, cohort, read_folds(workdir.folds, cohort)))
+    folds = read_folds(workdir.folds, cohort, config.train.folds)
+    evaluate_data(config, workdir, load_data(config, cohort, folds))
 
 
 def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:

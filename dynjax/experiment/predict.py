@@ -2,13 +2,14 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from dynjax.errors import InputError
+from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
 from dynjax.experiment.runtime import configure_jax
 from dynjax.experiment.trained import Trained, load_trained
@@ -42,8 +43,11 @@ class Verdict(NamedTuple):
 def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     """Predicts scans by the volume and projection steps that the checkpoints carry; prints them and writes `out`.
 
-    Raises: InputError if there is no trained network and, once all good scans are predicted, if any was refused.
+    Raises: UsageError if `out` cannot be written, InputError if there is no trained network and, once all good scans
+    are predicted, if any was refused.
     """
+    if out is not None and not _can_be_written(out):
+        raise UsageError(f"--out={out}: cannot be written; name a .csv file in a folder that can")
     configure_jax()
     networks = _load_networks(workdir)
     config = networks[0].config
@@ -68,6 +72,11 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
     if refused:
         raise InputError("\n".join(refused))
+
+
+def _can_be_written(path: Path) -> bool:
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    return not path.is_dir() and nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _load_networks(workdir: Workdir) -> list[Trained]:

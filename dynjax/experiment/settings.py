@@ -44,10 +44,23 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
 
+FREE = ("cohort.table", "cohort.description", "cohort.phantom.skull", "train.only_folds")  # any value of their type
+
 
 def check(config: ConfigDict | FrozenConfigDict) -> None:
-    """Raises: UsageError that lists every key whose value cannot be used."""
+    """Raises: UsageError that lists every key which is missing or unknown or whose value cannot be used."""
     flat = flatten(config)
+    if problems := _wrong_keys(flat) or _wrong_values(flat):
+        raise UsageError(f"this config cannot be used:\n{listed(problems)}")
+
+
+def _wrong_keys(flat: dict[str, Any]) -> list[str]:
+    known = (*CHOICES, *BOUNDS, *FREE)
+    missing = [f"{key}: missing" for key in known if key not in flat]
+    return missing + [f"{key}: there is no such key" for key in flat if key not in known]
+
+
+def _wrong_values(flat: dict[str, Any]) -> list[str]:
     problems = [
         f"{key}={flat[key]!r}: choose one of {', '.join(choices)}"
         for key, choices in CHOICES.items()
@@ -56,18 +69,23 @@ def check(config: ConfigDict | FrozenConfigDict) -> None:
     problems += [
         f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not valid(flat[key])
     ]
-    unknown = [fold for fold in config.train.only_folds if fold not in range(config.train.folds)]
+    unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
     if unknown:
-        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {config.train.folds - 1}")
-    if problems:
-        raise UsageError(f"this config cannot be used:\n{listed(problems)}")
+        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
+    return problems
 
 
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """The config with its scan table's path made absolute, so that it means the same from any folder."""
+    """The config checked, and so that it means the same from any folder: its scan table's path is absolute.
+
+    Labels may come from the shell as `CN,MCI`, which is one text there. Raises: UsageError as `check` does.
+    """
     resolved = ConfigDict(config.to_dict())
-    if resolved.cohort.table:
-        resolved.cohort.table = str(Path(resolved.cohort.table).expanduser().absolute())
+    if not _wrong_keys(flatten(resolved)):
+        cohort = resolved.cohort
+        cohort.labels = tuple(label.strip() for text in cohort.labels for label in text.split(","))
+        cohort.table = cohort.table and str(Path(cohort.table).expanduser().absolute())
+    check(resolved)
     return FrozenConfigDict(resolved)
 
 
@@ -95,7 +113,7 @@ def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
     return FrozenConfigDict(restore(values))
 
 
-def identity(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
+def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
     """Every key that makes two runs different ones, flat, as JSON has them."""
     return json.loads(json.dumps({key: value for key, value in flatten(config).items() if key not in NOT_IDENTITY}))
 

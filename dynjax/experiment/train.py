@@ -7,7 +7,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
-from dynjax.experiment.data import Data, find_cohort, find_folds, load_data
+from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
 from dynjax.experiment.runtime import configure_jax, stop_on_signal
@@ -25,10 +25,9 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
 
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
     """
-    settings.check(config)
     config = settings.resolve(config)
     configure_jax()
-    workdir.claim(config)
+    workdir.check(config)
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     folds = find_folds(config, workdir, cohort)
@@ -38,6 +37,8 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return
     data = load_data(config, cohort, folds)
+    workdir.claim(config)  # from here on it is this config's: a table or a scan that is refused leaves no trace
+    keep_folds(workdir, cohort, folds)
     _check_unchanged(config, workdir, data)
     if todo:
         _train_folds(config, workdir, data, todo)

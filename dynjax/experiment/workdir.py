@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ml_collections import FrozenConfigDict
 
@@ -30,29 +32,46 @@ class Workdir:
         """Where the checkpoints of a fold lie."""
         return self.path / "checkpoints" / f"fold_{number}"
 
-    def claim(self, config: FrozenConfigDict) -> None:
-        """Writes config.json into a new workdir. Raises: UsageError if it is another config's or no workdir."""
+    def check(self, config: FrozenConfigDict) -> None:
+        """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
         if self.config.exists():
             self._check_same(config)
-            return
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self}: not a folder; choose another --workdir")
-        if self.path.exists() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
         try:
-            write_text(self.config, settings.to_json(config))
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{self}: cannot be written: {error.strerror}") from None
+            raise UsageError(
+                f"{self}: no folder can be made there ({error.strerror}); choose another --workdir"
+            ) from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise UsageError(f"{self}: may not be written to; choose another --workdir")
+
+    def claim(self, config: FrozenConfigDict) -> None:
+        """Writes config.json unless it stands there. Raises: UsageError as `check` does."""
+        self.check(config)
+        if not self.config.exists():
+            write_text(self.config, settings.to_json(config))
 
     def read_config(self) -> FrozenConfigDict:
-        """Raises: InputError if there is none, UsageError if it cannot be used."""
+        """Raises: InputError if there is none or it cannot be used."""
+        config = settings.from_dict(self._written())
         try:
-            config = settings.from_dict(json.loads(self.config.read_text(encoding="utf-8")))
+            settings.check(config)
+        except UsageError as error:
+            raise InputError(f"{self.config}: {error}") from None
+        return config
+
+    def _written(self) -> dict[str, Any]:
+        try:
+            written = json.loads(self.config.read_text(encoding="utf-8"))
         except OSError:
             raise InputError(f"{self.config}: no such file; is {self} the workdir of a run?") from None
         except ValueError as error:
-            raise InputError(f"{self.config}: not JSON ({error})") from None
-        return config
+            raise InputError(f"{self.config}: damaged: not JSON ({error})") from None
+        if not isinstance(written, dict):
+            raise InputError(f"{self.config}: damaged: not a config")
+        return written
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -68,7 +87,7 @@ class Workdir:
             yield
 
     def _check_same(self, config: FrozenConfigDict) -> None:
-        ours, theirs = settings.identity(config), settings.identity(self.read_config())
+        ours, theirs = settings.identity(config), settings.identity(self._written())
         absent = object()
         differing = [
             f"{key}: {theirs.get(key, '(absent)')!r} there, {ours.get(key, '(absent)')!r} here"

@@ -28,12 +28,43 @@ def test_written_and_read_back(tmp_path):
     path, folds = tmp_path / "folds.csv", make_folds(cohort(), 5, seed=0)
     write_folds(path, cohort(), folds)
     assert path.read_text().splitlines()[0] == "subject,session,fold"
-    assert (read_folds(path, cohort()) == folds).all()
+    assert (read_folds(path, cohort(), 5) == folds).all()
     with pytest.raises(InputError, match="subject s20, session v0") as error:
-        read_folds(path, cohort(22))
+        read_folds(path, cohort(22), 5)
     assert "subject s21, session v1" in str(error.value)
     with pytest.raises(InputError, match="no longer in the scan table"):
-        read_folds(path, cohort(18))
+        read_folds(path, cohort(18), 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("s00,v0,", "s00,v0,7", "there is no fold 7\\d, for train.folds=5"),
+        ("s00,v0,", "s00,v0,-1", "there is no fold -1\\d"),
+        ("s00,v0,", "s00,v1,", "damaged"),
+        ("subject,", "who,", "damaged"),
+        ("s00,v0,", "s00,v0,x", "damaged"),
+        ("", None, "damaged"),
+    ],
+)
+def test_edited_folds_are_refused(tmp_path, old, new, said):
+    """Else a subject would be trained on and tested, or never be tested at all."""
+    path = tmp_path / "folds.csv"
+    write_folds(path, cohort(), make_folds(cohort(), 5, seed=0))
+    path.write_text("" if new is None else path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=said):
+        read_folds(path, cohort(), 5)
+    with pytest.raises(InputError, match="no such file"):
+        read_folds(tmp_path / "gone.csv", cohort(), 5)
+
+
+def test_a_subject_in_two_folds_and_a_fold_without_scans_are_refused(tmp_path):
+    folds = make_folds(cohort(), 5, seed=0)
+    folds[folds == 4] = 3
+    folds[0] = (folds[0] + 1) % 3
+    write_folds(tmp_path / "folds.csv", cohort(), folds)
+    with pytest.raises(InputError, match="fold 4 has no scan\n  subject s00 stands in two folds"):
+        read_folds(tmp_path / "folds.csv", cohort(), 5)
 
 
 def test_too_few_subjects():

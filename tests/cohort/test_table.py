@@ -42,6 +42,16 @@ def test_plain_table_keeps_first_visit_and_counts_the_rest(tmp_path):
     assert "left out: 1 (label MCI)" in cohort.describe()
 
 
+def test_a_folder_stands_for_the_one_table_in_it(tmp_path):
+    """Hidden files are none: macOS leaves ._NAME.csv on shared disks, a kill .partial-NAME.csv."""
+    write_table(tmp_path, [["a", "1", "CN", "a.nii"], ["b", "1", "AD", "b.nii"]])
+    (tmp_path / "._scans.csv").write_bytes(b"\0\5\x16\7")
+    assert len(load_cohort(tmp_path).scans) == 2
+    (tmp_path / "other.csv").touch()
+    with pytest.raises(InputError, match=r"one \.csv to be a scan table; found: other\.csv, scans\.csv"):
+        load_cohort(tmp_path)
+
+
 def test_without_dates_sessions_go_in_natural_order(tmp_path):
     rows = [["a", "m12", "CN", "1.nii"], ["a", "m6", "CN", "2.nii"], ["b", "m0", "AD", "3.nii"]]
     table = write_table(tmp_path, rows)

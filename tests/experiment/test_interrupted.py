@@ -106,14 +106,28 @@ def test_a_folder_that_is_no_workdir_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_refused_scan_ends_the_run_before_training(tmp_path):
+def test_a_refused_scan_ends_the_run_before_training_and_leaves_the_workdir_free(tmp_path):
+    """The table can be mended and the same command given again."""
     table = "subject,session,label,path\n"
     for index, label in enumerate(["CN", "AD"] * 3):
         (tmp_path / f"bad{index}.nii.gz").write_text("no scan")
         table += f"s{index},1,{label},bad{index}.nii.gz\n"
     (tmp_path / "scans.csv").write_text(table)
-    done = main(*TINY, f"--config.cohort.table={tmp_path / 'scans.csv'}", f"--workdir={tmp_path / 'w'}")
+    arguments = (*TINY, f"--config.cohort.table={tmp_path / 'scans.csv'}", f"--workdir={tmp_path / 'w'}")
+    done = main(*arguments)
     assert done.returncode == 3 and "6 of 6 scans cannot be used" in done.stderr and "bad5.nii.gz" in done.stderr
+    (tmp_path / "scans.csv").write_text(table.replace("s5,", "s6,"))
+    assert "6 of 6 scans" in main(*arguments).stderr
+    assert "belongs to another" not in main(*arguments, "--config.seed=1").stderr
+
+
+def test_a_place_that_cannot_be_written_is_named_first(run, tmp_path):
+    (tmp_path / "file").touch()
+    done = main(*RUN, f"--workdir={tmp_path / 'file'}")
+    assert done.returncode == 2 and "file: no folder can be made there" in done.stderr
+    for out in (tmp_path, tmp_path / "file" / "out.csv"):
+        done = main("predict", f"--workdir={run[0]}", "scan.nii", f"--out={out}")
+        assert done.returncode == 2 and f"--out={out}: cannot be written" in done.stderr
 
 
 def test_help_is_quick_and_names_the_verbs():

@@ -9,6 +9,7 @@ import pytest
 
 from dynjax.cohort.folds import read_folds
 from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.errors import DynjaxError, InputError
 from dynjax.experiment.data import find_cohort, load_data
 from dynjax.experiment.trained import finished_checkpoint, load_trained
 from dynjax.experiment.workdir import Workdir
@@ -106,11 +107,20 @@ def test_predictions_of_a_scan_are_those_of_the_fold_that_never_saw_it(run):
     workdir = Workdir(run[0])
     config = workdir.read_config()
     cohort = find_cohort(config)
-    data = load_data(config, cohort, read_folds(workdir.folds, cohort))
+    data = load_data(config, cohort, read_folds(workdir.folds, cohort, 3))
     written = np.array([float(row["probability"]) for row in rows(workdir.predictions)])
     for index in (0, 5, 11):
         trained = load_trained(finished_checkpoint(workdir.fold(data.folds[index]), 4))
         np.testing.assert_allclose(trained.probability(data.images[index : index + 1]), written[index], rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"cohort": 3}', "garbage", ""])
+def test_a_damaged_config_is_named(run, tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json"):
+        Workdir(tmp_path).read_config()
+    with pytest.raises(DynjaxError, match=str(tmp_path)):
+        Workdir(tmp_path).check(Workdir(run[0]).read_config())
 
 
 def test_a_damaged_checkpoint_is_named(run, tmp_path):

@@ -58,6 +58,12 @@ def test_a_relative_table_means_the_same_from_any_folder(tmp_path, monkeypatch):
     assert settings.resolve(config).cohort.table == str(tmp_path / "scans.csv")
 
 
+def test_labels_may_come_from_the_shell_as_one_text():
+    config = paper()
+    config.cohort.labels = ("MCI, AD",)
+    assert settings.resolve(config).cohort.labels == ("MCI", "AD")
+
+
 def test_every_wrong_value_is_listed():
     config = paper()
     config.model.name, config.train.folds, config.model.dropout = "vgg", 1, 1.0
@@ -66,6 +72,15 @@ def test_every_wrong_value_is_listed():
         settings.check(config)
     for key in ("model.name=", "train.folds=1", "model.dropout=1.0", "cohort.labels=", "volume.grid="):
         assert key in str(error.value)
+
+
+def test_a_key_that_means_nothing_is_refused_and_so_is_one_that_is_missing():
+    """As a config file of one's own may have them."""
+    config = paper()
+    config.train.epoch = 3
+    del config.model.dropout
+    with pytest.raises(UsageError, match=r"model\.dropout: missing\n  train\.epoch: there is no such key"):
+        settings.check(config)
 
 
 def test_keys_reach_what_they_name():
