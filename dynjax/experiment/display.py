@@ -39,9 +39,9 @@ class TrainingDisplay:
     def show(self, epoch: Epoch) -> None:
         self.left -= 1
         self.seconds.append(epoch.seconds)
-        pace = statistics.median(self.seconds)  # of the median the first epoch, which compiles, is no part for long
+        pace = statistics.median(self.seconds)  # the first epoch, which compiles, soon drops out of it
         note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch"
-        if self.left and (not console.is_terminal or epoch.epoch < self.epochs):
+        if self.left and len(self.seconds) > 1 and (not console.is_terminal or epoch.epoch < self.epochs):
             note += f"  {_duration(pace * self.left)} left"
         self.live.update(self.task, completed=epoch.epoch, note=note)
         due = time.monotonic() - self.last_line > QUIET_SECONDS or epoch.epoch == self.epochs
