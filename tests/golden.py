@@ -13,7 +13,9 @@ INDEX = json.loads((FOLDER / "index.json").read_text())
 def state_dict(model: str) -> dict[str, np.ndarray]:
     """The trunk's part of the state dict that the golden answers were made with."""
     shapes = INDEX[model]["state_dict"]
-    return {name: _parameter(name, shape) for name, shape in shapes.items() if not name.startswith("classifier.")}
+    return {
+        name: _parameter(name, shape) for name, shape in shapes.items() if not name.startswith(("classifier.", "fc."))
+    }
 
 
 def images() -> np.ndarray:

@@ -12,10 +12,12 @@ from dynjax.pretrained.source import convert_checkpoint, weights_folder
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Convert torchvision's pretrained weights to weights/MODEL.npz.")
+    parser = argparse.ArgumentParser(description="Convert pretrained weights to weights/MODEL.npz.")
     parser.add_argument("model", choices=sorted(TRUNKS))
     parser.add_argument(
-        "--checkpoint", type=Path, help="a .pth that torch saved; without it the official one is fetched"
+        "--checkpoint",
+        type=Path,
+        help="a .pth, .safetensors or .npz; without it the official file is fetched",
     )
     parser.add_argument("--out", type=Path, help="where to write (default: weights/MODEL.npz)")
     args = parser.parse_args()

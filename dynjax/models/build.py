@@ -8,12 +8,22 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dynjax.models.alexnet import AlexNet
 from dynjax.models.attention import MapAttention
 from dynjax.models.head import Head
-from dynjax.models.mobilenet import MobileNetV2
+from dynjax.models.mobilenet import MobileNetV1, MobileNetV2
+from dynjax.models.resnet import ResNet18
+from dynjax.models.shufflenet import ShuffleNetV2
 from dynjax.models.vgg import VGG11
 
-TRUNKS: dict[str, type[VGG11] | type[MobileNetV2]] = {"vgg11": VGG11, "mobilenet_v2": MobileNetV2}
+TRUNKS: dict[str, Any] = {
+    "alexnet": AlexNet,
+    "vgg11": VGG11,
+    "resnet18": ResNet18,
+    "mobilenet_v1": MobileNetV1,
+    "mobilenet_v2": MobileNetV2,
+    "shufflenet_v2_x1_0": ShuffleNetV2,
+}
 
 Tree = dict  # nested dicts of arrays, the keys being module attributes and list positions
 

@@ -26,18 +26,19 @@ def conv(
     *,
     rngs: nnx.Rngs,
     stride: int = 1,
+    padding: int | None = None,
     bias: bool = True,
     kernel_init=None,
     bias_init=None,
 ) -> nnx.Conv:
-    """A square convolution with torch's symmetric "same" padding, size // 2 on each side."""
+    """A square convolution with the same padding on each side, size // 2 unless another is given."""
     default = torch_default(features_in * size * size)
     return nnx.Conv(
         features_in,
         features_out,
         (size, size),
         strides=stride,
-        padding=size // 2,
+        padding=size // 2 if padding is None else padding,
         use_bias=bias,
         kernel_init=kernel_init or default,
         bias_init=bias_init or default,
@@ -45,8 +46,8 @@ def conv(
     )
 
 
-def depthwise(features: int, *, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
-    """A 3x3 convolution of each channel by itself, initialised as torchvision's MobileNets are."""
+def depthwise(features: int, *, stride: int, kernel_init, rngs: nnx.Rngs) -> nnx.Conv:
+    """A 3x3 convolution of each channel by itself, without bias."""
     return nnx.Conv(
         features,
         features,
@@ -55,8 +56,7 @@ def depthwise(features: int, *, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
         padding=1,
         feature_group_count=features,
         use_bias=False,
-        # torch counts the fan-out over all output channels of the grouped weight (C, 1, 3, 3)
-        kernel_init=nnx.initializers.normal(math.sqrt(2 / (features * 9))),
+        kernel_init=kernel_init,
         conv_general_dilated=depthwise_conv,
         rngs=rngs,
     )
@@ -91,6 +91,6 @@ class BatchNorm(nnx.Module):
         return x * scale[None, None, None] + shift[None, None, None]
 
 
-def max_pool(x: jax.Array) -> jax.Array:
-    """2x2 maximum with stride 2, the last odd row and column left out, as torch's MaxPool2d(2)."""
-    return nnx.max_pool(x, (2, 2), strides=(2, 2))
+def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:
+    """The maximum over squares, rows and columns that do not fill one left out, as torch's MaxPool2d."""
+    return nnx.max_pool(x, (size, size), strides=(stride, stride))

@@ -1,11 +1,16 @@
-"""MobileNetV2 (Sandler et al. 2018), torchvision's `mobilenet_v2`, without its classifier."""
+"""MobileNetV1 (Howard et al. 2017) and MobileNetV2 (Sandler et al. 2018), without their classifiers."""
+
+import math
 
 import jax
 from flax import nnx
 
 from dynjax.models.layers import BatchNorm, conv, depthwise, kaiming_fan_out
 
-# Expansion, channels out, blocks, stride of the first of them (the paper's Table 2).
+# MobileNetV1: channels out and stride of each block; its stages in timm's names begin where the channels change.
+V1_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
+
+# MobileNetV2: expansion, channels out, blocks, stride of the first of them (the paper's Table 2).
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
 
@@ -22,13 +27,55 @@ class ConvNorm(nnx.Module):
         return nnx.relu6(x) if self.activate else x
 
 
+class SeparableBlock(nnx.Module):
+    """Filter each channel, then mix them."""
+
+    def __init__(self, wide_in: int, wide_out: int, *, stride: int, rngs: nnx.Rngs):
+        kernel_init = nnx.initializers.normal(math.sqrt(2 / 9))  # timm's, by the fan-out of one group
+        self.depthwise = ConvNorm(depthwise(wide_in, stride=stride, kernel_init=kernel_init, rngs=rngs))
+        self.pointwise = ConvNorm(_pointwise(wide_in, wide_out, rngs))
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return self.pointwise(self.depthwise(x, train=train), train=train)
+
+
+class MobileNetV1(nnx.Module):
+    """Images [N, H, W, 3] -> features [N, ceil(H / 32), ceil(W / 32), 1024]; 3,206,976 parameters.
+
+    timm's `mobilenetv1_100`, padded as torch pads; torchvision has none.
+    """
+
+    features = 1024
+
+    @staticmethod
+    def map_size(size: int) -> int:
+        """The feature map's height or width for that of the image."""
+        return -(-size // 32)
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.stem = ConvNorm(conv(3, 32, 3, stride=2, bias=False, kernel_init=kaiming_fan_out, rngs=rngs))
+        self.blocks: nnx.List[SeparableBlock] = nnx.List([])
+        wide_in = 32
+        for wide, stride in V1_BLOCKS:
+            self.blocks.append(SeparableBlock(wide_in, wide, stride=stride, rngs=rngs))
+            wide_in = wide
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = self.stem(x, train=train)
+        for block in self.blocks:
+            x = block(x, train=train)
+        return x
+
+
 class InvertedResidual(nnx.Module):
     """Expand, filter each channel, project; added to its input where the shapes agree."""
 
     def __init__(self, wide_in: int, wide_out: int, *, stride: int, expansion: int, rngs: nnx.Rngs):
         wide = wide_in * expansion
         self.expand = ConvNorm(_pointwise(wide_in, wide, rngs)) if expansion > 1 else None
-        self.depthwise = ConvNorm(depthwise(wide, stride=stride, rngs=rngs))
+        # torch counts the fan-out over all output channels of the grouped weight (C, 1, 3, 3)
+        kernel_init = nnx.initializers.normal(math.sqrt(2 / (wide * 9)))
+        self.depthwise = ConvNorm(depthwise(wide, stride=stride, kernel_init=kernel_init, rngs=rngs))
         self.project = ConvNorm(_pointwise(wide, wide_out, rngs), activate=False)
         self.residual = stride == 1 and wide_in == wide_out
 

@@ -1,11 +1,14 @@
 """What each torchvision parameter is called here: our module path -> torch's module name, a table a network."""
 
-from dynjax.models.mobilenet import STAGES
+import itertools
+
+from dynjax.models import resnet, shufflenet
+from dynjax.models.mobilenet import STAGES, V1_BLOCKS
 
 LEAVES = {"kernel": "weight", "bias": "bias", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
 # What a trunk has no use for, by the beginning or the end of its name.
-DROPPED_PREFIXES = ("classifier.",)
+CLASSIFIER = {"resnet18": "fc.", "shufflenet_v2_x1_0": "fc."}  # "classifier." in the others
 DROPPED_SUFFIX = ".num_batches_tracked"
 
 
@@ -15,8 +18,12 @@ def torch_name(model: str, path: str) -> str:
     return f"{MODULES[model][module]}.{LEAVES[leaf]}"
 
 
-def is_dropped(name: str) -> bool:
-    return name.startswith(DROPPED_PREFIXES) or name.endswith(DROPPED_SUFFIX)
+def is_dropped(model: str, name: str) -> bool:
+    return name.startswith(CLASSIFIER.get(model, "classifier.")) or name.endswith(DROPPED_SUFFIX)
+
+
+def _alexnet() -> dict[str, str]:
+    return {f"convs/{i}": f"features.{j}" for i, j in enumerate((0, 3, 6, 8, 10))}
 
 
 def _vgg11() -> dict[str, str]:
@@ -37,4 +44,47 @@ def _mobilenet_v2() -> dict[str, str]:
     return modules
 
 
-MODULES = {"vgg11": _vgg11(), "mobilenet_v2": _mobilenet_v2()}
+def _resnet18() -> dict[str, str]:
+    modules = {"conv": "conv1", "norm": "bn1"}
+    parts = {"conv1": "conv1", "norm1": "bn1", "conv2": "conv2", "norm2": "bn2"}
+    parts |= {"shortcut": "downsample.0", "shortcut_norm": "downsample.1"}
+    for index, (stage, block) in enumerate(itertools.product(range(len(resnet.STAGES)), range(2))):
+        modules |= {f"blocks/{index}/{ours}": f"layer{stage + 1}.{block}.{theirs}" for ours, theirs in parts.items()}
+    return modules
+
+
+def _mobilenet_v1() -> dict[str, str]:
+    modules = {"stem/conv": "conv_stem", "stem/norm": "bn1"}
+    stage, block = 0, 0
+    for index, (wide, _) in enumerate(V1_BLOCKS):
+        if index and wide != V1_BLOCKS[index - 1][0]:
+            stage, block = stage + 1, 0
+        inside = f"blocks.{stage}.{block}"
+        modules[f"blocks/{index}/depthwise/conv"] = f"{inside}.conv_dw"
+        modules[f"blocks/{index}/depthwise/norm"] = f"{inside}.bn1"
+        modules[f"blocks/{index}/pointwise/conv"] = f"{inside}.conv_pw"
+        modules[f"blocks/{index}/pointwise/norm"] = f"{inside}.bn2"
+        block += 1
+    return modules
+
+
+def _shufflenet() -> dict[str, str]:
+    modules = {"conv": "conv1.0", "norm": "conv1.1", "last": "conv5.0", "last_norm": "conv5.1"}
+    branch = {"expand": 0, "expand_norm": 1, "depthwise": 3, "depthwise_norm": 4, "project": 5, "project_norm": 6}
+    other = {"depthwise": 0, "depthwise_norm": 1, "project": 2, "project_norm": 3}
+    units = [(stage + 2, unit) for stage, (repeats, _) in enumerate(shufflenet.STAGES) for unit in range(repeats)]
+    for index, (stage, unit) in enumerate(units):
+        inside = f"stage{stage}.{unit}"
+        modules |= {f"units/{index}/{ours}": f"{inside}.branch2.{theirs}" for ours, theirs in branch.items()}
+        modules |= {f"units/{index}/other/{ours}": f"{inside}.branch1.{theirs}" for ours, theirs in other.items()}
+    return modules
+
+
+MODULES = {
+    "alexnet": _alexnet(),
+    "vgg11": _vgg11(),
+    "resnet18": _resnet18(),
+    "mobilenet_v1": _mobilenet_v1(),
+    "mobilenet_v2": _mobilenet_v2(),
+    "shufflenet_v2_x1_0": _shufflenet(),
+}

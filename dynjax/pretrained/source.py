@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dynjax.errors import InputError
 from dynjax.files import cache_folder
-from dynjax.pretrained.official import check_digest, fetch_official
-from dynjax.pretrained.pth import read_pth
+from dynjax.pretrained.official import check_digest, fetch_official, official_name
+from dynjax.pretrained.state_dict import read_state_dict
 from dynjax.pretrained.weights import Weights, read_weights, write_weights
 from dynjax.progress import console
 
@@ -19,12 +19,16 @@ def weights_folder() -> Path:
 
 
 def convert_checkpoint(model: str, checkpoint: Path | None, out: Path) -> None:
-    """Writes the converted weights of a torchvision .pth, of the official one where `checkpoint` is None, to `out`."""
+    """Writes the converted weights of a state dict, of torchvision's official one where `checkpoint` is None, to `out`.
+
+    A copy of an official file is known by its sha256 and carries the official name as its source.
+    Raises: InputError for a file that is refused or cannot be fetched.
+    """
     checkpoint = checkpoint or fetch_official(model)
-    state = read_pth(checkpoint)
+    state = read_state_dict(checkpoint)
     digest = check_digest(checkpoint)
     try:
-        write_weights(out, model, state, checkpoint.name, digest)
+        write_weights(out, model, state, official_name(digest) or checkpoint.name, digest)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from None
 

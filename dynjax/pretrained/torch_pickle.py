@@ -47,6 +47,10 @@ class Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
+class Nested(tuple):
+    """A tuple that holds tuples. No state dict nests deeper, and what does takes for ever to compare or print."""
+
+
 ORDERED_DICT = Global("collections", "OrderedDict")
 TENSOR = Global("torch._utils", "_rebuild_tensor_v2")
 PARAMETER = Global("torch._utils", "_rebuild_parameter")
@@ -82,6 +86,12 @@ def _to_mark(stack: list) -> list:
     return items
 
 
+def _push_tuple(stack: list, items) -> None:
+    if any(type(item) is Nested for item in items):
+        raise Refused("its pickle nests tuples deeper than a state dict does")
+    stack.append(Nested(items) if any(type(item) is tuple for item in items) else tuple(items))
+
+
 def _take(stack: list, count: int) -> tuple:
     if len(stack) < count:
         raise IndexError("the stack is empty")
@@ -111,7 +121,7 @@ def _reduce(stack, memo, argument):
     elif function == PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
         stack.append(arguments[0])
     else:
-        raise Refused(f"its pickle calls {function} in a way that builds no tensor")
+        raise Refused("its pickle makes a call that builds no tensor")
 
 
 def _tensor(storage, offset, shape, strides, requires_grad, hooks, metadata=None) -> Tensor:
@@ -183,10 +193,10 @@ _OPCODES = {
     "EMPTY_DICT": lambda stack, memo, a: stack.append({}),
     "EMPTY_LIST": lambda stack, memo, a: stack.append([]),
     "EMPTY_TUPLE": lambda stack, memo, a: stack.append(()),
-    "TUPLE": lambda stack, memo, a: stack.append(tuple(_to_mark(stack))),
-    "TUPLE1": lambda stack, memo, a: stack.append(_take(stack, 1)),
-    "TUPLE2": lambda stack, memo, a: stack.append(_take(stack, 2)),
-    "TUPLE3": lambda stack, memo, a: stack.append(_take(stack, 3)),
+    "TUPLE": lambda stack, memo, a: _push_tuple(stack, _to_mark(stack)),
+    "TUPLE1": lambda stack, memo, a: _push_tuple(stack, _take(stack, 1)),
+    "TUPLE2": lambda stack, memo, a: _push_tuple(stack, _take(stack, 2)),
+    "TUPLE3": lambda stack, memo, a: _push_tuple(stack, _take(stack, 3)),
     "SETITEM": _set_item,
     "SETITEMS": _set_items,
     "APPEND": _append,

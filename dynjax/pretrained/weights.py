@@ -45,7 +45,7 @@ def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np
             problems.append(f"shape: {name} is {state[name].shape}, which gives {array.shape}; {model} needs {shape}")
         arrays[path] = array
     known = {name for name, _ in wanted.values()}
-    problems += [f"unknown: {name}" for name in state if name not in known and not is_dropped(name)]
+    problems += [f"unknown: {name}" for name in state if name not in known and not is_dropped(model, name)]
     if problems:
         raise InputError(f"not a state dict of {model}:\n{listed(problems)}")
     return arrays

@@ -78,7 +78,7 @@ def test_a_fold_that_another_process_trains_is_refused(tmp_path):
         (["--config=configs/dyn_vgg11.py", "--config.train.epoch=3"], 2, "did you mean --config.train.epochs?"),
         (["--config=configs/dyn_vgg11.py", "--config.projection.axes=z"], 2, "--config.projection.axis?"),
         (["--config=configs/dyn_vgg11.py", "--config.train.epochs=many"], 2, "config.train.epochs=many"),
-        (["--config=configs/dyn_vgg11.py", "--config.model.name=vgg19"], 2, "choose one of vgg11, mobilenet_v2"),
+        (["--config=configs/dyn_vgg11.py", "--config.model.name=vgg19"], 2, "choose one of alexnet, vgg11"),
         (["--config=configs/dyn_vgg11.py", "--config.train.only_folds=5"], 2, "folds are numbered 0 to 4"),
         (["--config=configs/dyn_vgg11.py:fast"], 2, "no variant is called 'fast'"),
         (["--config=configs/dyn_vgg99.py"], 2, "configs/dyn_vgg99.py is not there"),

@@ -27,7 +27,7 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
     settings.check(config)
     train = config.train
     assert (train.epochs, train.batch_size, train.learning_rate, train.folds) == (150, 16, 1e-4, 5)
-    assert config.model.name in path.stem and not config.cohort.phantom.skull
+    assert path.stem.removeprefix("dyn_") in config.model.name and not config.cohort.phantom.skull
     quick, skull, both = (settings.flatten(get(path, variant)) for variant in ("quick", "skull", "quick,skull"))
     plain = settings.flatten(config)
     assert {key for key in plain if plain[key] != quick[key]} == {"train.epochs"}

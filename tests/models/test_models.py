@@ -11,8 +11,22 @@ from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
 from dynjax.models.layers import BatchNorm
 
 # (trunk, attention, head, batch statistics) at 110 x 110
-PARAMETERS = {"vgg11": (9_220_480, 410_497, 9_470_658, 0), "mobilenet_v2": (2_223_872, 803_713, 10_519_234, 34_112)}
-MAPS = {"vgg11": (6, 6, 512), "mobilenet_v2": (4, 4, 1280)}
+PARAMETERS = {
+    "alexnet": (2_469_696, 279_425, 3_310_274, 0),
+    "vgg11": (9_220_480, 410_497, 9_470_658, 0),
+    "resnet18": (11_176_512, 410_497, 12_878_530, 9_600),
+    "mobilenet_v1": (3_206_976, 672_641, 8_422_082, 21_888),
+    "mobilenet_v2": (2_223_872, 803_713, 10_519_234, 34_112),
+    "shufflenet_v2_x1_0": (1_253_604, 672_641, 25_723_586, 16_180),
+}
+MAPS = {
+    "alexnet": (5, 5, 256),
+    "vgg11": (6, 6, 512),
+    "resnet18": (7, 7, 512),
+    "mobilenet_v1": (4, 4, 1024),
+    "mobilenet_v2": (4, 4, 1280),
+    "shufflenet_v2_x1_0": (7, 7, 1024),
+}
 
 
 def sizes(tree):
@@ -47,20 +61,24 @@ def map_of(name, height, width):
 
 @pytest.mark.parametrize("name", TRUNKS)
 def test_initial_values_are_torchs(name):
-    """Trunks as torchvision draws them (normal, by the fan-out), attention and head as torch does (uniform)."""
+    """Trunks as torchvision or timm draws them (normal, by the fan-out), everything else as torch does (uniform)."""
     params, batch_stats = jax.jit(build_classifier(name, (64, 64)).init)(jax.random.key(0))
+    uniform = name in ("alexnet", "shufflenet_v2_x1_0")
     for path, leaf in named_leaves(params["trunk"]).items():
         if path.endswith("kernel"):
-            channels_out = leaf.shape[-1]
-            expected = np.sqrt(2 / (channels_out * leaf.shape[0] * leaf.shape[1]))
+            height, width, fan_in, fan_out = leaf.shape
+            fan_out = 1 if name == "mobilenet_v1" and "depthwise" in path else fan_out
+            expected = np.sqrt(1 / (3 * fan_in) if uniform else 2 / fan_out) / np.sqrt(height * width)
             assert leaf.std() == pytest.approx(expected, rel=6 / np.sqrt(leaf.size)), path
+        elif name == "alexnet":
+            assert 0 < np.abs(leaf).max() < 0.06, path
         else:
             assert (leaf == float(path.endswith("scale"))).all(), path
     for part in ("attention", "head"):
         leaves = named_leaves(params[part])
         for path, leaf in leaves.items():
             kernel = leaves[path.replace("bias", "kernel")]
-            bound = 1 / np.sqrt(kernel.size / kernel.shape[-1])
+            bound = np.float32(1 / np.sqrt(kernel.size / kernel.shape[-1]))
             assert np.abs(leaf).max() <= bound and (leaf.size < 50 or np.abs(leaf).max() > 0.8 * bound), path
     assert {float(leaf.mean()) for leaf in jax.tree.leaves(batch_stats)} <= {0.0, 1.0}
 

@@ -1,14 +1,19 @@
 """The .pth reader and the converter: right files read exactly, everything else refused in one line."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from dynjax.errors import InputError
 from dynjax.pretrained.pth import read_pth
+from dynjax.pretrained.source import convert_checkpoint
+from dynjax.pretrained.state_dict import read_state_dict
 from dynjax.pretrained.weights import read_weights, write_weights
 from tests import golden
 from tests.fake_pth import save_legacy, save_zip
@@ -80,6 +85,31 @@ def test_a_state_dict_becomes_a_converted_file(tmp_path, save):
     np.testing.assert_array_equal(
         weights.params["convs"][2]["kernel"][1, 2, 3, 4], state["features.6.weight"][4, 3, 1, 2]
     )
+
+
+def test_safetensors_and_npz_are_taken_too(tmp_path):
+    state = golden.state_dict("vgg11")
+    safetensors.numpy.save_file(state, tmp_path / "a.safetensors")
+    np.savez(tmp_path / "b.npz", **state)
+    for name in ("a.safetensors", "b.npz"):
+        convert_checkpoint("vgg11", tmp_path / name, tmp_path / "out.npz")
+        weights = read_weights(tmp_path / "out.npz", "vgg11")
+        np.testing.assert_array_equal(weights.params["convs"][7]["bias"], state["features.18.bias"])
+        assert weights.source == name
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-5])
+        with pytest.raises(InputError, match=f"{name}: refused"):
+            convert_checkpoint("vgg11", tmp_path / name, tmp_path / "out.npz")
+    np.savez(tmp_path / "c.npz", a=np.array([{}], object))
+    with pytest.raises(InputError, match=r"c\.npz: refused"):
+        convert_checkpoint("vgg11", tmp_path / "c.npz", tmp_path / "out.npz")
+
+
+def test_bfloat16_of_a_safetensors(tmp_path):
+    values = np.array([1.5, -2], ml_dtypes.bfloat16)
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [2, 1], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + values.tobytes())
+    array = read_state_dict(tmp_path / "a.safetensors")["w"]
+    np.testing.assert_array_equal(array.astype(np.float32), [[1.5], [-2]])
 
 
 def test_every_difference_is_listed(tmp_path):

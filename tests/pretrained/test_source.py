@@ -68,7 +68,28 @@ def test_weights_are_made_from_the_official_file_and_kept(offline, monkeypatch):
 
 
 def test_feature_extractor_names_what_it_lacks(tmp_path):
-    with pytest.raises(UsageError, match="mobilenet_v2, vgg11"):
+    with pytest.raises(UsageError, match="alexnet, mobilenet_v1, mobilenet_v2, resnet18, shufflenet_v2_x1_0, vgg11"):
         dynjax.feature_extractor("vgg99")
     with pytest.raises(InputError, match=r"nowhere\.npz"):
         dynjax.feature_extractor("vgg11", tmp_path / "nowhere.npz")
+
+
+def test_a_copy_of_an_official_file_is_known_by_its_digest():
+    """MobileNetV2's two files have the same names and shapes inside."""
+    for name in ("mobilenet_v2-b0353104.pth", "mobilenet_v2-7ebf99e0.pth", "shufflenetv2_x1-5666bf0f80.pth"):
+        digest = name.rpartition("-")[2].removesuffix(".pth")
+        assert official.official_name(digest + "0" * (64 - len(digest))) == name
+    assert official.official_name("0" * 64) is None
+
+
+def test_an_official_file_under_another_name(tmp_path, monkeypatch):
+    copy = save_zip(tmp_path / "mine.pth", golden.state_dict("vgg11"))
+    name = f"vgg11-{official.sha256_of(copy)[:8]}.pth"
+    monkeypatch.setattr(official, "OTHER_FILES", (name,))
+    source.convert_checkpoint("vgg11", copy, tmp_path / "out.npz")
+    assert source.read_weights(tmp_path / "out.npz", "vgg11").source == name
+
+
+def test_networks_that_torchvision_lacks_say_where_weights_come_from(offline):
+    with pytest.raises(InputError, match="torchvision has no weights of mobilenet_v1; export it with timm"):
+        source.find_weights("mobilenet_v1", "required")

@@ -1,0 +1,13 @@
+"""Dyn + MobileNetV1 (section 4.3: accuracy 0.85 on ADNI), with attention.
+
+python main.py --config=configs/dyn_mobilenet_v1.py          the protocol: 5 folds of 150 epochs
+python main.py --config=configs/dyn_mobilenet_v1.py:quick    20 epochs
+"""
+
+from configs.base import paper, with_variant
+
+
+def get_config(variant: str = ""):
+    config = paper()
+    config.model.name = "mobilenet_v1"
+    return with_variant(config, variant, quick_epochs=20)

@@ -1,0 +1,13 @@
+"""Dyn + ShuffleNetV2 x1.0, which section 4.3 proposes in kind, with attention.
+
+python main.py --config=configs/dyn_shufflenet_v2.py          the protocol: 5 folds of 150 epochs
+python main.py --config=configs/dyn_shufflenet_v2.py:quick    20 epochs
+"""
+
+from configs.base import paper, with_variant
+
+
+def get_config(variant: str = ""):
+    config = paper()
+    config.model.name = "shufflenet_v2_x1_0"
+    return with_variant(config, variant, quick_epochs=20)

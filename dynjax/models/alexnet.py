@@ -1,0 +1,38 @@
+"""AlexNet in the form of Krizhevsky 2014, torchvision's `alexnet`, without its last max-pool and its classifier."""
+
+import jax
+from flax import nnx
+
+from dynjax.models.layers import conv, max_pool
+
+# Channels, kernel, stride and padding of the five convolutions.
+CONVS = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
+POOL_AFTER = (0, 1)  # 3x3 with stride 2; torchvision pools after the last convolution too
+
+
+class AlexNet(nnx.Module):
+    """Images [N, H, W, 3] -> features [N, h, w, 256], 5 x 5 at 110 x 110; 2,469,696 parameters."""
+
+    features = 256
+
+    @staticmethod
+    def map_size(size: int) -> int:
+        """The feature map's height or width for that of the image."""
+        size = (size + 4 - 11) // 4 + 1
+        for _ in POOL_AFTER:
+            size = (size - 3) // 2 + 1
+        return size
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.convs: nnx.List[nnx.Conv] = nnx.List([])
+        wide_in = 3
+        for wide, size, stride, padding in CONVS:
+            self.convs.append(conv(wide_in, wide, size, stride=stride, padding=padding, rngs=rngs))
+            wide_in = wide
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        for index, layer in enumerate(self.convs):
+            x = nnx.relu(layer(x))
+            if index in POOL_AFTER:
+                x = max_pool(x, 3, 2)
+        return x
