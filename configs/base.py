@@ -4,6 +4,8 @@ from ml_collections import ConfigDict
 
 from dynjax.errors import UsageError
 
+VARIANTS = ("quick", "skull", "noatt")
+
 
 def paper() -> ConfigDict:
     """Section 4 of the paper: 100 subjects, five folds, Adam at 1e-4, 150 epochs of batches of 16."""
@@ -25,13 +27,17 @@ def paper() -> ConfigDict:
     config.volume.spacing = 2.0  # mm
 
     config.projection = ConfigDict()
-    config.projection.axis = "axial"  # pooled along z as in the paper; or 'coronal', 'sagittal'
-    config.projection.weights = "simple"  # 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
+    config.projection.name = "dynamic"  # or 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr'
+    config.projection.axis = "axial"  # pooled along z as in the paper; or 'coronal', 'sagittal', 'triplanar'
+    config.projection.weights = "simple"  # of 'dynamic': 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
     config.projection.scale = "imagenet"  # what the trunks were pretrained on; or 'unit', 'byte'
 
     config.model = ConfigDict()
     config.model.name = "vgg11"
     config.model.pretrained = "auto"  # ImageNet's weights where they can be had; or 'required', 'none'
+    config.model.attention = "map"  # a mask that sums to 1 over the map; 'rows' (the released code's), 'none'
+    config.model.head = "paper"  # 512 and 64 units; or 'released', 2 C and C / 2 units with BatchNorm
+    config.model.cut = "paper"  # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
     config.model.dropout = 0.5
 
     config.train = ConfigDict()
@@ -51,6 +57,8 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
             config.train.epochs = quick_epochs  # a few minutes on two cores
         elif name == "skull":
             config.cohort.phantom.skull = True  # the paper's Table 4
+        elif name == "noatt":
+            config.model.attention = "none"
         else:
-            raise UsageError(f"no variant is called {name!r}; there are quick and skull, also together: quick,skull")
+            raise UsageError(f"no variant is called {name!r}; there are {', '.join(VARIANTS)}; a comma joins them")
     return config

@@ -6,12 +6,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "dynamic_image": "dynjax.projection.dynamic",
+    "project": "dynjax.projection.project",
     "rank_pooling_weights": "dynjax.projection.weights",
     "scale_images": "dynjax.projection.scale",
     "load_volume": "dynjax.volumes.nifti",
     "feature_extractor": "dynjax.pretrained.features",
 }
-__all__ = ["dynamic_image", "feature_extractor", "load_volume", "rank_pooling_weights", "scale_images"]
+__all__ = ["dynamic_image", "feature_extractor", "load_volume", "project", "rank_pooling_weights", "scale_images"]
 
 
 def __getattr__(name: str):

@@ -10,9 +10,12 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from dynjax.cohort.table import VISITS
 from dynjax.errors import UsageError, listed
-from dynjax.models.build import TRUNKS
+from dynjax.models.attention import SOFTMAX_AXES
+from dynjax.models.build import CUTS, TRUNKS, Options
+from dynjax.models.head import HEADS
 from dynjax.pretrained.source import MODES
 from dynjax.projection.dynamic import AXES
+from dynjax.projection.project import PLANES, PROJECTIONS
 from dynjax.projection.scale import SCALES
 from dynjax.projection.store import Projection
 from dynjax.projection.weights import FAMILIES
@@ -22,11 +25,15 @@ NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a 
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohort.visit": VISITS,
-    "projection.axis": tuple(AXES),
+    "projection.name": PROJECTIONS,
+    "projection.axis": PLANES,
     "projection.weights": FAMILIES,
     "projection.scale": SCALES,
     "model.name": tuple(TRUNKS),
     "model.pretrained": MODES,
+    "model.attention": (*SOFTMAX_AXES, "none"),
+    "model.head": HEADS,
+    "model.cut": CUTS,
 }
 
 BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -69,6 +76,8 @@ def _wrong_values(flat: dict[str, Any]) -> list[str]:
     problems += [
         f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not valid(flat[key])
     ]
+    if flat["projection.axis"] == "triplanar" and len(set(flat["volume.grid"])) > 1:
+        problems.append(f"volume.grid={flat['volume.grid']!r}: must be a cube for projection.axis='triplanar'")
     unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
     if unknown:
         problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
@@ -124,10 +133,17 @@ def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
 
 def projection_of(config: FrozenConfigDict) -> Projection:
     grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
-    return Projection(grid, config.projection.axis, config.projection.weights)
+    projection = config.projection
+    return Projection(grid, projection.name, projection.axis, projection.weights)
+
+
+def network_options(config: FrozenConfigDict) -> Options:
+    model = config.model
+    return Options(model.dropout, model.attention, model.head, model.cut)
 
 
 def image_size(config: FrozenConfigDict) -> tuple[int, int]:
     """Height and width of the projected images: the grid without the pooled axis."""
-    height, width = (size for axis, size in enumerate(config.volume.grid) if axis != AXES[config.projection.axis])
+    pooled = AXES.get(config.projection.axis, 0)  # a triplanar image is that of a cube
+    height, width = (size for axis, size in enumerate(config.volume.grid) if axis != pooled)
     return height, width

@@ -72,7 +72,7 @@ def _train_folds(config: FrozenConfigDict, workdir: Workdir, data: Data, todo: l
 
 
 def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
-    network = build_classifier(config.model.name, settings.image_size(config), config.model.dropout)
+    network = build_classifier(config.model.name, settings.image_size(config), settings.network_options(config))
     train = config.train
     schedule = Schedule(train.epochs, train.batch_size, train.learning_rate, train.checkpoint_every, config.seed)
     return make_trainer(network, make_initialiser(network, weights), schedule)

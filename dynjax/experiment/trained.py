@@ -11,7 +11,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError
 from dynjax.experiment import settings
-from dynjax.models.build import build_classifier
+from dynjax.models.build import Options, build_classifier
 from dynjax.training import checkpoint
 
 BATCH = 16  # images at a time; the last batch is padded, so that one program serves all
@@ -29,7 +29,7 @@ def load_trained(path: Path) -> Trained:
     """Reads the network alone, by the config that its checkpoint carries. Raises: InputError for a damaged one."""
     about = checkpoint.read_about(path)
     config = settings.from_dict(about["config"])
-    shapes, predict = _network(config.model.name, settings.image_size(config), config.model.dropout)
+    shapes, predict = _network(config.model.name, settings.image_size(config), settings.network_options(config))
     params, batch_stats = checkpoint.load_network(path, *shapes)
 
     def probability(images: np.ndarray) -> np.ndarray:
@@ -52,9 +52,9 @@ def finished_checkpoint(folder: Path, epochs: int) -> Path:
 
 
 @functools.cache
-def _network(name: str, image_size: tuple[int, int], dropout: float):
+def _network(name: str, image_size: tuple[int, int], options: Options):
     """The shapes of params and batch statistics, and one jitted function for the networks of all folds."""
-    network = build_classifier(name, image_size, dropout)
+    network = build_classifier(name, image_size, options)
 
     @jax.jit
     def predict(params, batch_stats, images):

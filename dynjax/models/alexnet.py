@@ -11,7 +11,10 @@ POOL_AFTER = (0, 1)  # 3x3 with stride 2; torchvision pools after the last convo
 
 
 class AlexNet(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, h, w, 256], 5 x 5 at 110 x 110; 2,469,696 parameters."""
+    """Images [N, H, W, 3] -> features [N, h, w, 256], 5 x 5 at 110 x 110; 2,469,696 parameters.
+
+    The cut 'released' ends after the fourth convolution, before its ReLU, where the paper's authors' code ends.
+    """
 
     features = 256
 
@@ -23,16 +26,19 @@ class AlexNet(nnx.Module):
             size = (size - 3) // 2 + 1
         return size
 
-    def __init__(self, *, rngs: nnx.Rngs):
+    def __init__(self, cut: str = "paper", *, rngs: nnx.Rngs):
         self.convs: nnx.List[nnx.Conv] = nnx.List([])
+        self.ends_in_relu = cut == "paper"
         wide_in = 3
-        for wide, size, stride, padding in CONVS:
+        for wide, size, stride, padding in CONVS if cut == "paper" else CONVS[:4]:
             self.convs.append(conv(wide_in, wide, size, stride=stride, padding=padding, rngs=rngs))
             wide_in = wide
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         for index, layer in enumerate(self.convs):
-            x = nnx.relu(layer(x))
+            x = layer(x)
+            if index < len(self.convs) - 1 or self.ends_in_relu:
+                x = nnx.relu(x)
             if index in POOL_AFTER:
                 x = max_pool(x, 3, 2)
         return x

@@ -25,6 +25,9 @@ TRUNKS: dict[str, Any] = {
     "shufflenet_v2_x1_0": ShuffleNetV2,
 }
 
+CUTS = ("paper", "released")
+CUT_TRUNKS = ("alexnet", "vgg11")  # where the released code ends elsewhere than the paper's Table 1 can be read to
+
 Tree = dict  # nested dicts of arrays, the keys being module attributes and list positions
 
 
@@ -35,11 +38,23 @@ class Network(NamedTuple):
     apply: Callable
 
 
+class Options(NamedTuple):
+    """How a classifier is built around its trunk: as the paper has it, or as its authors' released code."""
+
+    dropout: float = 0.5
+    attention: str = "map"  # 'map', 'rows' or 'none'
+    head: str = "paper"  # or 'released'
+    cut: str = "paper"  # of the trunk; or 'released'
+
+
+PAPER = Options()
+
+
 class Trunk(nnx.Module):
     """A feature extractor alone, under the same name that it has in a classifier."""
 
-    def __init__(self, name: str, *, rngs: nnx.Rngs):
-        self.trunk = TRUNKS[name](rngs=rngs)
+    def __init__(self, name: str, cut: str, *, rngs: nnx.Rngs):
+        self.trunk = _make_trunk(name, cut, rngs)
 
     def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
         return self.trunk(images, train=train)
@@ -48,27 +63,35 @@ class Trunk(nnx.Module):
 class Classifier(nnx.Module):
     """Images [N, H, W, 1 or 3] -> logits [N, 2]; the one channel of a dynamic image is repeated to three here."""
 
-    def __init__(self, name: str, image_size: tuple[int, int], *, dropout: float, rngs: nnx.Rngs):
-        self.trunk = TRUNKS[name](rngs=rngs)
-        self.attention = MapAttention(self.trunk.features, rngs=rngs)
+    def __init__(self, name: str, image_size: tuple[int, int], options: Options, *, rngs: nnx.Rngs):
+        self.trunk = _make_trunk(name, options.cut, rngs)
+        channels = self.trunk.features
+        with_attention = options.attention != "none"
+        self.attention = MapAttention(channels, options.attention, rngs=rngs) if with_attention else None
         height, width = map(self.trunk.map_size, image_size)
-        self.head = Head(height * width * self.trunk.features, dropout=dropout, rngs=rngs)
+        self.head = Head(height * width * channels, channels, options.head, dropout=options.dropout, rngs=rngs)
 
     def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
         images = jnp.broadcast_to(images, (*images.shape[:3], 3))
         features = self.trunk(images, train=train)
-        return self.head(self.attention(features), train=train, key=key)
+        if self.attention is not None:
+            features = self.attention(features)
+        return self.head(features, train=train, key=key)
 
 
 @functools.cache
-def build_classifier(name: str, image_size: tuple[int, int], dropout: float = 0.5) -> Network:
+def build_classifier(name: str, image_size: tuple[int, int], options: Options = PAPER) -> Network:
     """The paper's network: a trunk of TRUNKS, attention and head, for images of the given height and width."""
-    return _pure(lambda rngs: Classifier(name, image_size, dropout=dropout, rngs=rngs))
+    return _pure(lambda rngs: Classifier(name, image_size, options, rngs=rngs))
 
 
-def build_trunk(name: str) -> Network:
+def build_trunk(name: str, cut: str = "paper") -> Network:
     """A trunk of TRUNKS alone: images [N, H, W, 3] -> features [N, h, w, C]."""
-    return _pure(lambda rngs: Trunk(name, rngs=rngs))
+    return _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
+
+
+def _make_trunk(name: str, cut: str, rngs: nnx.Rngs):
+    return TRUNKS[name](cut, rngs=rngs) if name in CUT_TRUNKS else TRUNKS[name](rngs=rngs)
 
 
 def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

@@ -68,7 +68,7 @@ def linear(features_in: int, features_out: int, *, rngs: nnx.Rngs) -> nnx.Linear
 
 
 class BatchNorm(nnx.Module):
-    """torch's BatchNorm2d: epsilon 1e-5, momentum 0.1, the running variance from the unbiased batch variance."""
+    """torch's BatchNorm1d and 2d: epsilon 1e-5, momentum 0.1, the running variance from the unbiased batch variance."""
 
     def __init__(self, features: int):
         self.scale = nnx.Param(jnp.ones(features))
@@ -77,18 +77,19 @@ class BatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(features))
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: [N, H, W, C]. In training the batch's own statistics normalise it and move the running ones."""
+        """x: [N, ..., C]. In training the batch's own statistics normalise it and move the running ones."""
         mean, var = self.mean[...], self.var[...]
+        axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
         if train:
             count = x.size // x.shape[-1]
-            batch_mean = x.mean((0, 1, 2))
-            batch_var = jnp.square(x - batch_mean[None, None, None]).mean((0, 1, 2))
+            batch_mean = x.mean(axes)
+            batch_var = jnp.square(x - batch_mean.reshape(shape)).mean(axes)
             self.mean[...] = 0.9 * mean + 0.1 * batch_mean
             self.var[...] = 0.9 * var + 0.1 * batch_var * (count / max(count - 1, 1))
             mean, var = batch_mean, batch_var
         scale = self.scale[...] * jax.lax.rsqrt(var + 1e-5)
         shift = self.bias[...] - mean * scale
-        return x * scale[None, None, None] + shift[None, None, None]
+        return x * scale.reshape(shape) + shift.reshape(shape)
 
 
 def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:

@@ -10,7 +10,10 @@ POOL_AFTER = (0, 1, 3, 5)  # torchvision pools after convolution 7 too; here the
 
 
 class VGG11(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, H // 16, W // 16, 512]; 9,220,480 parameters."""
+    """Images [N, H, W, 3] -> features [N, H // 16, W // 16, 512]; 9,220,480 parameters.
+
+    The cut 'released' leaves out the last ReLU, as the paper's authors' code does.
+    """
 
     features = 512
 
@@ -19,7 +22,8 @@ class VGG11(nnx.Module):
         """The feature map's height or width for that of the image."""
         return size // 16
 
-    def __init__(self, *, rngs: nnx.Rngs):
+    def __init__(self, cut: str = "paper", *, rngs: nnx.Rngs):
+        self.ends_in_relu = cut == "paper"
         self.convs = nnx.List([
             conv(wide_in, wide, 3, kernel_init=kaiming_fan_out, bias_init=nnx.initializers.zeros, rngs=rngs)
             for wide_in, wide in zip((3, *WIDTHS), WIDTHS)
@@ -27,7 +31,9 @@ class VGG11(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         for index, layer in enumerate(self.convs):
-            x = nnx.relu(layer(x))
+            x = layer(x)
+            if index < len(self.convs) - 1 or self.ends_in_relu:
+                x = nnx.relu(x)
             if index in POOL_AFTER:
                 x = max_pool(x)
         return x

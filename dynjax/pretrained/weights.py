@@ -87,23 +87,31 @@ def read_weights(path: Path, model: str) -> Weights:
 def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax.Array], tuple[Tree, Tree]]:
     """Returns a function of a key that gives the network's first parameters and batch statistics.
 
-    They are random, the trunk's replaced by `weights` where given; what is replaced is never computed.
+    They are random, the trunk's replaced by `weights` where given; what is replaced is never computed. A trunk that is
+    cut short takes the weights that it has layers for.
     """
     if weights is None:
         return jax.jit(network.init)
-    trunk, batch_stats = jax.tree.map(np.asarray, (weights.params, weights.batch_stats))
+    given = jax.tree.map(np.asarray, (weights.params, weights.batch_stats))
+    wanted = [part.get("trunk", {}) for part in jax.eval_shape(network.init, jax.random.key(0))]
+    trunk, trunk_stats = map(_restricted, given, wanted)
 
     @jax.jit
-    def around_the_trunk(key: jax.Array) -> Tree:
-        params, _ = network.init(key)
-        return {name: part for name, part in params.items() if name != "trunk"}
+    def around_the_trunk(key: jax.Array) -> list[Tree]:
+        return [{name: part for name, part in tree.items() if name != "trunk"} for tree in network.init(key)]
 
     def initialise(key: jax.Array) -> tuple[Tree, Tree]:
         # New arrays each time, for training gives its state's memory away.
-        params, stats = jax.tree.map(jnp.array, (trunk, batch_stats))
-        return around_the_trunk(key) | {"trunk": params}, {"trunk": stats} if stats else {}
+        own_params, own_stats = jax.tree.map(jnp.array, (trunk, trunk_stats))
+        params, stats = around_the_trunk(key)
+        return params | {"trunk": own_params}, stats | ({"trunk": own_stats} if own_stats else {})
 
     return initialise
+
+
+def _restricted(tree: Tree, like: Tree) -> Tree:
+    """The part of `tree` that `like` has."""
+    return {key: _restricted(tree[key], part) if isinstance(part, dict) else tree[key] for key, part in like.items()}
 
 
 def _abstract(model: str) -> dict:

@@ -10,26 +10,27 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def scale_images(images: np.ndarray, scale: str = "imagenet") -> np.ndarray:
-    """Stretches each image [N, H, W] to its own minimum and maximum; a constant one gives zeros and a warning.
+    """Stretches each image to its own minimum and maximum; a constant one gives zeros and a warning.
 
-    'unit' gives [0, 1], 'byte' 0..255 truncated to whole numbers (as the authors' released code does), both
-    [N, H, W, 1]; 'imagenet' gives [N, H, W, 3], [0, 1] less the mean of ImageNet's channels over their deviation.
+    'unit' gives [0, 1], 'byte' 0..255 truncated to whole numbers (as the released code does), 'imagenet' [0, 1]
+    less the mean of ImageNet's channels over their deviation. Images [N, H, W] become [N, H, W, 1], with 'imagenet'
+    [N, H, W, 3]; each of the three planes of [N, H, W, 3] is stretched by itself.
 
     Returns: float32. Raises: ValueError for an unknown scale.
     """
     if scale not in SCALES:
         raise ValueError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}")
     images = np.asarray(images, np.float32)
+    images = images[..., None] if images.ndim == 3 else images
     low = images.min((1, 2), keepdims=True)
     extent = images.max((1, 2), keepdims=True) - low
-    constant = np.flatnonzero(extent == 0)
-    if len(constant):
-        warnings.warn(f"{len(constant)} of {len(images)} images are constant and become zeros", stacklevel=2)
-    unit = ((images - low) / np.where(extent == 0, 1, extent))[..., None]
+    constant = extent == 0
+    if constant.any():
+        count = constant.any(-1).sum()
+        warnings.warn(f"{count} of {len(images)} images are constant and become zeros", stacklevel=2)
+    unit = (images - low) / np.where(constant, 1, extent)
     if scale == "byte":
         return np.floor(unit * 255)
     if scale == "unit":
         return unit
-    scaled = (unit - IMAGENET_MEAN) / IMAGENET_DEVIATION
-    scaled[constant] = 0
-    return scaled
+    return np.where(constant, np.float32(0), (unit - IMAGENET_MEAN) / IMAGENET_DEVIATION)

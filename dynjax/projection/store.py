@@ -11,7 +11,7 @@ import numpy as np
 from dynjax.errors import InputError, listed
 from dynjax.files import atomic_path, cache_folder
 from dynjax.parallel import parallel_map
-from dynjax.projection.dynamic import dynamic_image
+from dynjax.projection.project import project
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
 
@@ -22,21 +22,22 @@ class Projection(NamedTuple):
     """What turns a volume into an image; every field is part of a stored image's name."""
 
     grid: Grid = Grid()
+    name: str = "dynamic"
     axis: str = "axial"
     weights: str = "simple"
 
 
 class Projected(NamedTuple):
-    """Raw images float32 [N, H, W] and the sha256 of each scan's content, in the order of the scans."""
+    """Raw images float32 [N, H, W] or [N, H, W, 3] and the sha256 of each scan's content, in the order of the scans."""
 
     images: np.ndarray
     digests: list[str]
 
 
 def project_scan(path: Path, projection: Projection) -> np.ndarray:
-    """One scan to its raw image, float32 [H, W]. Raises: InputError for a scan that is refused."""
+    """One scan to its raw image, float32 as `project` gives it. Raises: InputError for a scan that is refused."""
     volume = load_volume(path, projection.grid)
-    return np.asarray(dynamic_image(volume.data, projection.axis, projection.weights))
+    return project(volume.data, projection.name, projection.axis, projection.weights)
 
 
 def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
@@ -68,7 +69,7 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
 
 
 def _key(projection: Projection) -> str:
-    description = json.dumps([RECIPE, projection.grid, projection.axis, projection.weights])
+    description = json.dumps([RECIPE, *projection])
     return hashlib.sha256(description.encode()).hexdigest()[:16]
 
 

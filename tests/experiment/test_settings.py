@@ -10,6 +10,7 @@ from ml_collections import FrozenConfigDict
 from configs.base import paper
 from dynjax.errors import UsageError
 from dynjax.experiment import settings
+from dynjax.models.build import Options
 from dynjax.projection.store import Projection
 from dynjax.volumes.grid import Grid
 from tests.command import ROOT
@@ -27,12 +28,14 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
     settings.check(config)
     train = config.train
     assert (train.epochs, train.batch_size, train.learning_rate, train.folds) == (150, 16, 1e-4, 5)
-    assert path.stem.removeprefix("dyn_") in config.model.name and not config.cohort.phantom.skull
+    assert config.model.name.startswith(path.stem.partition("_")[2]) and not config.cohort.phantom.skull
     quick, skull, both = (settings.flatten(get(path, variant)) for variant in ("quick", "skull", "quick,skull"))
     plain = settings.flatten(config)
     assert {key for key in plain if plain[key] != quick[key]} == {"train.epochs"}
     assert {key for key in plain if plain[key] != skull[key]} == {"cohort.phantom.skull"}
     assert both == quick | {"cohort.phantom.skull": True}
+    noatt = settings.flatten(get(path, "noatt"))
+    assert {key for key in plain if plain[key] != noatt[key]} == {"model.attention"}
     assert path.name in (ROOT / "configs" / "README.md").read_text()
 
 
@@ -86,9 +89,20 @@ def test_a_key_that_means_nothing_is_refused_and_so_is_one_that_is_missing():
 def test_keys_reach_what_they_name():
     config = paper()
     config.volume.grid, config.volume.spacing = (40, 50, 60), 3.0
-    config.projection.axis, config.projection.weights = "coronal", "harmonic"
-    assert settings.projection_of(config) == Projection(Grid((40, 50, 60), 3.0), "coronal", "harmonic")
+    config.projection.axis, config.projection.weights, config.projection.name = "coronal", "harmonic", "max"
+    assert settings.projection_of(config) == Projection(Grid((40, 50, 60), 3.0), "max", "coronal", "harmonic")
     assert settings.image_size(config) == (40, 60)
+    config.model.attention, config.model.head, config.model.cut = "rows", "released", "released"
+    assert settings.network_options(config) == Options(0.5, "rows", "released", "released")
+
+
+def test_triplanar_needs_a_cube():
+    config = paper()
+    config.projection.axis = "triplanar"
+    assert settings.image_size(config) == (110, 110)
+    config.volume.grid = (110, 120, 110)
+    with pytest.raises(UsageError, match=r"volume\.grid=.*must be a cube"):
+        settings.check(config)
 
 
 def test_readme_lists_what_is_there():

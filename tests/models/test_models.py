@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import TRUNKS, build_classifier, build_trunk, named_leaves
+from dynjax.models.build import TRUNKS, Options, build_classifier, build_trunk, named_leaves
 from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
+from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
 
 # (trunk, attention, head, batch statistics) at 110 x 110
@@ -101,12 +103,34 @@ def test_dropout_follows_its_key_and_only_in_training():
     )
 
 
-def test_attention_mask_sums_to_one_over_the_map():
-    from flax import nnx
-
-    attention = MapAttention(8, rngs=nnx.Rngs(0))
-    masked = attention(jnp.ones((2, 3, 5, 8)))
+def test_attention_mask_sums_to_one_over_the_map_or_over_its_rows():
+    x = jnp.ones((2, 3, 5, 8))
+    masked = MapAttention(8, rngs=nnx.Rngs(0))(x)
     np.testing.assert_allclose(masked.sum((1, 2)), np.ones((2, 8)), rtol=1e-5)
+    masked = MapAttention(8, "rows", rngs=nnx.Rngs(0))(x)
+    np.testing.assert_allclose(masked.sum(1), np.ones((2, 5, 8)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "size"), [("vgg11", 19_140_866), ("alexnet", 3_344_514), ("resnet18", 25_956_610)])
+def test_the_released_head(name, size):
+    options = Options(attention="none", head="released")
+    params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110), options).init, jax.random.key(0))
+    assert set(params) == {"trunk", "head"} and sizes(params["head"]) == size
+    assert sizes(batch_stats["head"]) == 2 * (2 * MAPS[name][2] + MAPS[name][2] // 2)
+
+
+def test_the_released_head_normalises_before_its_relu():
+    head = Head(12, 8, "released", dropout=0.0, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(0), (16, 2, 2, 3))
+    head(x, train=True, key=jax.random.key(1))
+    layer = np.asarray(head.layers[0](x.reshape(16, -1)))
+    np.testing.assert_allclose(head.norms[0].mean[...], 0.1 * layer.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(head.norms[0].var[...], 0.9 + 0.1 * layer.var(0, ddof=1), rtol=1e-4)
+
+
+def test_the_released_cut_of_alexnet_drops_its_last_convolution():
+    params, _ = jax.eval_shape(build_trunk("alexnet", "released").init, jax.random.key(0))
+    assert sizes(params) == 1_879_616
 
 
 def test_batch_norm_moves_towards_the_unbiased_variance():

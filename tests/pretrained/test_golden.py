@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.models.build import build_trunk, named_leaves
+from dynjax.models.build import Options, build_classifier, build_trunk, named_leaves
 from dynjax.pretrained.features import feature_extractor
 from dynjax.pretrained.names import torch_name
-from dynjax.pretrained.weights import read_weights, write_weights
+from dynjax.pretrained.weights import make_initialiser, read_weights, write_weights
 from tests import golden
 
 NETWORKS = ("alexnet", "vgg11", "resnet18", "mobilenet_v2", "shufflenet_v2_x1_0")
@@ -65,6 +65,18 @@ def test_training_pass_and_gradients(converted):
     # Element by element float32 itself differs more, where a ReLU or a max-pool decides the other way.
     first = np.asarray(ours[golden.INDEX[model]["grad_first_key"]]).transpose(3, 2, 0, 1)
     assert golden.relative_difference(first, answers["grad_first"]) < 1e-2
+
+
+@pytest.mark.parametrize("model", ["alexnet", "vgg11"])
+def test_the_released_cut(model, tmp_path):
+    """Where the authors' code ends, before a ReLU: a classifier takes that part of the whole trunk's weights."""
+    write_weights(tmp_path / "a.npz", model, golden.state_dict(model), "x", "y")
+    network = build_classifier(model, (110, 110), Options(cut="released"))
+    params, _ = make_initialiser(network, read_weights(tmp_path / "a.npz", model))(jax.random.key(0))
+    trunk = build_trunk(model, "released")
+    features, _ = jax.jit(lambda: trunk.apply({"trunk": params["trunk"]}, {}, golden.images(), train=False))()
+    expected = golden.answers(f"{model}_released")["features_eval"].transpose(0, 2, 3, 1)
+    assert golden.relative_difference(features, expected) < 1e-4 and expected.min() < 0
 
 
 def test_imagenet_features(imagenet_mobilenet):

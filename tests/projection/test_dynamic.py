@@ -132,6 +132,16 @@ def test_scales():
         dynjax.scale_images(images, "half")
 
 
+def test_each_plane_is_scaled_by_itself():
+    planes = np.random.default_rng(0).normal(size=(2, 4, 5, 3)) * [1, 10, 100]
+    for scale in ("unit", "byte", "imagenet"):
+        scaled = dynjax.scale_images(planes, scale)
+        assert scaled.shape == (2, 4, 5, 3)
+        for channel in range(3):
+            single = dynjax.scale_images(planes[..., channel], scale)
+            np.testing.assert_array_equal(scaled[..., channel], single[..., min(channel, single.shape[-1] - 1)])
+
+
 @pytest.mark.parametrize("scale", ["imagenet", "unit", "byte"])
 def test_a_constant_image_gives_zeros_and_a_warning(scale):
     images = np.stack([np.full((3, 4), 5.0), np.arange(12.0).reshape(3, 4)])

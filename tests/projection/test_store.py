@@ -51,7 +51,7 @@ def test_read_once_and_equal_to_the_plain_way(scans, reads):
     np.testing.assert_allclose(first.images[1], dynamic_image(volume), rtol=1e-5, atol=0.1)
 
 
-CHANGES = [{"axis": "coronal"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]
+CHANGES = [{"axis": "coronal"}, {"name": "max"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]
 CHANGES += [{"grid": Grid((36, 34, 36), 2.0)}]
 
 
