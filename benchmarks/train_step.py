@@ -17,13 +17,13 @@ def run() -> None:
     images = jnp.asarray(rng.normal(size=(BATCH, 110, 110, 3)), jnp.float32)
     labels, order, key = jnp.arange(BATCH) % 2, np.arange(BATCH, dtype=np.int32)[None], jax.random.key(0)
     for name in TRUNKS:
-        network, optimizer = build_classifier(name, (110, 110)), make_optimizer(1e-4)
+        network, optimizer = build_classifier(name, (110, 110)), make_optimizer()
         run_epoch = make_plan(make_train_step(network, optimizer), jax.default_backend())
         state = create_state(*jax.jit(network.init)(key), optimizer)
 
         def step():
             nonlocal state
-            state, metrics = run_epoch(state, images, labels, order, key)  # noqa: B023 called before the next round
+            state, metrics = run_epoch(state, images, labels, order, key, np.float32(1e-4))  # noqa: B023 called before the next round
             return metrics
 
         report(f"train_step/{name}", **medians({"jax": step}, repeats=10), batch=BATCH)

@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from dynjax.errors import UsageError
 
-VARIANTS = ("quick", "skull", "noatt")
+VARIANTS = ("quick", "skull", "noatt", "released")
 
 
 def paper() -> ConfigDict:
@@ -44,9 +44,14 @@ def paper() -> ConfigDict:
     config.train.epochs = 150
     config.train.batch_size = 16
     config.train.learning_rate = 1e-4
+    config.train.learning_rate_decay = 1.0  # the learning rate is multiplied with it after each epoch
+    config.train.weight_decay = 0.0  # times the parameters, added to their gradients (L2, not AdamW)
     config.train.folds = 5
     config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
     config.train.checkpoint_every = 10  # epochs
+
+    config.evaluate = ConfigDict()
+    config.evaluate.select = "last"  # or 'test': each fold's best epoch on its test subjects, which is OPTIMISTIC
     return config
 
 
@@ -59,6 +64,20 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
             config.cohort.phantom.skull = True  # the paper's Table 4
         elif name == "noatt":
             config.model.attention = "none"
+        elif name == "released":
+            _as_released(config)
         else:
             raise UsageError(f"no variant is called {name!r}; there are {', '.join(VARIANTS)}; a comma joins them")
     return config
+
+
+def _as_released(config: ConfigDict) -> None:
+    """What the authors' released code does where it differs from the paper, its selection on test subjects included."""
+    config.projection.weights = "released"
+    config.projection.scale = "byte"
+    config.model.attention = "none" if config.model.attention == "none" else "rows"
+    config.model.head = "released"
+    config.model.cut = "released"
+    config.train.weight_decay = 1e-3
+    config.train.learning_rate_decay = 0.985
+    config.evaluate.select = "test"

@@ -22,6 +22,13 @@ NAMES = {
 }
 
 
+# What the scores are those of. A selection on the test subjects is optimistic, and is called so wherever it is shown.
+SELECTIONS = {
+    "last": "last epoch, nothing selected on test subjects",
+    "test": "OPTIMISTIC: each fold's epoch was selected on its test subjects, as the released code does",
+}
+
+
 def write_results(path: Path, results: dict) -> None:
     """Raises: ValueError for a value that JSON has no word for, such as NaN."""
     write_text(path, json.dumps(results, indent=2, allow_nan=False) + "\n")
@@ -52,7 +59,7 @@ def _caption(results: dict) -> str:
     weights = results["weights"]
     origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
     seconds = sum(fold["train_seconds"] for fold in results["folds"])
-    return f"started from {origin}; {seconds:.0f} s of training; last epoch, nothing selected on test subjects"
+    return f"started from {origin}; {seconds:.0f} s of training; {SELECTIONS[results['selection']]}"
 
 
 def _number(value: float | None, digits: int) -> str:

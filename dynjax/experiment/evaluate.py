@@ -42,7 +42,7 @@ def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> Non
     probabilities = np.empty(len(data.targets), np.float32)
     trained = {}
     for fold in range(config.train.folds):
-        path = finished_checkpoint(workdir.fold(fold), config.train.epochs)
+        path = finished_checkpoint(workdir, fold)
         trained[fold] = load_trained(path)
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")
@@ -66,7 +66,7 @@ def _results(
     return {
         "schema": SCHEMA,
         "positive_class": cohort.labels[1],
-        "selection": "last",
+        "selection": config.evaluate.select,
         "n_subjects": len(labels),
         "cohort": {
             "source": cohort.source,

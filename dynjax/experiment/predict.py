@@ -12,7 +12,7 @@ import numpy as np
 from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
 from dynjax.experiment.runtime import configure_jax
-from dynjax.experiment.trained import Trained, load_trained
+from dynjax.experiment.trained import Trained, finished_checkpoint, load_trained
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import write_text
 from dynjax.parallel import parallel_map
@@ -80,9 +80,13 @@ def _can_be_written(path: Path) -> bool:
 
 
 def _load_networks(workdir: Workdir) -> list[Trained]:
-    newest = [checkpoint.latest(folder) for folder in sorted((workdir.path / "checkpoints").glob("fold_*"))]
-    trained = [load_trained(path) for path in newest if path is not None]
-    done = [network for network in trained if network.about["epoch"] >= network.config.train.epochs]
+    folds = sorted(int(folder.name.removeprefix("fold_")) for folder in workdir.fold(0).parent.glob("fold_*"))
+    done = []
+    for fold in folds:
+        newest = checkpoint.latest(workdir.fold(fold))
+        about = checkpoint.read_about(newest) if newest else None
+        if about and about["epoch"] >= about["config"]["train"]["epochs"]:
+            done.append(load_trained(finished_checkpoint(workdir, fold)))
     if not done:
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
     expected = done[0].config.train.folds

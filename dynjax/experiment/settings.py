@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from dynjax.cohort.table import VISITS
 from dynjax.errors import UsageError, listed
+from dynjax.evaluation.results import SELECTIONS
 from dynjax.models.attention import SOFTMAX_AXES
 from dynjax.models.build import CUTS, TRUNKS, Options
 from dynjax.models.head import HEADS
@@ -34,6 +35,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.attention": (*SOFTMAX_AXES, "none"),
     "model.head": HEADS,
     "model.cut": CUTS,
+    "evaluate.select": tuple(SELECTIONS),
 }
 
 BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -47,6 +49,8 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.epochs": (lambda n: n >= 1, "1 or more"),
     "train.batch_size": (lambda n: n >= 1, "1 or more"),
     "train.learning_rate": (lambda rate: rate > 0, "above 0"),
+    "train.learning_rate_decay": (lambda rate: 0 < rate <= 1, "above 0 and at most 1"),
+    "train.weight_decay": (lambda decay: decay >= 0, "0 or more"),
     "train.folds": (lambda n: n >= 2, "2 or more"),
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }

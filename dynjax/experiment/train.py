@@ -3,21 +3,25 @@
 import functools
 import json
 
+import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError
+from dynjax.evaluation.metrics import METRICS
 from dynjax.experiment import settings
 from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
 from dynjax.experiment.runtime import configure_jax, stop_on_signal
+from dynjax.experiment.trained import probabilities
 from dynjax.experiment.workdir import Workdir
-from dynjax.models.build import build_classifier
+from dynjax.models.build import Tree, build_classifier
 from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import Weights, make_initialiser
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, train_fold
+from dynjax.training.selection import Selection
 
 
 def train(config: FrozenConfigDict, workdir: Workdir) -> None:
@@ -68,14 +72,37 @@ def _train_folds(config: FrozenConfigDict, workdir: Workdir, data: Data, todo: l
                     on_start=functools.partial(_begin, log, display, fold),
                     on_epoch=functools.partial(_record, log, display),
                     stop_requested=stop_requested,
+                    selection=_selection(config, workdir, data, fold),
                 )
 
 
 def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
     network = build_classifier(config.model.name, settings.image_size(config), settings.network_options(config))
     train = config.train
-    schedule = Schedule(train.epochs, train.batch_size, train.learning_rate, train.checkpoint_every, config.seed)
+    schedule = Schedule(
+        epochs=train.epochs,
+        batch_size=train.batch_size,
+        learning_rate=train.learning_rate,
+        checkpoint_every=train.checkpoint_every,
+        seed=config.seed,
+        learning_rate_decay=train.learning_rate_decay,
+        weight_decay=train.weight_decay,
+    )
     return make_trainer(network, make_initialiser(network, weights), schedule)
+
+
+def _selection(config: FrozenConfigDict, workdir: Workdir, data: Data, fold: int) -> Selection | None:
+    """The only way by which test subjects are seen while a fold trains, for `evaluate.select='test'` alone."""
+    if config.evaluate.select != "test":
+        return None
+    images, targets = data.images[data.folds == fold], data.targets[data.folds == fold]
+
+    def score(params: Tree, batch_stats: Tree) -> list[float]:
+        """Accuracy, and among equals the AUC, as the released code chooses."""
+        answers = probabilities(config, params, batch_stats, images).astype(float), np.ones(len(targets))
+        return [float(np.nan_to_num(METRICS[name](targets, *answers))) for name in ("accuracy", "roc_auc")]
+
+    return Selection(workdir.selected(fold), score)
 
 
 def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> None:

@@ -11,7 +11,8 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError
 from dynjax.experiment import settings
-from dynjax.models.build import Options, build_classifier
+from dynjax.experiment.workdir import Workdir
+from dynjax.models.build import Options, Tree, build_classifier
 from dynjax.training import checkpoint
 
 BATCH = 16  # images at a time; the last batch is padded, so that one program serves all
@@ -29,26 +30,37 @@ def load_trained(path: Path) -> Trained:
     """Reads the network alone, by the config that its checkpoint carries. Raises: InputError for a damaged one."""
     about = checkpoint.read_about(path)
     config = settings.from_dict(about["config"])
-    shapes, predict = _network(config.model.name, settings.image_size(config), settings.network_options(config))
-    params, batch_stats = checkpoint.load_network(path, *shapes)
-
-    def probability(images: np.ndarray) -> np.ndarray:
-        batches = []
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
-            padding = [(0, BATCH - len(batch))] + [(0, 0)] * (images.ndim - 1)
-            batches.append(np.asarray(predict(params, batch_stats, np.pad(batch, padding)))[: len(batch)])
-        return np.concatenate(batches)
-
-    return Trained(probability, config, about)
+    shapes, _ = _network(config.model.name, settings.image_size(config), settings.network_options(config))
+    network = checkpoint.load_network(path, *shapes)
+    return Trained(functools.partial(probabilities, config, *network), config, about)
 
 
-def finished_checkpoint(folder: Path, epochs: int) -> Path:
-    """The checkpoint of a fold's last epoch. Raises: InputError where training has not got there."""
-    newest = checkpoint.latest(folder)
-    if newest is None or checkpoint.read_about(newest)["epoch"] < epochs:
-        raise InputError(f"{folder}: this fold is not trained to the end; run train on its workdir first")
-    return newest
+def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: np.ndarray) -> np.ndarray:
+    """Those of the positive class, float32 [N], for images [N, H, W, C]."""
+    _, predict = _network(config.model.name, settings.image_size(config), settings.network_options(config))
+    batches = []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        padding = [(0, BATCH - len(batch))] + [(0, 0)] * (images.ndim - 1)
+        batches.append(np.asarray(predict(params, batch_stats, np.pad(batch, padding)))[: len(batch)])
+    return np.concatenate(batches)
+
+
+def finished_checkpoint(workdir: Workdir, fold: int) -> Path:
+    """The checkpoint by which a fold is scored: of its last epoch, or of the one that was selected.
+
+    Raises: InputError where training has not got to the last epoch.
+    """
+    newest = checkpoint.latest(workdir.fold(fold))
+    about = checkpoint.read_about(newest) if newest else None
+    if newest is None or about is None or about["epoch"] < about["config"]["train"]["epochs"]:
+        raise InputError(f"{workdir.fold(fold)}: this fold is not trained to the end; run train on its workdir first")
+    if about["config"]["evaluate"]["select"] == "last":
+        return newest
+    selected = checkpoint.latest(workdir.selected(fold))
+    if selected is None:
+        raise InputError(f"{workdir.selected(fold)}: no checkpoint is here; train this fold again in a new --workdir")
+    return selected
 
 
 @functools.cache

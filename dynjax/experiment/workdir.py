@@ -32,6 +32,10 @@ class Workdir:
         """Where the checkpoints of a fold lie."""
         return self.path / "checkpoints" / f"fold_{number}"
 
+    def selected(self, number: int) -> Path:
+        """Where the checkpoint of a fold's selected epoch lies, if any is selected."""
+        return self.path / "checkpoints" / f"selected_{number}"
+
     def check(self, config: FrozenConfigDict) -> None:
         """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
         if self.config.exists():

@@ -13,6 +13,7 @@ from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.training import checkpoint
 from dynjax.training.plan import epoch_order, make_plan
+from dynjax.training.selection import Selection
 from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
 
 
@@ -24,6 +25,12 @@ class Schedule(NamedTuple):
     learning_rate: float
     checkpoint_every: int  # epochs
     seed: int
+    learning_rate_decay: float = 1.0  # what the learning rate is multiplied with after each epoch
+    weight_decay: float = 0.0
+
+    def learning_rate_of(self, epoch: int) -> np.float32:
+        """That of an epoch counted from 0."""
+        return np.float32(self.learning_rate * self.learning_rate_decay**epoch)
 
 
 class Epoch(NamedTuple):
@@ -46,7 +53,7 @@ class Trainer(NamedTuple):
 
 def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule) -> Trainer:
     """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold."""
-    optimizer = make_optimizer(schedule.learning_rate)
+    optimizer = make_optimizer(schedule.weight_decay)
     plan = make_plan(make_train_step(network, optimizer), jax.default_backend())
 
     def initial(fold: int) -> TrainState:
@@ -69,11 +76,12 @@ def train_fold(
     on_start: Callable[[int], None],
     on_epoch: Callable[[Epoch], None],
     stop_requested: Callable[[], bool],
+    selection: Selection | None = None,
 ) -> None:
     """Trains on the fold's training images [N, H, W, C] and labels [N]; goes on from the newest checkpoint in `folder`.
 
     A fold that is finished is left as it is. `about` is kept in every checkpoint; `on_start` is told how many epochs
-    are done already.
+    are done already. With a `selection` the network of the epoch that scores best is kept besides the last one.
 
     Raises: DynjaxError if the loss is not finite; Stopped after a checkpoint, if that was requested.
     """
@@ -87,7 +95,7 @@ def train_fold(
     for epoch in range(done, schedule.epochs):
         start = time.monotonic()
         order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
-        state, metrics = trainer.run_epoch(state, *on_device, order, key)
+        state, metrics = trainer.run_epoch(state, *on_device, order, key, schedule.learning_rate_of(epoch))
         loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())
         if not np.isfinite(loss):
             raise DynjaxError(_not_finite(fold, epoch + 1))
@@ -95,8 +103,10 @@ def train_fold(
         seconds += elapsed
         on_epoch(Epoch(fold, epoch + 1, loss, accuracy, elapsed))
         last, stop = epoch + 1 == schedule.epochs, stop_requested()
+        about = about | {"fold": fold, "train_seconds": seconds, "n_train": len(labels)}
+        if selection is not None:
+            selection.offer(state, epoch + 1, about)
         if last or stop or (epoch + 1) % schedule.checkpoint_every == 0:
-            about = about | {"fold": fold, "train_seconds": seconds, "n_train": len(labels)}
             checkpoint.save(folder, state, epoch + 1, about, keep_optimizer=not last)
         if stop and not last:
             raise Stopped(f"stopped in fold {fold} after epoch {epoch + 1}; the same command goes on from there")

@@ -9,8 +9,9 @@ import numpy as np
 
 from dynjax.training.step import Metrics, TrainState
 
-# run_epoch(state, images [N, ...], labels [N], order [S, B], key) -> (state, metrics of S steps); state is donated.
-RunEpoch = Callable[[TrainState, jax.Array, jax.Array, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+# run_epoch(state, images [N, ...], labels [N], order [S, B], key, learning_rate) -> (state, metrics of S steps); the
+# state is donated.
+RunEpoch = Callable[..., tuple[TrainState, Metrics]]
 
 
 def epoch_order(seed: int, fold: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
@@ -29,10 +30,10 @@ def run_steps(train_step) -> RunEpoch:
     """A Python loop over the jitted step, which sees one batch: folds of different sizes share its program."""
     step = jax.jit(train_step, donate_argnums=0)
 
-    def run_epoch(state, images, labels, order, key):
+    def run_epoch(state, images, labels, order, key, learning_rate):
         metrics = []
         for batch in order:
-            state, metric = step(state, images[batch], labels[batch], key)
+            state, metric = step(state, images[batch], labels[batch], key, learning_rate)
             metrics.append(metric)
         return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
 
@@ -43,9 +44,9 @@ def run_scan(train_step) -> RunEpoch:
     """The whole epoch as one program that scans over its batches."""
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def run_epoch(state, images, labels, order, key):
+    def run_epoch(state, images, labels, order, key, learning_rate):
         def body(state, batch):
-            return train_step(state, images[batch], labels[batch], key)
+            return train_step(state, images[batch], labels[batch], key, learning_rate)
 
         return jax.lax.scan(body, state, order)
 

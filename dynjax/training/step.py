@@ -23,9 +23,13 @@ class Metrics(NamedTuple):
     accuracy: jax.Array
 
 
-def make_optimizer(learning_rate: float) -> optax.GradientTransformation:
-    """Adam as the paper and torch have it: betas 0.9 and 0.999, epsilon 1e-8."""
-    return optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
+def make_optimizer(weight_decay: float = 0.0) -> optax.GradientTransformation:
+    """Adam as the paper and torch have it: betas 0.9 and 0.999, epsilon 1e-8; its learning rate is given at each step.
+
+    `weight_decay` times the parameters is added to their gradients before Adam sees them (L2, not AdamW).
+    """
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    return optax.chain(optax.add_decayed_weights(weight_decay), adam) if weight_decay else adam
 
 
 def create_state(params: Tree, batch_stats: Tree, optimizer: optax.GradientTransformation) -> TrainState:
@@ -33,12 +37,12 @@ def create_state(params: Tree, batch_stats: Tree, optimizer: optax.GradientTrans
 
 
 def make_train_step(network: Network, optimizer: optax.GradientTransformation):
-    """Returns train_step(state, images [B, H, W, C], labels [B], key) -> (state, metrics), which is not jitted yet.
+    """Returns train_step(state, images [B, H, W, C], labels [B], key, learning_rate) -> (state, metrics), not jitted.
 
     The randomness of a step is that of its key and of the number of the step, nothing else.
     """
 
-    def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array):
+    def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array, learning_rate: jax.Array):
         def loss_of(params):
             dropout_key = jax.random.fold_in(key, state.step)
             logits, batch_stats = network.apply(params, state.batch_stats, images, train=True, key=dropout_key)
@@ -47,7 +51,7 @@ def make_train_step(network: Network, optimizer: optax.GradientTransformation):
 
         (loss, (logits, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params = jax.tree.map(lambda param, update: param - learning_rate * update, state.params, updates)
         metrics = Metrics(loss, jnp.mean(logits.argmax(-1) == labels))
         return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 

@@ -13,6 +13,7 @@ from dynjax.errors import DynjaxError, InputError
 from dynjax.experiment.data import find_cohort, load_data
 from dynjax.experiment.trained import finished_checkpoint, load_trained
 from dynjax.experiment.workdir import Workdir
+from dynjax.training.checkpoint import latest, read_about
 from tests.command import PHANTOMS, TINY, main
 
 RUN = (*TINY, *PHANTOMS)
@@ -110,7 +111,7 @@ def test_predictions_of_a_scan_are_those_of_the_fold_that_never_saw_it(run):
     data = load_data(config, cohort, read_folds(workdir.folds, cohort, 3))
     written = np.array([float(row["probability"]) for row in rows(workdir.predictions)])
     for index in (0, 5, 11):
-        trained = load_trained(finished_checkpoint(workdir.fold(data.folds[index]), 4))
+        trained = load_trained(finished_checkpoint(workdir, data.folds[index]))
         np.testing.assert_allclose(trained.probability(data.images[index : index + 1]), written[index], rtol=1e-4)
 
 
@@ -172,6 +173,25 @@ def test_all_visits_train_and_a_subject_counts_once(tmp_path):
     assert len(predictions) == results["cohort"]["n_scans"] > results["n_subjects"] == 12
     folds = {(row["subject"], row["fold"]) for row in predictions}
     assert len(folds) == 12, "all visits of a subject lie in one fold"
+
+
+def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp_path):
+    """Each fold's network is that of its best epoch; the last epoch of the same run scores no better."""
+    variant = [TINY[0] + ":released", *TINY[1:], *PHANTOMS, "--config.train.learning_rate=0.003"]
+    done = main(*variant, f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "") and "OPTIMISTIC" in done.stdout
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["selection"] == "test"
+    for fold in results["folds"]:
+        about = read_about(latest(tmp_path / "checkpoints" / f"selected_{fold['fold']}"))
+        assert about["epoch"] == fold["epoch"] <= 4
+        chosen = [fold["metrics"][name]["value"] for name in ("accuracy", "roc_auc")]
+        assert about["score"] == pytest.approx(chosen)
+        last = load_trained(latest(tmp_path / "checkpoints" / f"fold_{fold['fold']}"))
+        assert last.about["epoch"] == 4
+    done = main("evaluate", f"--workdir={tmp_path}")
+    assert done.returncode == 0 and "OPTIMISTIC" in done.stdout
+    assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
 
 
 def test_another_config_is_refused(run):

@@ -39,6 +39,22 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
     assert path.name in (ROOT / "configs" / "README.md").read_text()
 
 
+def test_the_released_setting_as_a_whole():
+    config = get(ROOT / "configs" / "dyn_vgg11.py", "released")
+    plain, released = settings.flatten(paper()), settings.flatten(config)
+    assert {key: released[key] for key in plain if plain[key] != released[key]} == {
+        "projection.weights": "released",
+        "projection.scale": "byte",
+        "model.attention": "rows",
+        "model.head": "released",
+        "model.cut": "released",
+        "train.weight_decay": 1e-3,
+        "train.learning_rate_decay": 0.985,
+        "evaluate.select": "test",
+    }
+    assert get(ROOT / "configs" / "dyn_vgg11.py", "noatt,released").model.attention == "none"
+
+
 def test_written_and_read_back():
     config = FrozenConfigDict(paper())
     again = settings.from_dict(json.loads(settings.to_json(config)))

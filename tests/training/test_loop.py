@@ -1,6 +1,7 @@
 """A fold from its first epoch to its last: stopped and resumed, damaged, and gone astray."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from dynjax.errors import DynjaxError, InputError, Stopped
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Schedule, is_finished, make_trainer, train_fold
+from dynjax.training.selection import Selection
 from tests.training.test_step import linear_network
 
 SCHEDULE = Schedule(epochs=6, batch_size=4, learning_rate=0.05, checkpoint_every=2, seed=3)
@@ -18,14 +20,14 @@ LABELS = np.array([0, 1] * 5, np.int32)
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) + LABELS[:, None, None, None]
 
 
-def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None):
+def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None):
     """Trains fold 1; returns the epochs that were run and where they began."""
     network = linear_network()
     trainer = make_trainer(network, jax.jit(network.init), schedule)
     epochs, starts = [], []
     train_fold(
         trainer, 1, images, LABELS, folder, {"config": {"a": (1, 2)}}, starts.append, epochs.append,
-        lambda: len(epochs) == stop_after,
+        lambda: len(epochs) == stop_after, selection,
     )  # fmt: skip
     return epochs, starts
 
@@ -60,6 +62,35 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     for whole, parts in zip(jax.tree.leaves(arrays(tmp_path / "whole")), jax.tree.leaves(arrays(tmp_path / "parts"))):
         assert (whole == parts).all()
     assert run(tmp_path / "parts") == ([], [6])
+
+
+def test_the_learning_rate_falls_after_each_epoch(tmp_path):
+    schedule = SCHEDULE._replace(learning_rate_decay=0.5)
+    assert [schedule.learning_rate_of(epoch) for epoch in (0, 1, 3)] == [np.float32(0.05), np.float32(0.025), 0.00625]
+    run(tmp_path / "a", schedule)
+    run(tmp_path / "b", SCHEDULE._replace(epochs=1))
+    run(tmp_path / "c", SCHEDULE._replace(learning_rate_decay=1e-9))
+    one, stalled = arrays(tmp_path / "b")[0]["w"], arrays(tmp_path / "c")[0]["w"]
+    np.testing.assert_allclose(one, stalled, atol=1e-6)
+    assert np.abs(arrays(tmp_path / "a")[0]["w"] - one).max() > 1e-3
+
+
+def test_the_first_epoch_that_scores_best_is_kept_also_after_a_stop(tmp_path):
+    scores = [[0.5, 0.1], [0.7, 0.2], [0.7, 0.3], [0.6, 0.9], [0.7, 0.3], [0.1, 1.0]]
+
+    def select(done):
+        remaining = iter(scores[done:])
+        return Selection(tmp_path / "s", lambda params, stats: next(remaining))
+
+    run(tmp_path / "whole", selection=select(0))
+    assert checkpoint.read_about(checkpoint.latest(tmp_path / "s"))["epoch"] == 3
+    passes = checkpoint.load_network(checkpoint.latest(tmp_path / "s"), *linear_network().init(jax.random.key(0)))[1]
+    assert float(passes["passes"]) == 9, "three epochs of three steps"
+    shutil.rmtree(tmp_path / "s")
+    with pytest.raises(Stopped):
+        run(tmp_path / "parts", stop_after=4, selection=select(0))
+    run(tmp_path / "parts", selection=select(4))
+    assert checkpoint.read_about(checkpoint.latest(tmp_path / "s"))["epoch"] == 3
 
 
 def test_the_optimizer_is_kept_apart_and_only_until_the_end(tmp_path):

@@ -21,23 +21,27 @@ def linear_network():
     return Network(lambda key: ({"w": jax.random.normal(key, (1, 2))}, {"passes": jnp.float32(0)}), apply)
 
 
-def make(learning_rate=0.1):
-    network, optimizer = linear_network(), make_optimizer(learning_rate)
+RATE = np.float32(0.1)
+
+
+def make(weight_decay=0.0):
+    network, optimizer = linear_network(), make_optimizer(weight_decay)
     state = create_state(*network.init(jax.random.key(0)), optimizer)
     return make_train_step(network, optimizer), state
 
 
-def test_one_step_is_adam_on_cross_entropy():
-    train_step, state = make()
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_one_step_is_adam_on_cross_entropy(decay):
+    train_step, state = make(decay)
     images, labels, key = jnp.arange(12.0).reshape(3, 2, 2, 1) / 12, jnp.array([0, 1, 1]), jax.random.key(7)
-    after, metrics = jax.jit(train_step)(state, images, labels, key)
+    after, metrics = jax.jit(train_step)(state, images, labels, key, RATE)
 
     x = np.asarray(images.mean((1, 2)) + jax.random.uniform(jax.random.fold_in(key, 0), (3, 1)), np.float64)
     w = np.asarray(state.params["w"], np.float64)
     logits = x @ w
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     loss = -np.log(probabilities[np.arange(3), labels]).mean()
-    gradient = x.T @ (probabilities - np.eye(2)[np.asarray(labels)]) / 3
+    gradient = x.T @ (probabilities - np.eye(2)[np.asarray(labels)]) / 3 + decay * w
     assert float(metrics.loss) == pytest.approx(loss, rel=1e-5)
     assert float(metrics.accuracy) == pytest.approx((logits.argmax(1) == np.asarray(labels)).mean())
     # Adam's first step: m / (1 - 0.9) = g, v / (1 - 0.999) = g^2
@@ -49,7 +53,7 @@ def test_randomness_is_a_function_of_key_and_step():
     train_step, state = make()
     images, labels, key = jnp.ones((4, 2, 2, 1)), jnp.array([0, 1, 0, 1]), jax.random.key(1)
     step = jax.jit(train_step)
-    losses = [float(step(state._replace(step=jnp.int32(n)), images, labels, key)[1].loss) for n in (0, 0, 1)]
+    losses = [float(step(state._replace(step=jnp.int32(n)), images, labels, key, RATE)[1].loss) for n in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
 
 
@@ -67,7 +71,7 @@ def test_order_of_an_epoch():
 
 def test_scan_and_steps_give_the_same_numbers():
     """On the real network, with BatchNorm and dropout, at a size that compiles quickly."""
-    network, optimizer = build_classifier("vgg11", (32, 32)), make_optimizer(1e-4)
+    network, optimizer = build_classifier("vgg11", (32, 32)), make_optimizer()
     train_step = make_train_step(network, optimizer)
     rng = np.random.default_rng(0)
     images, labels = jnp.asarray(rng.normal(size=(5, 32, 32, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
@@ -75,7 +79,7 @@ def test_scan_and_steps_give_the_same_numbers():
     results = []
     for run in (run_steps, run_scan):
         state = create_state(*init(jax.random.key(0)), optimizer)
-        results.append(run(train_step)(state, images, labels, order, jax.random.key(1)))
+        results.append(run(train_step)(state, images, labels, order, jax.random.key(1), np.float32(1e-4)))
     (by_steps, step_metrics), (by_scan, scan_metrics) = results
     np.testing.assert_allclose(step_metrics.loss, scan_metrics.loss, rtol=1e-5)
     assert step_metrics.loss.shape == (3,) and int(by_steps.step) == int(by_scan.step) == 3
