@@ -27,7 +27,7 @@ def paper() -> ConfigDict:
     config.volume.spacing = 2.0  # mm
 
     config.projection = ConfigDict()
-    config.projection.name = "dynamic"  # or 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr'
+    config.projection.name = "dynamic"  # or 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned', 'none'
     config.projection.axis = "axial"  # pooled along z as in the paper; or 'coronal', 'sagittal', 'triplanar'
     config.projection.weights = "simple"  # of 'dynamic': 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
     config.projection.scale = "imagenet"  # what the trunks were pretrained on; or 'unit', 'byte'
@@ -52,6 +52,17 @@ def paper() -> ConfigDict:
 
     config.evaluate = ConfigDict()
     config.evaluate.select = "last"  # or 'test': each fold's best epoch on its test subjects, which is OPTIMISTIC
+    return config
+
+
+def volumetric(name: str) -> ConfigDict:
+    """The same protocol for a 3D network: whole volumes, random weights, batches of 8 as in the released code."""
+    config = paper()
+    config.model.name = name
+    config.model.pretrained = "none"
+    config.model.dropout = 0.7  # Korolev et al.; 3D-ResNet has none
+    config.projection.name = "none"
+    config.train.batch_size = 8
     return config
 
 

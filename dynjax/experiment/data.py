@@ -11,7 +11,8 @@ from dynjax.cohort.scan import Cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.experiment import settings
 from dynjax.experiment.workdir import Workdir
-from dynjax.projection.scale import scale_images
+from dynjax.projection.project import WHOLE
+from dynjax.projection.scale import scale_images, scale_volumes
 from dynjax.projection.store import project_cohort
 
 
@@ -57,5 +58,11 @@ def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
     """Projects the cohort, from the store where it can, and scales the images."""
     projected = project_cohort([Path(scan.path) for scan in cohort.scans], settings.projection_of(config))
-    images = scale_images(projected.images, config.projection.scale)
-    return Data(cohort, images, np.array(cohort.targets, np.int32), folds, projected.digests)
+    return Data(cohort, scale(config, projected.images), np.array(cohort.targets, np.int32), folds, projected.digests)
+
+
+def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:
+    """What the network takes in, of what `project_scan` gives: images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    if config.projection.name in WHOLE:
+        return scale_volumes(projected)
+    return scale_images(projected, config.projection.scale)

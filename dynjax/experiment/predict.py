@@ -11,12 +11,12 @@ import numpy as np
 
 from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
+from dynjax.experiment.data import scale
 from dynjax.experiment.runtime import configure_jax
 from dynjax.experiment.trained import Trained, finished_checkpoint, load_trained
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import write_text
 from dynjax.parallel import parallel_map
-from dynjax.projection.scale import scale_images
 from dynjax.projection.store import Projection, project_scan
 from dynjax.training import checkpoint
 from dynjax.volumes.nifti import content_digest
@@ -56,7 +56,7 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     images = [item.image for item in projected if isinstance(item, Projected)]
     by_network = np.empty((len(networks), len(images)))
     if images:
-        scaled = scale_images(np.stack(images), config.projection.scale)
+        scaled = scale(config, np.stack(images))
         by_network = np.stack([network.probability(scaled) for network in networks])
     columns = iter(by_network.T)
     verdicts = [

@@ -12,11 +12,11 @@ from dynjax.cohort.table import VISITS
 from dynjax.errors import UsageError, listed
 from dynjax.evaluation.results import SELECTIONS
 from dynjax.models.attention import SOFTMAX_AXES
-from dynjax.models.build import CUTS, TRUNKS, Options
+from dynjax.models.build import CUTS, TRUNKS, VOLUMETRIC, Options
 from dynjax.models.head import HEADS
 from dynjax.pretrained.source import MODES
 from dynjax.projection.dynamic import AXES
-from dynjax.projection.project import PLANES, PROJECTIONS
+from dynjax.projection.project import PLANES, PROJECTIONS, WHOLE
 from dynjax.projection.scale import SCALES
 from dynjax.projection.store import Projection
 from dynjax.projection.weights import FAMILIES
@@ -26,11 +26,11 @@ NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a 
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohort.visit": VISITS,
-    "projection.name": PROJECTIONS,
+    "projection.name": PROJECTIONS + WHOLE,
     "projection.axis": PLANES,
     "projection.weights": FAMILIES,
     "projection.scale": SCALES,
-    "model.name": tuple(TRUNKS),
+    "model.name": (*TRUNKS, *VOLUMETRIC),
     "model.pretrained": MODES,
     "model.attention": (*SOFTMAX_AXES, "none"),
     "model.head": HEADS,
@@ -80,11 +80,28 @@ def _wrong_values(flat: dict[str, Any]) -> list[str]:
     problems += [
         f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not valid(flat[key])
     ]
-    if flat["projection.axis"] == "triplanar" and len(set(flat["volume.grid"])) > 1:
-        problems.append(f"volume.grid={flat['volume.grid']!r}: must be a cube for projection.axis='triplanar'")
+    problems += _wrong_pairs(flat)
     unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
     if unknown:
         problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
+    return problems
+
+
+def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
+    """Values that can be used, but not beside each other."""
+    name, projection, grid = flat["model.name"], flat["projection.name"], flat["volume.grid"]
+    problems = []
+    if flat["projection.axis"] == "triplanar" and projection == "learned":
+        problems.append("projection.axis='triplanar': a learned projection has one axis")
+    if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
+        problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
+    if (name in VOLUMETRIC) != (projection == "none"):
+        pair = f"model.name={name!r}, projection.name={projection!r}"
+        problems.append(f"{pair}: 'none' goes with a 3D network ({', '.join(VOLUMETRIC)}) and with no other")
+    elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
+        problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
+    if name in VOLUMETRIC and flat["model.pretrained"] != "none":
+        problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
     return problems
 
 
@@ -142,12 +159,15 @@ def projection_of(config: FrozenConfigDict) -> Projection:
 
 
 def network_options(config: FrozenConfigDict) -> Options:
-    model = config.model
-    return Options(model.dropout, model.attention, model.head, model.cut)
+    model, projection = config.model, config.projection
+    learned = projection.axis if projection.name == "learned" else ""
+    return Options(model.dropout, model.attention, model.head, model.cut, learned, projection.scale)
 
 
-def image_size(config: FrozenConfigDict) -> tuple[int, int]:
-    """Height and width of the projected images: the grid without the pooled axis."""
+def input_size(config: FrozenConfigDict) -> tuple[int, ...]:
+    """What the network takes in: height and width of images, the grid without the pooled axis; or the grid itself."""
+    grid = tuple(config.volume.grid)
+    if config.projection.name in WHOLE:
+        return grid
     pooled = AXES.get(config.projection.axis, 0)  # a triplanar image is that of a cube
-    height, width = (size for axis, size in enumerate(config.volume.grid) if axis != pooled)
-    return height, width
+    return grid[:pooled] + grid[pooled + 1 :]

@@ -77,7 +77,7 @@ def _train_folds(config: FrozenConfigDict, workdir: Workdir, data: Data, todo: l
 
 
 def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
-    network = build_classifier(config.model.name, settings.image_size(config), settings.network_options(config))
+    network = build_classifier(config.model.name, settings.input_size(config), settings.network_options(config))
     train = config.train
     schedule = Schedule(
         epochs=train.epochs,

@@ -15,7 +15,7 @@ from dynjax.experiment.workdir import Workdir
 from dynjax.models.build import Options, Tree, build_classifier
 from dynjax.training import checkpoint
 
-BATCH = 16  # images at a time; the last batch is padded, so that one program serves all
+BATCH, VOLUME_BATCH = 16, 2  # at a time; the last batch is padded, so that one program serves all
 
 
 class Trained(NamedTuple):
@@ -30,18 +30,18 @@ def load_trained(path: Path) -> Trained:
     """Reads the network alone, by the config that its checkpoint carries. Raises: InputError for a damaged one."""
     about = checkpoint.read_about(path)
     config = settings.from_dict(about["config"])
-    shapes, _ = _network(config.model.name, settings.image_size(config), settings.network_options(config))
+    shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     network = checkpoint.load_network(path, *shapes)
     return Trained(functools.partial(probabilities, config, *network), config, about)
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: np.ndarray) -> np.ndarray:
-    """Those of the positive class, float32 [N], for images [N, H, W, C]."""
-    _, predict = _network(config.model.name, settings.image_size(config), settings.network_options(config))
-    batches = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        padding = [(0, BATCH - len(batch))] + [(0, 0)] * (images.ndim - 1)
+    """Those of the positive class, float32 [N], for images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
+    batches, count = [], BATCH if images.ndim == 4 else VOLUME_BATCH
+    for start in range(0, len(images), count):
+        batch = images[start : start + count]
+        padding = [(0, count - len(batch))] + [(0, 0)] * (images.ndim - 1)
         batches.append(np.asarray(predict(params, batch_stats, np.pad(batch, padding)))[: len(batch)])
     return np.concatenate(batches)
 
@@ -64,9 +64,9 @@ def finished_checkpoint(workdir: Workdir, fold: int) -> Path:
 
 
 @functools.cache
-def _network(name: str, image_size: tuple[int, int], options: Options):
+def _network(name: str, size: tuple[int, ...], options: Options):
     """The shapes of params and batch statistics, and one jitted function for the networks of all folds."""
-    network = build_classifier(name, image_size, options)
+    network = build_classifier(name, size, options)
 
     @jax.jit
     def predict(params, batch_stats, images):

@@ -11,10 +11,12 @@ from flax import nnx
 from dynjax.models.alexnet import AlexNet
 from dynjax.models.attention import MapAttention
 from dynjax.models.head import Head
+from dynjax.models.learned import LearnedPooling
 from dynjax.models.mobilenet import MobileNetV1, MobileNetV2
 from dynjax.models.resnet import ResNet18
 from dynjax.models.shufflenet import ShuffleNetV2
 from dynjax.models.vgg import VGG11
+from dynjax.models.volumetric import VGG3D, ResNet3D
 
 TRUNKS: dict[str, Any] = {
     "alexnet": AlexNet,
@@ -24,6 +26,8 @@ TRUNKS: dict[str, Any] = {
     "mobilenet_v2": MobileNetV2,
     "shufflenet_v2_x1_0": ShuffleNetV2,
 }
+
+VOLUMETRIC: dict[str, Any] = {"vgg3d": VGG3D, "resnet3d": ResNet3D}  # which take in whole volumes
 
 CUTS = ("paper", "released")
 CUT_TRUNKS = ("alexnet", "vgg11")  # where the released code ends elsewhere than the paper's Table 1 can be read to
@@ -45,6 +49,8 @@ class Options(NamedTuple):
     attention: str = "map"  # 'map', 'rows' or 'none'
     head: str = "paper"  # or 'released'
     cut: str = "paper"  # of the trunk; or 'released'
+    learned_axis: str = ""  # pool volumes along this axis with weights that are learned; '' takes in images
+    learned_scale: str = "imagenet"  # of what is pooled so
 
 
 PAPER = Options()
@@ -61,17 +67,26 @@ class Trunk(nnx.Module):
 
 
 class Classifier(nnx.Module):
-    """Images [N, H, W, 1 or 3] -> logits [N, 2]; the one channel of a dynamic image is repeated to three here."""
+    """Images [N, H, W, 1 or 3] -> logits [N, 2]; the one channel of a dynamic image is repeated to three here.
 
-    def __init__(self, name: str, image_size: tuple[int, int], options: Options, *, rngs: nnx.Rngs):
+    With a learned projection it takes in volumes [N, X, Y, Z, 1].
+    """
+
+    def __init__(self, name: str, size: tuple[int, ...], options: Options, *, rngs: nnx.Rngs):
+        axis = options.learned_axis
+        self.pooling = LearnedPooling(size, axis, options.learned_scale) if axis else None
+        if self.pooling is not None:
+            size = size[: self.pooling.position] + size[self.pooling.position + 1 :]
         self.trunk = _make_trunk(name, options.cut, rngs)
         channels = self.trunk.features
         with_attention = options.attention != "none"
         self.attention = MapAttention(channels, options.attention, rngs=rngs) if with_attention else None
-        height, width = map(self.trunk.map_size, image_size)
+        height, width = map(self.trunk.map_size, size)
         self.head = Head(height * width * channels, channels, options.head, dropout=options.dropout, rngs=rngs)
 
     def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        if self.pooling is not None:
+            images = self.pooling(images)
         images = jnp.broadcast_to(images, (*images.shape[:3], 3))
         features = self.trunk(images, train=train)
         if self.attention is not None:
@@ -80,9 +95,14 @@ class Classifier(nnx.Module):
 
 
 @functools.cache
-def build_classifier(name: str, image_size: tuple[int, int], options: Options = PAPER) -> Network:
-    """The paper's network: a trunk of TRUNKS, attention and head, for images of the given height and width."""
-    return _pure(lambda rngs: Classifier(name, image_size, options, rngs=rngs))
+def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER) -> Network:
+    """A network that gives logits [N, 2]: a trunk of TRUNKS with attention and head, or one of VOLUMETRIC.
+
+    Args: size, the height and width of the images, or the extent in voxels of the volumes, that it takes in.
+    """
+    if name in VOLUMETRIC:
+        return _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs))
+    return _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
 
 
 def build_trunk(name: str, cut: str = "paper") -> Network:

@@ -68,9 +68,10 @@ def linear(features_in: int, features_out: int, *, rngs: nnx.Rngs) -> nnx.Linear
 
 
 class BatchNorm(nnx.Module):
-    """torch's BatchNorm1d and 2d: epsilon 1e-5, momentum 0.1, the running variance from the unbiased batch variance."""
+    """torch's BatchNorm: epsilon 1e-5, momentum 0.1, the running variance from the unbiased batch variance."""
 
-    def __init__(self, features: int):
+    def __init__(self, features: int, epsilon: float = 1e-5):
+        self.epsilon = epsilon
         self.scale = nnx.Param(jnp.ones(features))
         self.bias = nnx.Param(jnp.zeros(features))
         self.mean = nnx.BatchStat(jnp.zeros(features))
@@ -87,7 +88,7 @@ class BatchNorm(nnx.Module):
             self.mean[...] = 0.9 * mean + 0.1 * batch_mean
             self.var[...] = 0.9 * var + 0.1 * batch_var * (count / max(count - 1, 1))
             mean, var = batch_mean, batch_var
-        scale = self.scale[...] * jax.lax.rsqrt(var + 1e-5)
+        scale = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
         shift = self.bias[...] - mean * scale
         return x * scale.reshape(shape) + shift.reshape(shape)
 

@@ -43,4 +43,5 @@ POOLINGS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "svr": _ranked(lambda frames: rank_svr(frames, PUBLIC_CODES_C)),
 }
 PROJECTIONS = ("dynamic", *POOLINGS)
+WHOLE = ("learned", "none")  # the network itself takes in the volume, to pool it or as it is
 PLANES = (*AXES, "triplanar")

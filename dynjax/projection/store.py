@@ -11,7 +11,7 @@ import numpy as np
 from dynjax.errors import InputError, listed
 from dynjax.files import atomic_path, cache_folder
 from dynjax.parallel import parallel_map
-from dynjax.projection.project import project
+from dynjax.projection.project import WHOLE, project
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
 
@@ -28,20 +28,25 @@ class Projection(NamedTuple):
 
 
 class Projected(NamedTuple):
-    """Raw images float32 [N, H, W] or [N, H, W, 3] and the sha256 of each scan's content, in the order of the scans."""
+    """Raw images float32 [N, H, W] or [N, H, W, 3] or volumes [N, X, Y, Z], and the sha256 of each scan's content."""
 
     images: np.ndarray
     digests: list[str]
 
 
 def project_scan(path: Path, projection: Projection) -> np.ndarray:
-    """One scan to its raw image, float32 as `project` gives it. Raises: InputError for a scan that is refused."""
+    """One scan to its raw image, float32 as `project` gives it, or to the volume that a network itself takes in.
+
+    Raises: InputError for a scan that is refused.
+    """
     volume = load_volume(path, projection.grid)
+    if projection.name in WHOLE:
+        return volume.data
     return project(volume.data, projection.name, projection.axis, projection.weights)
 
 
 def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
-    """Projects every scan that is not stored yet and returns all images.
+    """Projects every scan that is not stored yet and returns all images; whole volumes are not stored again.
 
     Raises: InputError that lists every refused scan; the images of the others are stored by then.
     """
@@ -50,6 +55,8 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
     def stored(path: Path) -> tuple[str, np.ndarray] | InputError:
         try:
             digest = content_digest(path)
+            if projection.name in WHOLE:
+                return digest, project_scan(path, projection)
             entry = folder / digest[:2] / f"{digest}.npy"
             image = _read(entry)
             if image is None:

@@ -177,7 +177,7 @@ def test_all_visits_train_and_a_subject_counts_once(tmp_path):
 
 def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp_path):
     """Each fold's network is that of its best epoch; the last epoch of the same run scores no better."""
-    variant = [TINY[0] + ":released", *TINY[1:], *PHANTOMS, "--config.train.learning_rate=0.003"]
+    variant = ["--config=configs/dyn_alexnet.py:released", *TINY[1:], *PHANTOMS, "--config.train.learning_rate=0.003"]
     done = main(*variant, f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "") and "OPTIMISTIC" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
@@ -192,6 +192,17 @@ def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp
     done = main("evaluate", f"--workdir={tmp_path}")
     assert done.returncode == 0 and "OPTIMISTIC" in done.stdout
     assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
+
+
+@pytest.mark.parametrize("config", ["learned_vgg11", "resnet3d"])
+def test_networks_that_take_in_whole_volumes(config, tmp_path):
+    small = ("--config.volume.grid=50,50,50", "--config.volume.spacing=4.4", "--config.train.folds=2")
+    short = ("--config.train.epochs=1", "--config.train.batch_size=3", "--config.model.pretrained=none")
+    done = main(f"--config=configs/{config}.py", *small, *short, "--config.cohort.phantom.n=4", f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "") and len(rows(tmp_path / "predictions.csv")) == 4
+    scan = next(phantom_cohort(12).rglob("*.nii.gz"))
+    done = main("predict", f"--workdir={tmp_path}", scan, f"--out={tmp_path / 'out.csv'}")
+    assert done.returncode == 0 and rows(tmp_path / "out.csv")[0]["verdict"] == "ok"
 
 
 def test_another_config_is_refused(run):

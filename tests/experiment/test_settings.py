@@ -7,10 +7,10 @@ from runpy import run_path
 import pytest
 from ml_collections import FrozenConfigDict
 
-from configs.base import paper
+from configs.base import paper, volumetric
 from dynjax.errors import UsageError
 from dynjax.experiment import settings
-from dynjax.models.build import Options
+from dynjax.models.build import VOLUMETRIC, Options
 from dynjax.projection.store import Projection
 from dynjax.volumes.grid import Grid
 from tests.command import ROOT
@@ -27,7 +27,8 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
     config = get(path)
     settings.check(config)
     train = config.train
-    assert (train.epochs, train.batch_size, train.learning_rate, train.folds) == (150, 16, 1e-4, 5)
+    batch_size = 8 if config.model.name in VOLUMETRIC else 16
+    assert (train.epochs, train.batch_size, train.learning_rate, train.folds) == (150, batch_size, 1e-4, 5)
     assert config.model.name.startswith(path.stem.partition("_")[2]) and not config.cohort.phantom.skull
     quick, skull, both = (settings.flatten(get(path, variant)) for variant in ("quick", "skull", "quick,skull"))
     plain = settings.flatten(config)
@@ -107,15 +108,42 @@ def test_keys_reach_what_they_name():
     config.volume.grid, config.volume.spacing = (40, 50, 60), 3.0
     config.projection.axis, config.projection.weights, config.projection.name = "coronal", "harmonic", "max"
     assert settings.projection_of(config) == Projection(Grid((40, 50, 60), 3.0), "max", "coronal", "harmonic")
-    assert settings.image_size(config) == (40, 60)
+    assert settings.input_size(config) == (40, 60)
     config.model.attention, config.model.head, config.model.cut = "rows", "released", "released"
     assert settings.network_options(config) == Options(0.5, "rows", "released", "released")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model.name": "vgg3d", "model.pretrained": "none"}, "'none' goes with a 3D network"),
+        ({"projection.name": "none"}, "'none' goes with a 3D network"),
+        ({"model.name": "vgg3d", "projection.name": "none"}, "there are no weights of vgg3d"),
+        ({"model.name": "vgg3d", "projection.name": "none", "volume.grid": (90, 110, 110)}, "too small for"),
+        ({"projection.name": "learned", "projection.axis": "triplanar"}, "a learned projection has one axis"),
+    ],
+)
+def test_values_that_do_not_go_together(changes, said):
+    config = paper()
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(UsageError, match=said):
+        settings.check(config)
+
+
+def test_networks_that_take_in_volumes_get_the_grid():
+    config = volumetric("resnet3d")
+    assert settings.input_size(config) == (110, 110, 110)
+    config = paper()
+    config.projection.name, config.projection.axis, config.projection.scale = "learned", "coronal", "unit"
+    assert settings.input_size(config) == (110, 110, 110)
+    options = settings.network_options(config)
+    assert (options.learned_axis, options.learned_scale) == ("coronal", "unit")
 
 
 def test_triplanar_needs_a_cube():
     config = paper()
     config.projection.axis = "triplanar"
-    assert settings.image_size(config) == (110, 110)
+    assert settings.input_size(config) == (110, 110)
     config.volume.grid = (110, 120, 110)
     with pytest.raises(UsageError, match=r"volume\.grid=.*must be a cube"):
         settings.check(config)

@@ -7,10 +7,13 @@ import pytest
 from flax import nnx
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import TRUNKS, Options, build_classifier, build_trunk, named_leaves
+from dynjax.models.build import TRUNKS, VOLUMETRIC, Options, build_classifier, build_trunk, named_leaves
 from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
 from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
+from dynjax.models.learned import LearnedPooling
+from dynjax.projection.dynamic import dynamic_image
+from dynjax.projection.scale import scale_images
 
 # (trunk, attention, head, batch statistics) at 110 x 110
 PARAMETERS = {
@@ -36,7 +39,7 @@ def sizes(tree):
 
 
 def test_no_network_is_left_out():
-    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS)
+    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS) and set(VOLUMETRIC_PARAMETERS) == set(VOLUMETRIC)
 
 
 @pytest.mark.parametrize("name", TRUNKS)
@@ -59,6 +62,68 @@ def map_of(name, height, width):
     trunk, images = build_trunk(name), jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
     state = jax.eval_shape(trunk.init, jax.random.key(0))
     return jax.eval_shape(lambda *a: trunk.apply(*a, train=False)[0], *state, images).shape[1:]
+
+
+VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
+
+
+@pytest.mark.parametrize("name", VOLUMETRIC)
+def test_3d_networks_are_those_of_korolev(name):
+    params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110, 110)).init, jax.random.key(0))
+    assert (sizes(params), sizes(batch_stats)) == VOLUMETRIC_PARAMETERS[name]
+
+
+@pytest.mark.parametrize(("name", "size"), [("vgg3d", (100, 102, 101)), ("resnet3d", (50, 49, 56))])
+def test_3d_networks_answer_on_the_smallest_volumes(name, size):
+    network = build_classifier(name, size)
+    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    volumes = jax.random.uniform(jax.random.key(1), (1, *size, 1))
+    logits, after = jax.jit(lambda *a: network.apply(*a, volumes, train=True, key=jax.random.key(2)))(
+        params, batch_stats
+    )
+    assert logits.shape == (1, 2) and np.isfinite(logits).all()
+    assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        jax.eval_shape(build_classifier(name, (min(size) - 1,) * 3).init, jax.random.key(0))
+
+
+def test_3d_vgg_layer_by_layer():
+    """Its maps at 110: 108, 106 | 53, 51, 49 | 24, 22, 20, 18 | 9, 7, 5, 3 | 1."""
+    assert [VOLUMETRIC["vgg3d"].map_size(size) for size in (100, 110, 128)] == [1, 1, 2]
+    assert VOLUMETRIC["vgg3d"].map_size(99) == 0
+    assert [VOLUMETRIC["resnet3d"].map_size(size) for size in (48, 49, 110)] == [0, 1, 2]
+
+
+def test_lasagnes_epsilon():
+    x = jnp.asarray([[0.0], [0.02]])
+    np.testing.assert_allclose(BatchNorm(1, 1e-4)(x, train=True)[:, 0], np.array([-1, 1]) / np.sqrt(2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("scale", ["imagenet", "unit", "byte"])
+def test_the_learned_projection_begins_as_the_simple_dynamic_image(axis, scale):
+    volumes = np.random.default_rng(0).uniform(size=(2, 6, 7, 8)).astype(np.float32)
+    pooling = LearnedPooling((6, 7, 8), axis, scale)
+    length = pooling.length
+    np.testing.assert_allclose(pooling.weights, 2 * np.arange(1, length + 1) - length - 1, rtol=1e-6, atol=1e-6)
+    expected = scale_images(np.asarray(dynamic_image(volumes, axis)), scale)
+    tolerance = 1.01 if scale == "byte" else 1e-4  # which is truncated to whole numbers there
+    np.testing.assert_allclose(pooling(jnp.asarray(volumes[..., None])), expected, atol=tolerance)
+
+
+def test_gradients_reach_the_learned_weights():
+    network = build_classifier("vgg11", (32, 33, 12), Options(learned_axis="axial", attention="none"))
+    params, _ = jax.jit(network.init)(jax.random.key(0))
+    volumes = jax.random.uniform(jax.random.key(1), (2, 32, 33, 12, 1))
+
+    @jax.jit
+    @jax.grad
+    def gradient(params):
+        logits, _ = network.apply(params, {}, volumes, train=False)
+        return (logits[:, 1] - logits[:, 0]).sum()
+
+    share = gradient(params)["pooling"]["share"]
+    assert share.shape == (12,) and (share != 0).all() and np.isfinite(share).all()
 
 
 @pytest.mark.parametrize("name", TRUNKS)

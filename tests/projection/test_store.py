@@ -9,8 +9,10 @@ import pytest
 from dynjax.errors import InputError
 from dynjax.projection import store
 from dynjax.projection.dynamic import dynamic_image
+from dynjax.projection.scale import scale_volumes
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.nifti import load_volume
 
 GRID = Grid((32, 34, 36), 2.0)
 
@@ -49,6 +51,15 @@ def test_read_once_and_equal_to_the_plain_way(scans, reads):
     np.testing.assert_array_equal(first.images, again.images)
     volume = nibabel.load(scans[1]).get_fdata(dtype=np.float32)
     np.testing.assert_allclose(first.images[1], dynamic_image(volume), rtol=1e-5, atol=0.1)
+
+
+def test_whole_volumes_are_read_and_not_stored_again(scans):
+    projected = project_cohort(scans, Projection(GRID, "none"))
+    np.testing.assert_array_equal(projected.images[2], load_volume(scans[2]).data)
+    scaled = scale_volumes(projected.images)
+    assert scaled.shape == (3, *GRID.shape, 1) and scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled.max((1, 2, 3, 4)), 1)
+    assert not list(store.cache_folder().rglob("*.npy"))
 
 
 CHANGES = [{"axis": "coronal"}, {"name": "max"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]

@@ -1,0 +1,14 @@
+"""A learned projection + VGG11 + Att: one weight a slice, trained with the network from the dynamic image's on.
+
+python main.py --config=configs/learned_vgg11.py          the protocol: 5 folds of 150 epochs
+python main.py --config=configs/learned_vgg11.py:quick    8 epochs
+"""
+
+from configs.base import paper, with_variant
+
+
+def get_config(variant: str = ""):
+    config = paper()
+    config.model.name = "vgg11"
+    config.projection.name = "learned"
+    return with_variant(config, variant, quick_epochs=8)

@@ -1,0 +1,10 @@
+"""3D-ResNet of Korolev et al. 2017 (Table 3: accuracy 0.84, AUC 0.82 on ADNI).
+
+python main.py --config=configs/resnet3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
+"""
+
+from configs.base import volumetric, with_variant
+
+
+def get_config(variant: str = ""):
+    return with_variant(volumetric("resnet3d"), variant, quick_epochs=1)

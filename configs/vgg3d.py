@@ -1,0 +1,10 @@
+"""3D-VGG of Korolev et al. 2017 (Table 3: accuracy 0.80, AUC 0.78 on ADNI).
+
+python main.py --config=configs/vgg3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
+"""
+
+from configs.base import volumetric, with_variant
+
+
+def get_config(variant: str = ""):
+    return with_variant(volumetric("vgg3d"), variant, quick_epochs=2)
