@@ -11,6 +11,10 @@ test: .venv/.test
 test-slow: .venv/.test
 	$(RUN) -m pytest -m slow
 
+# Tables 2 and 3 of the paper on synthetic subjects: about half an hour on two cores, continued where it stopped.
+tables: .venv/.base
+	$(RUN) -m benchmarks.tables
+
 lint: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -35,5 +39,5 @@ bench: .venv/.bench
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow lint bench
+.PHONY: demo test test-slow tables lint bench
 .DELETE_ON_ERROR:

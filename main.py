@@ -3,6 +3,7 @@
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py evaluate --workdir=DIR
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
+python main.py compare DIR DIR ... [--paper] [--out=FILE.csv|FILE.tex]
 """
 
 from pathlib import Path
@@ -15,7 +16,8 @@ from dynjax.experiment import command_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "what to train: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file")
+OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file; compare: the rows, .csv or .tex")
+PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 
 
 def train() -> None:
@@ -44,20 +46,28 @@ def predict(*scans: str) -> None:
     predict(Workdir(_required_workdir()), scans, Path(OUT.value) if OUT.value else None)
 
 
+def compare(*folders: str) -> None:
+    from dynjax.experiment.compare import compare
+
+    if not folders:
+        raise UsageError("compare needs the folders of finished runs: compare DIR DIR ...")
+    compare(folders, PAPER.value, Path(OUT.value) if OUT.value else None)
+
+
 def _required_workdir() -> str:
     if not WORKDIR.value:
         raise UsageError("--workdir=DIR is needed, the folder of a trained run")
     return WORKDIR.value
 
 
-VERBS = {"train": train, "evaluate": evaluate, "predict": predict}
+VERBS = {"train": train, "evaluate": evaluate, "predict": predict, "compare": compare}
 
 
 def main(arguments: list[str]) -> None:
     verb, *rest = arguments or ["train"]
     if verb not in VERBS:
         raise UsageError(f"no verb is called {verb!r}; there are {', '.join(VERBS)}")
-    if rest and verb != "predict":
+    if rest and verb not in ("predict", "compare"):
         raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
     VERBS[verb](*rest)
 

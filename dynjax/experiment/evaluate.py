@@ -74,6 +74,7 @@ def _results(
             "n_scans": len(cohort.scans),
             "excluded": cohort.excluded,
         },
+        "model": {"name": config.model.name, "parameters": trained[0].parameters},
         "weights": trained[0].about["weights"],
         "metrics": estimate_all(labels, probabilities, config.seed),
         "folds": [

@@ -19,11 +19,15 @@ BATCH, VOLUME_BATCH = 16, 2  # at a time; the last batch is padded, so that one 
 
 
 class Trained(NamedTuple):
-    """probability(images [N, H, W, C]) -> float32 [N], that of the positive class; about, as the checkpoint has it."""
+    """probability(images [N, H, W, C]) -> float32 [N], that of the positive class; about, as the checkpoint has it.
+
+    parameters: how many numbers were trained.
+    """
 
     probability: Callable[[np.ndarray], np.ndarray]
     config: FrozenConfigDict
     about: dict[str, Any]
+    parameters: int
 
 
 def load_trained(path: Path) -> Trained:
@@ -32,7 +36,8 @@ def load_trained(path: Path) -> Trained:
     config = settings.from_dict(about["config"])
     shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     network = checkpoint.load_network(path, *shapes)
-    return Trained(functools.partial(probabilities, config, *network), config, about)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))
+    return Trained(functools.partial(probabilities, config, *network), config, about, parameters)
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: np.ndarray) -> np.ndarray:

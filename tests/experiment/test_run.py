@@ -194,7 +194,7 @@ def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp
     assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
 
 
-@pytest.mark.parametrize("config", ["learned_vgg11", "resnet3d"])
+@pytest.mark.parametrize("config", ["learned_vgg11", pytest.param("resnet3d", marks=pytest.mark.slow)])
 def test_networks_that_take_in_whole_volumes(config, tmp_path):
     small = ("--config.volume.grid=50,50,50", "--config.volume.spacing=4.4", "--config.train.folds=2")
     short = ("--config.train.epochs=1", "--config.train.batch_size=3", "--config.model.pretrained=none")

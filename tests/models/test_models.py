@@ -126,7 +126,10 @@ def test_gradients_reach_the_learned_weights():
     assert share.shape == (12,) and (share != 0).all() and np.isfinite(share).all()
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+SLOW = ("resnet18", "mobilenet_v1", "shufflenet_v2_x1_0")  # to compile
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in TRUNKS])
 def test_initial_values_are_torchs(name):
     """Trunks as torchvision or timm draws them (normal, by the fan-out), everything else as torch does (uniform)."""
     params, batch_stats = jax.jit(build_classifier(name, (64, 64)).init)(jax.random.key(0))

@@ -15,24 +15,27 @@ NETWORKS = ("alexnet", "vgg11", "resnet18", "mobilenet_v2", "shufflenet_v2_x1_0"
 TRAINED = dict.fromkeys(NETWORKS, 1e-4) | {"mobilenet_v2": 2e-4, "shufflenet_v2_x1_0": 2e-4}  # of batch statistics
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
-def converted(request, tmp_path_factory):
-    """(network, path of its converted golden weights)"""
-    path = tmp_path_factory.mktemp("weights") / "golden.npz"
-    write_weights(path, request.param, golden.state_dict(request.param), "golden.pth", "0" * 64)
-    return request.param, path
+SLOW = ("resnet18", "shufflenet_v2_x1_0")  # to compile
 
 
-def test_features_on_running_statistics(converted):
-    model, path = converted
+def converted(model, folder):
+    """The path of the network's converted golden weights."""
+    write_weights(folder / "golden.npz", model, golden.state_dict(model), "golden.pth", "0" * 64)
+    return folder / "golden.npz"
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_features_on_running_statistics(model, tmp_path):
+    path = converted(model, tmp_path)
     features = feature_extractor(model, path)(golden.images())
     expected = golden.answers(model)["features_eval"].transpose(0, 2, 3, 1)
     assert features.shape == expected.shape
     assert golden.relative_difference(features, expected) < 1e-4
 
 
-def test_training_pass_and_gradients(converted):
-    model, path = converted
+@pytest.mark.parametrize("model", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS])
+def test_training_pass_and_gradients(model, tmp_path):
+    path = converted(model, tmp_path)
     weights, trunk, answers = read_weights(path, model), build_trunk(model), golden.answers(model)
     expected = answers["features_train"].transpose(0, 2, 3, 1)
     projection = np.random.RandomState(7).standard_normal(answers["features_train"].shape).astype(np.float32)

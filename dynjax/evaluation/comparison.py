@@ -1,0 +1,131 @@
+"""Finished runs side by side, a row each: on the terminal, as CSV and as LaTeX, beside what the paper reports."""
+
+import csv
+import io
+from typing import NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+COLUMNS = {
+    "accuracy": "Acc",
+    "roc_auc": "ROC",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "AP",
+}
+
+# Tables 2 to 4 of the paper, on ADNI: accuracy, ROC AUC, F1, precision, recall, average precision. Table 2 does not say
+# whether it is with attention; its VGG11 is taken to be the one without, for Table 3 has the one with it.
+PAPER = {
+    "Dyn + AlexNet + Att": (0.87, 0.90, 0.86, 0.89, 0.83, 0.82),
+    "Dyn + ResNet18 + Att": (0.85, 0.84, 0.84, 0.86, 0.81, 0.79),
+    "Dyn + MobileNetV2 + Att": (0.88, 0.89, 0.87, 0.89, 0.85, 0.83),
+    "Dyn + VGG11": (0.91, 0.92, 0.91, 0.88, 0.93, 0.86),
+    "3D-VGG": (0.80, 0.78, 0.78, 0.82, 0.75, 0.74),
+    "3D-ResNet": (0.84, 0.82, 0.82, 0.86, 0.79, 0.78),
+    "Max. + VGG11": (0.80, 0.77, 0.80, 0.78, 0.81, 0.73),
+    "Avg. + VGG11": (0.86, 0.84, 0.86, 0.83, 0.89, 0.79),
+    "Max. + VGG11 + Att": (0.82, 0.76, 0.82, 0.80, 0.83, 0.75),
+    "Avg. + VGG11 + Att": (0.88, 0.89, 0.88, 0.85, 0.91, 0.82),
+    "Dyn + VGG11 + Att": (0.92, 0.95, 0.91, 0.97, 0.85, 0.90),
+    "3D-VGG, with skull": (0.78, 0.62, 0.77, 0.80, 0.75, 0.72),
+    "Dyn + VGG11 + Att, with skull": (0.63, 0.52, 0.63, 0.62, 0.64, 0.57),
+}
+
+
+class Row(NamedTuple):
+    """A finished run: what it is called, its folder, its epochs, and results.json as it stands."""
+
+    name: str
+    folder: str
+    epochs: int
+    results: dict
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of its numbers has to know."""
+        results = self.results
+        notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
+        notes += [f"{self.epochs} epochs"]
+        notes += ["ImageNet" if results["weights"]["pretrained"] else "random weights"]
+        return notes + (["OPTIMISTIC"] if results["selection"] == "test" else [])
+
+    @property
+    def seconds(self) -> float:
+        """Of training, a fold."""
+        folds = self.results["folds"]
+        return sum(fold["train_seconds"] for fold in folds) / len(folds)
+
+
+def print_rows(rows: list[Row], with_paper: bool) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("", *COLUMNS.values(), "parameters", "s/fold", "notes"):
+        table.add_column(heading, justify="left" if heading in ("", "notes") else "right", no_wrap=True)
+    for row in rows:
+        estimates = [_estimate(row.results["metrics"][name]) for name in COLUMNS]
+        table.add_row(row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes))
+        if with_paper and row.name in PAPER:
+            table.add_row("  the paper", *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI")
+    needed = Console(width=1000).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+def to_csv(rows: list[Row], with_paper: bool) -> str:
+    """One line a run, intervals in columns of their own; the paper's values, if wanted, in `paper_` columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    metrics = [column for name in COLUMNS for column in (name, f"{name}_low", f"{name}_high")]
+    paper = [f"paper_{name}" for name in COLUMNS] if with_paper else []
+    writer.writerow(["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper])
+    for row in rows:
+        numbers: list = []
+        for name in COLUMNS:
+            estimate = row.results["metrics"][name]
+            numbers += [estimate["value"], *(estimate["ci95"] or (None, None))]
+        theirs = list(PAPER.get(row.name, [None] * len(COLUMNS))) if with_paper else []
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers + theirs]
+        middle = [_parameters(row), f"{row.seconds:.1f}", "; ".join(row.notes)]
+        writer.writerow([row.name, row.folder, *cells[: len(numbers)], *middle, *cells[len(numbers) :]])
+    return text.getvalue()
+
+
+def to_latex(rows: list[Row], with_paper: bool) -> str:
+    """A booktabs tabular; notes that differ between the rows stand in a column of their own."""
+    lines = [r"\begin{tabular}{l" + "c" * len(COLUMNS) + "rrl}", r"\toprule"]
+    lines += [" & ".join(["", *COLUMNS.values(), "Parameters", "s/fold", "Notes"]) + r" \\", r"\midrule"]
+    for row in rows:
+        estimates = [_latex(row.results["metrics"][name]) for name in COLUMNS]
+        cells = [row.name, *estimates, f"{_parameters(row):,}".replace(",", r"\,"), f"{row.seconds:.0f}"]
+        lines.append(" & ".join([*cells, _escaped(", ".join(row.notes))]) + r" \\")
+        if with_paper and row.name in PAPER:
+            lines.append(
+                " & ".join([r"\quad the paper", *(f"{v:.2f}" for v in PAPER[row.name]), "", "", "ADNI"]) + r" \\"
+            )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _estimate(estimate: dict) -> str:
+    if estimate["value"] is None:
+        return "-"
+    interval = "-".join(f"{end:.2f}" for end in estimate["ci95"] or ())
+    return f"{estimate['value']:.2f} ({interval})"
+
+
+def _latex(estimate: dict) -> str:
+    if estimate["value"] is None:
+        return "--"
+    low, high = estimate["ci95"] or (float("nan"),) * 2
+    return f"{estimate['value']:.2f} {{\\footnotesize({low:.2f}--{high:.2f})}}"
+
+
+def _escaped(text: str) -> str:
+    for character in "_%&#$":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _parameters(row: Row) -> int:
+    return row.results["model"]["parameters"]
