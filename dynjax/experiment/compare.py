@@ -28,6 +28,7 @@ NETWORKS = {
     "shufflenet_v2_x1_0": "ShuffleNetV2",
     "vgg3d": "3D-VGG",
     "resnet3d": "3D-ResNet",
+    "patches3d": "3D patches",
 }
 WRITERS = {".csv": to_csv, ".tex": to_latex}
 

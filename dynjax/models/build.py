@@ -13,6 +13,7 @@ from dynjax.models.attention import MapAttention
 from dynjax.models.head import Head
 from dynjax.models.learned import LearnedPooling
 from dynjax.models.mobilenet import MobileNetV1, MobileNetV2
+from dynjax.models.patches import Patches3D
 from dynjax.models.resnet import ResNet18
 from dynjax.models.shufflenet import ShuffleNetV2
 from dynjax.models.vgg import VGG11
@@ -27,7 +28,12 @@ TRUNKS: dict[str, Any] = {
     "shufflenet_v2_x1_0": ShuffleNetV2,
 }
 
-VOLUMETRIC: dict[str, Any] = {"vgg3d": VGG3D, "resnet3d": ResNet3D}  # which take in whole volumes
+# Networks that take in whole volumes.
+VOLUMETRIC: dict[str, Any] = {
+    "vgg3d": VGG3D,
+    "resnet3d": ResNet3D,
+    "patches3d": Patches3D,
+}
 
 CUTS = ("paper", "released")
 CUT_TRUNKS = ("alexnet", "vgg11")  # where the released code ends elsewhere than the paper's Table 1 can be read to

@@ -12,6 +12,7 @@ from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
 from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
 from dynjax.models.learned import LearnedPooling
+from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.projection.dynamic import dynamic_image
 from dynjax.projection.scale import scale_images
 
@@ -39,7 +40,7 @@ def sizes(tree):
 
 
 def test_no_network_is_left_out():
-    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS) and set(VOLUMETRIC_PARAMETERS) == set(VOLUMETRIC)
+    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS) and {*VOLUMETRIC_PARAMETERS, "patches3d"} == set(VOLUMETRIC)
 
 
 @pytest.mark.parametrize("name", TRUNKS)
@@ -67,7 +68,7 @@ def map_of(name, height, width):
 VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
 
 
-@pytest.mark.parametrize("name", VOLUMETRIC)
+@pytest.mark.parametrize("name", VOLUMETRIC_PARAMETERS)
 def test_3d_networks_are_those_of_korolev(name):
     params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110, 110)).init, jax.random.key(0))
     assert (sizes(params), sizes(batch_stats)) == VOLUMETRIC_PARAMETERS[name]
@@ -85,6 +86,32 @@ def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
     with pytest.raises((ValueError, ZeroDivisionError)):
         jax.eval_shape(build_classifier(name, (min(size) - 1,) * 3).init, jax.random.key(0))
+
+
+def test_the_patch_ensemble_is_chengs():
+    """Its figure: 24x19x19, 11x8x8, 4x3x3, 2x1x1 of a 50x41x40 patch; 111,920 parameters in a patch's convolutions."""
+    assert [patch_starts(size) for size in (100, 81, 80)] == [(50, (0, 25, 50)), (41, (0, 20, 40)), (40, (0, 20, 40))]
+    assert [PatchNetwork.map_size(extent) for extent in (50, 41, 40)] == [2, 1, 1]
+    params, _ = jax.eval_shape(build_classifier("patches3d", (100, 81, 80)).init, jax.random.key(0))
+    assert len(params["networks"]) == 27 and sizes(params["networks"][0]["convs"]) == 111_920
+    assert sizes(params) == 27 * (111_920 + 100 * 40 + 40) + (27 * 40 + 1) * 300 + 301 * 2
+
+
+@pytest.mark.slow
+def test_patches_are_cut_where_they_belong():
+    """Of networks that are silenced but for the last corner's, the answer hangs on that corner alone."""
+    size = (76, 75, 77)
+    network = build_classifier("patches3d", size)
+    params, _ = jax.jit(network.init)(jax.random.key(0))
+    silenced = {i: jax.tree.map(lambda leaf, i=i: leaf * (i == 26), part) for i, part in params["networks"].items()}
+    answer = jax.jit(lambda v: network.apply(params | {"networks": silenced}, {}, v, train=False)[0])
+    volume = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype(np.float32)
+    x, y, z = (patch_starts(extent)[1][-1] for extent in size)
+    inside, outside = volume.copy(), np.full_like(volume, 7.0)
+    inside[:, x, y, z] += 50
+    outside[:, x:, y:, z:] = volume[:, x:, y:, z:]
+    assert (answer(inside) != answer(volume)).any()
+    np.testing.assert_allclose(answer(outside), answer(volume), rtol=1e-5)
 
 
 def test_3d_vgg_layer_by_layer():
