@@ -73,6 +73,10 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
             config.train.epochs = quick_epochs  # a few minutes on two cores
         elif name == "skull":
             config.cohort.phantom.skull = True  # the paper's Table 4
+        elif name in ("noatt", "released") and config.projection.name == "none":
+            raise UsageError(
+                f"{config.model.name} has no variant {name!r}: a 3D network has neither attention nor trunk"
+            )
         elif name == "noatt":
             config.model.attention = "none"
         elif name == "released":
