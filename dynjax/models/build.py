@@ -105,8 +105,11 @@ def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER)
     """A network that gives logits [N, 2]: a trunk of TRUNKS with attention and head, or one of VOLUMETRIC.
 
     Args: size, the height and width of the images, or the extent in voxels of the volumes, that it takes in.
+    Raises: ValueError for volumes of which a network of VOLUMETRIC leaves nothing.
     """
     if name in VOLUMETRIC:
+        if min(map(VOLUMETRIC[name].map_size, size)) < 1:
+            raise ValueError(f"{name} takes in larger volumes than {size}")
         return _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs))
     return _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
 

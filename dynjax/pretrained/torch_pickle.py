@@ -6,6 +6,7 @@ knows three callables and the storage types by name; whatever else a file asks f
 
 import io
 import pickletools
+import warnings
 from typing import NamedTuple
 
 import ml_dtypes
@@ -63,10 +64,12 @@ def unpickle(stream: io.BytesIO):
     stack: list = []
     memo: dict[int, object] = {}
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name == "STOP":
-                return stack.pop()
-            _OPCODES.get(opcode.name, _unknown(opcode.name))(stack, memo, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pickletools', of STRING, which is refused here
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name == "STOP":
+                    return stack.pop()
+                _OPCODES.get(opcode.name, _unknown(opcode.name))(stack, memo, argument)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise Refused(f"damaged pickle ({type(error).__name__}: {error})") from None
     raise Refused("damaged: the pickle does not end")

@@ -84,8 +84,8 @@ def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     )
     assert logits.shape == (1, 2) and np.isfinite(logits).all()
     assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
-    with pytest.raises((ValueError, ZeroDivisionError)):
-        jax.eval_shape(build_classifier(name, (min(size) - 1,) * 3).init, jax.random.key(0))
+    with pytest.raises(ValueError, match="takes in larger volumes"):
+        build_classifier(name, (min(size) - 1,) * 3)
 
 
 def test_the_patch_ensemble_is_chengs():

@@ -32,8 +32,8 @@ PIECES = st.one_of(
 
 
 @pytest.fixture(scope="module", params=[save_zip, save_legacy])
-def content(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("pth") / "good.pth", STATE).read_bytes()
+def good(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("pth") / "good.pth", STATE)
 
 
 def read(path, content: bytes) -> None:
@@ -51,8 +51,9 @@ def read(path, content: bytes) -> None:
 
 @FUZZED
 @given(edits=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8), st.integers(0, 64)), min_size=1, max_size=6))
-def test_damaged_files(content, tmp_path_factory, edits):
+def test_damaged_files(good, tmp_path_factory, edits):
     """Bytes replaced, inserted and cut out, most of them where the structure is: at the two ends."""
+    content = good.read_bytes()
     for where, put_in, cut in edits:
         end = int(where * 4000)
         at = end if end < 2000 else len(content) - (4000 - end)
