@@ -14,7 +14,15 @@ from tests.experiment.test_settings import CONFIGS, get
 
 # AlexNet's map of one position has an attention that cannot learn; the 3D networks take in nothing smaller.
 SIZES = {"alexnet": 67, "vgg3d": 100, "resnet3d": 49, "patches3d": 76}
-SLOW = ("dyn_resnet18", "dyn_mobilenet_v1", "dyn_shufflenet_v2", "vgg3d", "resnet3d", "patches3d")  # to compile
+SLOW = (
+    "dyn_resnet18",
+    "dyn_mobilenet_v1",
+    "dyn_mobilenet_v2",
+    "dyn_shufflenet_v2",
+    "vgg3d",
+    "resnet3d",
+    "patches3d",
+)  # to compile
 PARAMETERS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in CONFIGS]
 
 

@@ -153,7 +153,7 @@ def test_gradients_reach_the_learned_weights():
     assert share.shape == (12,) and (share != 0).all() and np.isfinite(share).all()
 
 
-SLOW = ("resnet18", "mobilenet_v1", "shufflenet_v2_x1_0")  # to compile
+SLOW = ("resnet18", "mobilenet_v1", "mobilenet_v2", "shufflenet_v2_x1_0")  # to compile
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in TRUNKS])
