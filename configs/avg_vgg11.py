@@ -5,11 +5,8 @@ python main.py --config=configs/avg_vgg11.py:quick    8 epochs
 python main.py --config=configs/avg_vgg11.py:noatt    without attention: accuracy 0.86, AUC 0.84
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "vgg11"
-    config.projection.name = "mean"
-    return with_variant(config, variant, quick_epochs=8)
+    return experiment({"model.name": "vgg11", "projection.name": "mean"}, variant, quick_epochs=8)

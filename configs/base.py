@@ -1,5 +1,7 @@
 """The paper's protocol, every key with its meaning. A config file is a small change of it, a variant another."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from dynjax.errors import UsageError
@@ -55,15 +57,20 @@ def paper() -> ConfigDict:
     return config
 
 
-def volumetric(name: str) -> ConfigDict:
-    """The same protocol for a 3D network: whole volumes, random weights, batches of 8 as in the released code."""
+# A 3D network takes in whole volumes, in batches of 8 as in the released code, and has no pretrained weights.
+VOLUMETRIC = {
+    "projection.name": "none",
+    "model.pretrained": "none",
+    "model.dropout": 0.7,  # Korolev et al.; 3D-ResNet has none
+    "train.batch_size": 8,
+}
+
+
+def experiment(changes: dict[str, Any], variant: str, quick_epochs: int) -> ConfigDict:
+    """The paper's protocol with other values, {'model.name': 'alexnet'}, and the variants named after the colon."""
     config = paper()
-    config.model.name = name
-    config.model.pretrained = "none"
-    config.model.dropout = 0.7  # Korolev et al.; 3D-ResNet has none
-    config.projection.name = "none"
-    config.train.batch_size = 8
-    return config
+    config.update_from_flattened_dict(changes)
+    return with_variant(config, variant, quick_epochs)
 
 
 def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigDict:

@@ -4,10 +4,8 @@ python main.py --config=configs/dyn_alexnet.py          the protocol: 5 folds of
 python main.py --config=configs/dyn_alexnet.py:quick    20 epochs
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "alexnet"
-    return with_variant(config, variant, quick_epochs=20)
+    return experiment({"model.name": "alexnet"}, variant, quick_epochs=20)

@@ -4,10 +4,8 @@ python main.py --config=configs/dyn_mobilenet_v1.py          the protocol: 5 fol
 python main.py --config=configs/dyn_mobilenet_v1.py:quick    20 epochs
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "mobilenet_v1"
-    return with_variant(config, variant, quick_epochs=20)
+    return experiment({"model.name": "mobilenet_v1"}, variant, quick_epochs=20)

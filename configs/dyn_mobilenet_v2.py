@@ -4,10 +4,8 @@ python main.py --config=configs/dyn_mobilenet_v2.py          the protocol: 5 fol
 python main.py --config=configs/dyn_mobilenet_v2.py:quick    20 epochs, about four minutes on two cores
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "mobilenet_v2"
-    return with_variant(config, variant, quick_epochs=20)
+    return experiment({"model.name": "mobilenet_v2"}, variant, quick_epochs=20)

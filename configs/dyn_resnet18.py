@@ -4,10 +4,8 @@ python main.py --config=configs/dyn_resnet18.py          the protocol: 5 folds o
 python main.py --config=configs/dyn_resnet18.py:quick    8 epochs
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "resnet18"
-    return with_variant(config, variant, quick_epochs=8)
+    return experiment({"model.name": "resnet18"}, variant, quick_epochs=8)

@@ -4,10 +4,8 @@ python main.py --config=configs/dyn_shufflenet_v2.py          the protocol: 5 fo
 python main.py --config=configs/dyn_shufflenet_v2.py:quick    20 epochs
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "shufflenet_v2_x1_0"
-    return with_variant(config, variant, quick_epochs=20)
+    return experiment({"model.name": "shufflenet_v2_x1_0"}, variant, quick_epochs=20)

@@ -5,10 +5,8 @@ python main.py --config=configs/dyn_vgg11.py:quick    8 epochs, about five minut
 python main.py --config=configs/dyn_vgg11.py:skull    Table 4
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "vgg11"
-    return with_variant(config, variant, quick_epochs=8)
+    return experiment({"model.name": "vgg11"}, variant, quick_epochs=8)

@@ -4,11 +4,8 @@ python main.py --config=configs/learned_vgg11.py          the protocol: 5 folds 
 python main.py --config=configs/learned_vgg11.py:quick    8 epochs
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "vgg11"
-    config.projection.name = "learned"
-    return with_variant(config, variant, quick_epochs=8)
+    return experiment({"model.name": "vgg11", "projection.name": "learned"}, variant, quick_epochs=8)

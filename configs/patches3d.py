@@ -3,11 +3,12 @@
 python main.py --config=configs/patches3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
 """
 
-from configs.base import volumetric, with_variant
+from configs.base import VOLUMETRIC, experiment
 
 
 def get_config(variant: str = ""):
-    config = volumetric("patches3d")
-    config.volume.grid = (100, 81, 80)
-    config.model.dropout = 0.5
-    return with_variant(config, variant, quick_epochs=2)
+    return experiment(
+        VOLUMETRIC | {"model.name": "patches3d", "volume.grid": (100, 81, 80), "model.dropout": 0.5},
+        variant,
+        quick_epochs=2,
+    )

@@ -5,11 +5,8 @@ python main.py --config=configs/triplanar_vgg11.py:quick    8 epochs
 python main.py --config=configs/triplanar_vgg11.py:noatt    without attention
 """
 
-from configs.base import paper, with_variant
+from configs.base import experiment
 
 
 def get_config(variant: str = ""):
-    config = paper()
-    config.model.name = "vgg11"
-    config.projection.axis = "triplanar"
-    return with_variant(config, variant, quick_epochs=8)
+    return experiment({"model.name": "vgg11", "projection.axis": "triplanar"}, variant, quick_epochs=8)

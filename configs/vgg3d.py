@@ -3,8 +3,8 @@
 python main.py --config=configs/vgg3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
 """
 
-from configs.base import volumetric, with_variant
+from configs.base import VOLUMETRIC, experiment
 
 
 def get_config(variant: str = ""):
-    return with_variant(volumetric("vgg3d"), variant, quick_epochs=2)
+    return experiment(VOLUMETRIC | {"model.name": "vgg3d"}, variant, quick_epochs=2)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from configs.base import paper, volumetric, with_variant
+from configs.base import VOLUMETRIC, experiment, paper, with_variant
 from dynjax.evaluation.comparison import PAPER
 from dynjax.experiment.compare import run_name
 from tests.command import main
@@ -71,8 +71,8 @@ def test_names_are_those_of_the_papers_tables():
     assert run_name(paper()) == "Dyn + VGG11 + Att" in PAPER
     assert run_name(with_variant(paper(), "noatt,skull", 1)) == "Dyn + VGG11, with skull"
     assert run_name(with_variant(paper(), "skull", 1)) in PAPER
-    assert run_name(volumetric("resnet3d")) == "3D-ResNet" in PAPER
-    assert run_name(with_variant(volumetric("vgg3d"), "skull", 1)) in PAPER
+    assert run_name(experiment(VOLUMETRIC | {"model.name": "resnet3d"}, "", 1)) == "3D-ResNet" in PAPER
+    assert run_name(experiment(VOLUMETRIC | {"model.name": "vgg3d"}, "skull", 1)) in PAPER
     config = with_variant(paper(), "released", 1)
     config.projection.axis = "coronal"
     assert run_name(config) == "Dyn + VGG11 + Att, coronal, released weights, byte scale, by rows, released layers"

@@ -7,7 +7,8 @@ from runpy import run_path
 import pytest
 from ml_collections import FrozenConfigDict
 
-from configs.base import paper, volumetric
+from configs.base import VOLUMETRIC as WHOLE_VOLUMES
+from configs.base import experiment, paper
 from dynjax.errors import UsageError
 from dynjax.experiment import settings
 from dynjax.models.build import VOLUMETRIC, Options
@@ -135,7 +136,7 @@ def test_values_that_do_not_go_together(changes, said):
 
 
 def test_networks_that_take_in_volumes_get_the_grid():
-    config = volumetric("resnet3d")
+    config = experiment(WHOLE_VOLUMES | {"model.name": "resnet3d"}, "", 1)
     assert settings.input_size(config) == (110, 110, 110)
     config = paper()
     config.projection.name, config.projection.axis, config.projection.scale = "learned", "coronal", "unit"
