@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PHANTOMS = ("--config.cohort.phantom.n=12",)
 TINY = (
-    "--config=configs/dyn_mobilenet_v2.py",
+    "--config=configs/dyn_alexnet.py",
     "--config.volume.grid=32,32,32",
     "--config.volume.spacing=6.9",
     "--config.train.epochs=4",

@@ -37,7 +37,7 @@ def test_a_run_leaves_what_users_rely_on(run):
     events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
     assert [(e["fold"], e["epoch"]) for e in events] == [(fold, epoch) for fold in range(3) for epoch in range(1, 5)]
     config = json.loads((workdir / "config.json").read_text())
-    assert config["train"]["epochs"] == 4 and config["model"]["name"] == "mobilenet_v2"
+    assert config["train"]["epochs"] == 4 and config["model"]["name"] == "alexnet"
 
     results = json.loads((workdir / "results.json").read_text())
     assert (results["schema"], results["positive_class"], results["selection"]) == (1, "AD", "last")
@@ -177,7 +177,7 @@ def test_all_visits_train_and_a_subject_counts_once(tmp_path):
 
 def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp_path):
     """Each fold's network is that of its best epoch; the last epoch of the same run scores no better."""
-    variant = ["--config=configs/dyn_alexnet.py:released", *TINY[1:], *PHANTOMS, "--config.train.learning_rate=0.003"]
+    variant = [TINY[0] + ":released", *TINY[1:], *PHANTOMS, "--config.train.learning_rate=0.003"]
     done = main(*variant, f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "") and "OPTIMISTIC" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())
@@ -212,8 +212,13 @@ def test_another_config_is_refused(run):
 
 
 def test_pretrained_weights_are_used_and_named(imagenet_mobilenet, tmp_path):
-    done = main(*RUN, "--config.model.pretrained=required", "--config.train.epochs=1", f"--workdir={tmp_path}")
+    """And the batch statistics of its trunk are kept: evaluated again from the checkpoints, all is as it was."""
+    config = ("--config=configs/dyn_mobilenet_v2.py", *RUN[1:])
+    done = main(*config, "--config.model.pretrained=required", "--config.train.epochs=1", f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "")
+    predictions = (tmp_path / "predictions.csv").read_bytes()
+    assert main("evaluate", f"--workdir={tmp_path}").returncode == 0
+    assert (tmp_path / "predictions.csv").read_bytes() == predictions
     weights = json.loads((tmp_path / "results.json").read_text())["weights"]
     assert weights["pretrained"] is True and weights["sha256"].startswith("b0353104")
     assert weights["source"] == "mobilenet_v2-b0353104.pth"
