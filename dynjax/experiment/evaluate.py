@@ -17,7 +17,7 @@ from dynjax.evaluation.results import print_results, write_results
 from dynjax.experiment import settings
 from dynjax.experiment.data import Data, find_cohort, load_data
 from dynjax.experiment.runtime import configure_jax
-from dynjax.experiment.trained import Trained, finished_checkpoint, load_trained
+from dynjax.experiment.trained import Trained, load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import sha256_of
 
@@ -42,7 +42,9 @@ def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> Non
     probabilities = np.empty(len(data.targets), np.float32)
     trained = {}
     for fold in range(config.train.folds):
-        path = finished_checkpoint(workdir, fold)
+        path = scored_checkpoint(workdir, fold)
+        if path is None:
+            raise InputError(f"{workdir}: fold {fold} is not trained to the end; run train on this workdir first")
         trained[fold] = load_trained(path)
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")

@@ -13,12 +13,11 @@ from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
 from dynjax.experiment.data import scale
 from dynjax.experiment.runtime import configure_jax
-from dynjax.experiment.trained import Trained, finished_checkpoint, load_trained
+from dynjax.experiment.trained import Trained, load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import write_text
 from dynjax.parallel import parallel_map
 from dynjax.projection.store import Projection, project_scan
-from dynjax.training import checkpoint
 from dynjax.volumes.nifti import content_digest
 
 COLUMNS = ["path", "verdict", "probability", "fold_sd", "reason"]
@@ -80,13 +79,8 @@ def _can_be_written(path: Path) -> bool:
 
 
 def _load_networks(workdir: Workdir) -> list[Trained]:
-    folds = sorted(int(folder.name.removeprefix("fold_")) for folder in workdir.fold(0).parent.glob("fold_*"))
-    done = []
-    for fold in folds:
-        newest = checkpoint.latest(workdir.fold(fold))
-        about = checkpoint.read_about(newest) if newest else None
-        if about and about["epoch"] >= about["config"]["train"]["epochs"]:
-            done.append(load_trained(finished_checkpoint(workdir, fold)))
+    checkpoints = [scored_checkpoint(workdir, fold) for fold in workdir.begun_folds()]
+    done = [load_trained(path) for path in checkpoints if path is not None]
     if not done:
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
     expected = done[0].config.train.folds

@@ -51,15 +51,17 @@ def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, ima
     return np.concatenate(batches)
 
 
-def finished_checkpoint(workdir: Workdir, fold: int) -> Path:
-    """The checkpoint by which a fold is scored: of its last epoch, or of the one that was selected.
+def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:
+    """The checkpoint by which a fold is scored, of its last epoch or of the one selected; None until it is trained.
 
-    Raises: InputError where training has not got to the last epoch.
+    Raises: InputError if one of its checkpoints is damaged or missing.
     """
     newest = checkpoint.latest(workdir.fold(fold))
-    about = checkpoint.read_about(newest) if newest else None
-    if newest is None or about is None or about["epoch"] < about["config"]["train"]["epochs"]:
-        raise InputError(f"{workdir.fold(fold)}: this fold is not trained to the end; run train on its workdir first")
+    if newest is None:
+        return None
+    about = checkpoint.read_about(newest)
+    if about["epoch"] < about["config"]["train"]["epochs"]:
+        return None
     if about["config"]["evaluate"]["select"] == "last":
         return newest
     selected = checkpoint.latest(workdir.selected(fold))

@@ -32,6 +32,11 @@ class Workdir:
         """Where the checkpoints of a fold lie."""
         return self.path / "checkpoints" / f"fold_{number}"
 
+    def begun_folds(self) -> list[int]:
+        """The folds that have a folder of checkpoints, in order."""
+        numbers = [folder.name.removeprefix("fold_") for folder in (self.path / "checkpoints").glob("fold_*")]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
     def selected(self, number: int) -> Path:
         """Where the checkpoint of a fold's selected epoch lies, if any is selected."""
         return self.path / "checkpoints" / f"selected_{number}"

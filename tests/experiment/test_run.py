@@ -11,7 +11,7 @@ from dynjax.cohort.folds import read_folds
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.errors import DynjaxError, InputError
 from dynjax.experiment.data import find_cohort, load_data
-from dynjax.experiment.trained import finished_checkpoint, load_trained
+from dynjax.experiment.trained import load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
 from dynjax.training.checkpoint import latest, read_about
 from tests.command import PHANTOMS, TINY, main
@@ -80,6 +80,7 @@ def test_predict_answers_the_good_scans_and_names_the_bad_ones(run, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(run[0], workdir)
     (workdir / "config.json").unlink()
+    (workdir / "checkpoints" / "fold_0 of last week").mkdir()
     seen = sorted(phantom_cohort(12).rglob("*.nii.gz"))[0]
     unseen = sorted(phantom_cohort(6, seed=2).rglob("*.nii.gz"))[:2]
     (tmp_path / "text.nii.gz").write_text("no scan")
@@ -111,7 +112,7 @@ def test_predictions_of_a_scan_are_those_of_the_fold_that_never_saw_it(run):
     data = load_data(config, cohort, read_folds(workdir.folds, cohort, 3))
     written = np.array([float(row["probability"]) for row in rows(workdir.predictions)])
     for index in (0, 5, 11):
-        trained = load_trained(finished_checkpoint(workdir, data.folds[index]))
+        trained = load_trained(scored_checkpoint(workdir, data.folds[index]))
         np.testing.assert_allclose(trained.probability(data.images[index : index + 1]), written[index], rtol=1e-4)
 
 
