@@ -78,19 +78,25 @@ def _wrong_values(flat: dict[str, Any]) -> list[str]:
         if flat[key] not in choices
     ]
     problems += [
-        f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not valid(flat[key])
+        f"{key}={flat[key]!r}: must be {text}" for key, (valid, text) in BOUNDS.items() if not _holds(valid, flat[key])
     ]
-    problems += _wrong_pairs(flat)
-    unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
-    if unknown:
-        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
-    return problems
+    return problems or _wrong_pairs(flat)
+
+
+def _holds(valid: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return valid(value)
+    except (TypeError, ValueError):  # of another type, as a config that was edited by hand may have it
+        return False
 
 
 def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
     """Values that can be used, but not beside each other."""
     name, projection, grid = flat["model.name"], flat["projection.name"], flat["volume.grid"]
     problems = []
+    unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
+    if unknown:
+        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
     if flat["projection.axis"] == "triplanar" and projection == "learned":
         problems.append("projection.axis='triplanar': a learned projection has one axis")
     if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
@@ -108,12 +114,13 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
     """The config checked, and so that it means the same from any folder: its scan table's path is absolute.
 
-    Labels may come from the shell as `CN,MCI`, which is one text there. Raises: UsageError as `check` does.
+    Labels may come from the shell as `CN,MCI`, which is one text there, or as `0,1`, which are numbers there.
+    Raises: UsageError as `check` does.
     """
     resolved = ConfigDict(config.to_dict())
     if not _wrong_keys(flatten(resolved)):
         cohort = resolved.cohort
-        cohort.labels = tuple(label.strip() for text in cohort.labels for label in text.split(","))
+        cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
         cohort.table = cohort.table and str(Path(cohort.table).expanduser().absolute())
     check(resolved)
     return FrozenConfigDict(resolved)

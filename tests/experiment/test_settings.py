@@ -87,6 +87,19 @@ def test_labels_may_come_from_the_shell_as_one_text():
     config = paper()
     config.cohort.labels = ("MCI, AD",)
     assert settings.resolve(config).cohort.labels == ("MCI", "AD")
+    with config.unlocked(), config.cohort.ignore_type():
+        config.cohort.labels = (0, 1)
+    assert settings.resolve(config).cohort.labels == ("0", "1")
+
+
+@pytest.mark.parametrize(("key", "value"), [("train.epochs", "x"), ("volume.grid", 3), ("cohort.labels", 5)])
+def test_a_value_of_another_type_is_named(key, value):
+    """As in a config.json that was edited by hand."""
+    written = json.loads(settings.to_json(paper()))
+    section, name = key.split(".")
+    written[section][name] = value
+    with pytest.raises(UsageError, match=f"{key}="):
+        settings.check(settings.from_dict(written))
 
 
 def test_every_wrong_value_is_listed():
