@@ -40,6 +40,7 @@ def paper() -> ConfigDict:
     config.model.attention = "map"  # a mask that sums to 1 over the map; 'rows' (the released code's), 'none'
     config.model.head = "paper"  # 512 and 64 units; or 'released', 2 C and C / 2 units with BatchNorm
     config.model.cut = "paper"  # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
+    config.model.n_patches = 27  # that 'patches3d' joins after half of the epochs: all, or those that do best alone
     config.model.dropout = 0.5
 
     config.train = ConfigDict()

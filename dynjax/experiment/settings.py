@@ -45,6 +45,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cohort.phantom.seed": (lambda seed: seed >= 0, "0 or more"),
     "volume.grid": (lambda grid: len(grid) == 3 and min(grid) >= 32, "three numbers of voxels, at least 32 each"),
     "volume.spacing": (lambda spacing: spacing > 0, "above 0 mm"),
+    "model.n_patches": (lambda n: 1 <= n <= 27, "1 to 27"),
     "model.dropout": (lambda rate: 0 <= rate < 1, "at least 0 and below 1"),
     "train.epochs": (lambda n: n >= 1, "1 or more"),
     "train.batch_size": (lambda n: n >= 1, "1 or more"),
@@ -168,7 +169,7 @@ def projection_of(config: FrozenConfigDict) -> Projection:
 def network_options(config: FrozenConfigDict) -> Options:
     model, projection = config.model, config.projection
     learned = projection.axis if projection.name == "learned" else ""
-    return Options(model.dropout, model.attention, model.head, model.cut, learned, projection.scale)
+    return Options(model.dropout, model.attention, model.head, model.cut, learned, projection.scale, model.n_patches)
 
 
 def input_size(config: FrozenConfigDict) -> tuple[int, ...]:

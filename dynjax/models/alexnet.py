@@ -3,7 +3,8 @@
 import jax
 from flax import nnx
 
-from dynjax.models.layers import conv, max_pool
+from dynjax.models.layers import conv
+from dynjax.models.operations.max_pool import max_pool
 
 # Channels, kernel, stride and padding of the five convolutions.
 CONVS = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from dynjax.models.alexnet import AlexNet
@@ -42,10 +43,15 @@ Tree = dict  # nested dicts of arrays, the keys being module attributes and list
 
 
 class Network(NamedTuple):
-    """init(key) -> (params, batch_stats); apply(params, batch_stats, images, train=, key=) -> (output, batch_stats)."""
+    """init(key) -> (params, batch_stats); apply(params, batch_stats, images, train=, key=) -> (output, batch_stats).
+
+    join(params, batch_stats, images, labels) -> batch_stats, where a network is trained in two stages: it begins the
+    second one, by what the first has learned of the training images.
+    """
 
     init: Callable
     apply: Callable
+    join: Callable | None = None
 
 
 class Options(NamedTuple):
@@ -57,6 +63,7 @@ class Options(NamedTuple):
     cut: str = "paper"  # of the trunk; or 'released'
     learned_axis: str = ""  # pool volumes along this axis with weights that are learned; '' takes in images
     learned_scale: str = "imagenet"  # of what is pooled so
+    n_patches: int = 27  # that 'patches3d' joins
 
 
 PAPER = Options()
@@ -110,7 +117,8 @@ def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER)
     if name in VOLUMETRIC:
         if min(map(VOLUMETRIC[name].map_size, size)) < 1:
             raise ValueError(f"{name} takes in larger volumes than {size}")
-        return _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs))
+        own = {"n_patches": options.n_patches} if name == "patches3d" else {}
+        return _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs, **own))
     return _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
 
 
@@ -136,7 +144,13 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         output = module(images, train=train, key=key)
         return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
-    return Network(init, apply)
+    def join(params: Tree, batch_stats: Tree, images: np.ndarray, labels: np.ndarray) -> Tree:
+        module = nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats))
+        module.join(images, labels)
+        return nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    has_stages = hasattr(nnx.eval_shape(lambda: make(nnx.Rngs(0))), "join")
+    return Network(init, apply, join if has_stages else None)
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dynjax.models.depthwise import depthwise_conv
+from dynjax.models.operations.convolution import convolution
 
 
 def torch_default(fan_in: int):
@@ -57,7 +57,7 @@ def depthwise(features: int, *, stride: int, kernel_init, rngs: nnx.Rngs) -> nnx
         feature_group_count=features,
         use_bias=False,
         kernel_init=kernel_init,
-        conv_general_dilated=depthwise_conv,
+        conv_general_dilated=convolution,
         rngs=rngs,
     )
 
@@ -91,8 +91,3 @@ class BatchNorm(nnx.Module):
         scale = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
         shift = self.bias[...] - mean * scale
         return x * scale.reshape(shape) + shift.reshape(shape)
-
-
-def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:
-    """The maximum over squares, rows and columns that do not fill one left out, as torch's MaxPool2d."""
-    return nnx.max_pool(x, (size, size), strides=(stride, stride))

@@ -1,16 +1,21 @@
 """The patch ensemble of Cheng et al. 2017: 27 half-overlapping patches, a 3D network for each, and one that joins them.
 
-Layers and sizes are those of their figure; ReLU, dropout before the last layer and training all parts together from the
-start, where they train the patches first, are choices made here.
+Layers, sizes and the two stages are those of their figure: the patch networks are trained by themselves first, and then
+their last convolution and dense layers together with those that join them. The figure joins the best six patches, the
+text all of them. ReLU, dropout before the last layer and a second stage after half of the epochs are choices made here.
 """
 
 import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from flax import nnx
 
 from dynjax.models.layers import linear, torch_default
+from dynjax.models.operations.convolution import convolution
+from dynjax.models.operations.max_pool import max_pool
 
 WIDTHS = (15, 25, 50, 50)
 FEATURES, JOINED = 40, 300
@@ -21,6 +26,20 @@ def patch_starts(size: int) -> tuple[int, tuple[int, ...]]:
     """The extent of a patch along an axis, half of it rounded up, and where the three begin: 81 -> 41, (0, 20, 40)."""
     extent = (size + 1) // 2
     return extent, tuple((size - extent) * index // (ALONG - 1) for index in range(ALONG))
+
+
+def _conv(wide_in: int, wide: int, rngs: nnx.Rngs) -> nnx.Conv:
+    default = torch_default(wide_in * 27)
+    return nnx.Conv(
+        wide_in,
+        wide,
+        (3, 3, 3),
+        padding=0,
+        kernel_init=default,
+        bias_init=default,
+        conv_general_dilated=convolution,
+        rngs=rngs,
+    )
 
 
 class PatchNetwork(nnx.Module):
@@ -37,45 +56,74 @@ class PatchNetwork(nnx.Module):
         self.convs: nnx.List[nnx.Conv] = nnx.List([])
         wide_in = 1
         for wide in WIDTHS:
-            default = torch_default(wide_in * 27)
-            self.convs.append(
-                nnx.Conv(wide_in, wide, (3, 3, 3), padding="VALID", kernel_init=default, bias_init=default, rngs=rngs)
-            )
+            self.convs.append(_conv(wide_in, wide, rngs))
             wide_in = wide
         x, y, z = map(self.map_size, extents)
         self.dense = linear(x * y * z * wide_in, FEATURES, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        for index, layer in enumerate(self.convs):
-            x = nnx.relu(layer(x))
-            if index < len(self.convs) - 1:
-                x = nnx.max_pool(x, (2, 2, 2), strides=(2, 2, 2))
+    def __call__(self, x: jax.Array, is_frozen: jax.Array) -> jax.Array:
+        """is_frozen: whether no gradient reaches the first three convolutions."""
+        *first, last = self.convs
+        for layer in first:
+            x = max_pool(nnx.relu(layer(x)))
+        x = nnx.relu(last(jnp.where(is_frozen, jax.lax.stop_gradient(x), x)))
         return nnx.relu(self.dense(x.reshape(len(x), -1)))
 
 
 class Patches3D(nnx.Module):
-    """Volumes [N, X, Y, Z, 1] -> logits [N, 2]; 27 patches of 50 x 41 x 40 at their 100 x 81 x 80."""
+    """Volumes [N, X, Y, Z, 1] -> logits [N, 2]; 27 patches of 50 x 41 x 40 at their 100 x 81 x 80.
+
+    Until `join` is called it trains the patch networks, each by logits of its own, [N, 27, 2]; from then on their last
+    convolution and what follows it, by the logits of the `n_patches` that answered best.
+    """
 
     @staticmethod
     def map_size(size: int) -> int:
         """The last map's extent for that of the volume; below 1 where the volume is too small."""
         return PatchNetwork.map_size(patch_starts(size)[0])
 
-    def __init__(self, size: tuple[int, ...], *, dropout: float, rngs: nnx.Rngs):
+    def __init__(self, size: tuple[int, ...], *, n_patches: int = ALONG**3, dropout: float, rngs: nnx.Rngs):
         extents, starts = zip(*map(patch_starts, size))
         self.corners = tuple(itertools.product(*starts))
         self.extents = extents
         self.networks = nnx.List([PatchNetwork(extents, rngs=rngs) for _ in self.corners])
-        self.joined, self.last = linear(len(self.corners) * FEATURES, JOINED, rngs=rngs), linear(JOINED, 2, rngs=rngs)
+        self.alone = nnx.List([linear(FEATURES, 2, rngs=rngs) for _ in self.corners])
+        self.joined, self.last = linear(n_patches * FEATURES, JOINED, rngs=rngs), linear(JOINED, 2, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
+        self.chosen = nnx.BatchStat(jnp.arange(n_patches))
+        self.is_joined = nnx.BatchStat(jnp.array(False))
 
     def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        features = self._features(x)
+        chosen = features[:, self.chosen[...]].reshape(len(x), -1)
+        y = nnx.relu(self.joined(chosen))
+        if not train:
+            return self.last(y)
+        assert key is not None, "training draws dropout from a key"
+        together = self.last(self.dropout(y, deterministic=False, rngs=key))
+        return jnp.where(self.is_joined[...], together[:, None], self._alone(features))
+
+    def join(self, volumes: np.ndarray, labels: np.ndarray) -> None:
+        """Chooses the patches whose networks have the lowest cross-entropy on volumes [N, X, Y, Z, 1]; labels [N]."""
+
+        @nnx.jit
+        def losses(module, volume, label):
+            logits = module._alone(module._features(volume[None]))
+            return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.full(logits.shape[:2], label))[0]
+
+        means = np.mean([losses(self, volume, label) for volume, label in zip(volumes, labels)], axis=0)
+        self.chosen[...] = jnp.sort(jnp.argsort(means)[: len(self.chosen[...])])
+        self.is_joined[...] = jnp.array(True)
+
+    def _features(self, x: jax.Array) -> jax.Array:
+        """Those of all patches, [N, 27, 40]."""
         features = []
         for network, corner in zip(self.networks, self.corners):
             ends = [start + extent for start, extent in zip(corner, self.extents)]
-            features.append(network(jax.lax.slice(x, (0, *corner, 0), (len(x), *ends, 1))))
-        x = nnx.relu(self.joined(jnp.concatenate(features, axis=-1)))
-        if train:
-            assert key is not None, "training draws dropout from a key"
-            x = self.dropout(x, deterministic=False, rngs=key)
-        return self.last(x)
+            patch = jax.lax.slice(x, (0, *corner, 0), (len(x), *ends, 1))
+            features.append(network(patch, self.is_joined[...]))
+        return jnp.stack(features, axis=1)
+
+    def _alone(self, features: jax.Array) -> jax.Array:
+        """The logits of each patch by itself, [N, 27, 2]."""
+        return jnp.stack([layer(features[:, index]) for index, layer in enumerate(self.alone)], axis=1)

@@ -3,7 +3,8 @@
 import jax
 from flax import nnx
 
-from dynjax.models.layers import conv, kaiming_fan_out, max_pool
+from dynjax.models.layers import conv, kaiming_fan_out
+from dynjax.models.operations.max_pool import max_pool
 
 WIDTHS = (64, 128, 256, 256, 512, 512, 512, 512)
 POOL_AFTER = (0, 1, 3, 5)  # torchvision pools after convolution 7 too; here the map stays 6 x 6 at 110 x 110

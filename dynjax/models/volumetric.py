@@ -8,13 +8,24 @@ import jax
 from flax import nnx
 
 from dynjax.models.layers import BatchNorm
+from dynjax.models.operations.convolution import convolution
+from dynjax.models.operations.max_pool import max_pool
 
 EPSILON = 1e-4  # of Lasagne's BatchNorm
 glorot = nnx.initializers.glorot_uniform()
 
 
 def _conv(wide_in: int, wide: int, rngs: nnx.Rngs, *, stride: int = 1, padding: int = 1) -> nnx.Conv:
-    return nnx.Conv(wide_in, wide, (3, 3, 3), strides=stride, padding=padding, kernel_init=glorot, rngs=rngs)
+    return nnx.Conv(
+        wide_in,
+        wide,
+        (3, 3, 3),
+        strides=stride,
+        padding=padding,
+        kernel_init=glorot,
+        conv_general_dilated=convolution,
+        rngs=rngs,
+    )
 
 
 def _linear(features_in: int, features_out: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -54,7 +65,7 @@ class VGG3D(nnx.Module):
         for group in self.groups:
             for layer in group:
                 x = nnx.relu(layer(x))
-            x = nnx.max_pool(x, (2, 2, 2), strides=(2, 2, 2))
+            x = max_pool(x)
         x = self.norm(nnx.relu(self.dense1(x.reshape(len(x), -1))), train=train)
         if train:
             assert key is not None, "training draws dropout from a key"

@@ -49,6 +49,7 @@ class Trainer(NamedTuple):
     initial: Callable[[int], TrainState]
     run_epoch: Callable
     schedule: Schedule
+    begin_second_stage: Callable[[TrainState, np.ndarray, np.ndarray], TrainState]  # after half of the epochs
 
 
 def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule) -> Trainer:
@@ -59,7 +60,14 @@ def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree,
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
 
-    return Trainer(initial, plan, schedule)
+    def begin_second_stage(state: TrainState, images: np.ndarray, labels: np.ndarray) -> TrainState:
+        """With a new optimizer, so that what is no longer trained stands still."""
+        if network.join is None:
+            return state
+        batch_stats = network.join(state.params, state.batch_stats, images, labels)
+        return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
+
+    return Trainer(initial, plan, schedule, begin_second_stage)
 
 
 def fold_key(seed: int, fold: int) -> jax.Array:
@@ -94,6 +102,8 @@ def train_fold(
     on_device = jnp.asarray(images), jnp.asarray(labels)
     for epoch in range(done, schedule.epochs):
         start = time.monotonic()
+        if epoch == schedule.epochs // 2:
+            state = trainer.begin_second_stage(state, images, labels)
         order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
         state, metrics = trainer.run_epoch(state, *on_device, order, key, schedule.learning_rate_of(epoch))
         loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())

@@ -39,6 +39,8 @@ def create_state(params: Tree, batch_stats: Tree, optimizer: optax.GradientTrans
 def make_train_step(network: Network, optimizer: optax.GradientTransformation):
     """Returns train_step(state, images [B, H, W, C], labels [B], key, learning_rate) -> (state, metrics), not jitted.
 
+    The network's logits are [B, 2], or [B, P, 2] where P parts of it answer by themselves.
+
     The randomness of a step is that of its key and of the number of the step, nothing else.
     """
 
@@ -46,13 +48,14 @@ def make_train_step(network: Network, optimizer: optax.GradientTransformation):
         def loss_of(params):
             dropout_key = jax.random.fold_in(key, state.step)
             logits, batch_stats = network.apply(params, state.batch_stats, images, train=True, key=dropout_key)
-            loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-            return loss, (logits, batch_stats)
+            answers = jnp.broadcast_to(labels.reshape(-1, *(1,) * (logits.ndim - 2)), logits.shape[:-1])
+            loss = optax.softmax_cross_entropy_with_integer_labels(logits, answers).mean()
+            return loss, (jnp.mean(logits.argmax(-1) == answers), batch_stats)
 
-        (loss, (logits, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        (loss, (accuracy, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = jax.tree.map(lambda param, update: param - learning_rate * update, state.params, updates)
-        metrics = Metrics(loss, jnp.mean(logits.argmax(-1) == labels))
+        metrics = Metrics(loss, accuracy)
         return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
     return train_step

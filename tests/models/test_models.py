@@ -7,12 +7,10 @@ import pytest
 from flax import nnx
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import TRUNKS, VOLUMETRIC, Options, build_classifier, build_trunk, named_leaves
-from dynjax.models.depthwise import depthwise_conv, shifted_depthwise
+from dynjax.models.build import TRUNKS, Options, build_classifier, build_trunk, named_leaves
 from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
 from dynjax.models.learned import LearnedPooling
-from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.projection.dynamic import dynamic_image
 from dynjax.projection.scale import scale_images
 
@@ -40,7 +38,7 @@ def sizes(tree):
 
 
 def test_no_network_is_left_out():
-    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS) and {*VOLUMETRIC_PARAMETERS, "patches3d"} == set(VOLUMETRIC)
+    assert set(PARAMETERS) == set(MAPS) == set(TRUNKS)
 
 
 @pytest.mark.parametrize("name", TRUNKS)
@@ -63,67 +61,6 @@ def map_of(name, height, width):
     trunk, images = build_trunk(name), jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
     state = jax.eval_shape(trunk.init, jax.random.key(0))
     return jax.eval_shape(lambda *a: trunk.apply(*a, train=False)[0], *state, images).shape[1:]
-
-
-VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
-
-
-@pytest.mark.parametrize("name", VOLUMETRIC_PARAMETERS)
-def test_3d_networks_are_those_of_korolev(name):
-    params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110, 110)).init, jax.random.key(0))
-    assert (sizes(params), sizes(batch_stats)) == VOLUMETRIC_PARAMETERS[name]
-
-
-@pytest.mark.parametrize(("name", "size"), [("vgg3d", (100, 102, 101)), ("resnet3d", (50, 49, 56))])
-def test_3d_networks_answer_on_the_smallest_volumes(name, size):
-    network = build_classifier(name, size)
-    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
-    volumes = jax.random.uniform(jax.random.key(1), (1, *size, 1))
-    logits, after = jax.jit(lambda *a: network.apply(*a, volumes, train=True, key=jax.random.key(2)))(
-        params, batch_stats
-    )
-    assert logits.shape == (1, 2) and np.isfinite(logits).all()
-    assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
-    with pytest.raises(ValueError, match="takes in larger volumes"):
-        build_classifier(name, (min(size) - 1,) * 3)
-
-
-def test_the_patch_ensemble_is_chengs():
-    """Its figure: 24x19x19, 11x8x8, 4x3x3, 2x1x1 of a 50x41x40 patch; 111,920 parameters in a patch's convolutions."""
-    assert [patch_starts(size) for size in (100, 81, 80)] == [(50, (0, 25, 50)), (41, (0, 20, 40)), (40, (0, 20, 40))]
-    assert [PatchNetwork.map_size(extent) for extent in (50, 41, 40)] == [2, 1, 1]
-    params, _ = jax.eval_shape(build_classifier("patches3d", (100, 81, 80)).init, jax.random.key(0))
-    assert len(params["networks"]) == 27 and sizes(params["networks"][0]["convs"]) == 111_920
-    assert sizes(params) == 27 * (111_920 + 100 * 40 + 40) + (27 * 40 + 1) * 300 + 301 * 2
-
-
-@pytest.mark.slow
-def test_patches_are_cut_where_they_belong():
-    """Of networks that are silenced but for the last corner's, the answer hangs on that corner alone."""
-    size = (76, 75, 77)
-    network = build_classifier("patches3d", size)
-    params, _ = jax.jit(network.init)(jax.random.key(0))
-    silenced = {i: jax.tree.map(lambda leaf, i=i: leaf * (i == 26), part) for i, part in params["networks"].items()}
-    answer = jax.jit(lambda v: network.apply(params | {"networks": silenced}, {}, v, train=False)[0])
-    volume = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype(np.float32)
-    x, y, z = (patch_starts(extent)[1][-1] for extent in size)
-    inside, outside = volume.copy(), np.full_like(volume, 7.0)
-    inside[:, x, y, z] += 50
-    outside[:, x:, y:, z:] = volume[:, x:, y:, z:]
-    assert (answer(inside) != answer(volume)).any()
-    np.testing.assert_allclose(answer(outside), answer(volume), rtol=1e-5)
-
-
-def test_3d_vgg_layer_by_layer():
-    """Its maps at 110: 108, 106 | 53, 51, 49 | 24, 22, 20, 18 | 9, 7, 5, 3 | 1."""
-    assert [VOLUMETRIC["vgg3d"].map_size(size) for size in (100, 110, 128)] == [1, 1, 2]
-    assert VOLUMETRIC["vgg3d"].map_size(99) == 0
-    assert [VOLUMETRIC["resnet3d"].map_size(size) for size in (48, 49, 110)] == [0, 1, 2]
-
-
-def test_lasagnes_epsilon():
-    x = jnp.asarray([[0.0], [0.02]])
-    np.testing.assert_allclose(BatchNorm(1, 1e-4)(x, train=True)[:, 0], np.array([-1, 1]) / np.sqrt(2), rtol=1e-4)
 
 
 @pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
@@ -239,37 +176,3 @@ def test_batch_norm_moves_towards_the_unbiased_variance():
     before = norm.var[...]
     norm(jnp.asarray(x), train=False)
     assert (norm.var[...] == before).all()
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
-def test_depthwise_convolution_equals_the_grouped_one(stride, size):
-    """Outputs and both gradients against XLA's grouped convolution in float64."""
-    rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(2, *size, 5)), rng.normal(size=(3, 3, 1, 5))
-
-    def grouped(x, kernel):
-        numbers = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=numbers, feature_group_count=5
-        )
-
-    with jax.enable_x64(True):
-        x64, kernel64 = jnp.asarray(x), jnp.asarray(kernel)
-        weight = jnp.cos(jnp.arange(grouped(x64, kernel64).size)).reshape(grouped(x64, kernel64).shape)
-        expected = grouped(x64, kernel64), *jax.grad(lambda *a: (grouped(*a) * weight).sum(), (0, 1))(x64, kernel64)
-    x32, kernel32, weight = (jnp.asarray(np.asarray(a), jnp.float32) for a in (x, kernel, weight))
-    ours = shifted_depthwise(x32, kernel32, stride)
-    gradients = jax.grad(lambda x, k: (shifted_depthwise(x, k, stride) * weight).sum(), (0, 1))(x32, kernel32)
-    for ours_, expected_ in zip((ours, *gradients), expected):
-        assert np.abs(ours_ - np.asarray(expected_)).max() / np.abs(expected_).max() < 1e-5
-
-
-def test_the_cpu_takes_the_shifted_form_and_others_the_grouped_one():
-    trunk = build_trunk("mobilenet_v2")
-    arguments = (*jax.eval_shape(trunk.init, jax.random.key(0)), jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32))
-    traced = jax.jit(lambda *a: trunk.apply(*a, train=False)[0]).trace(*arguments)
-    depthwise = "feature_group_count = 32"
-    assert depthwise not in traced.lower(lowering_platforms=("cpu",)).as_text()
-    assert depthwise in traced.lower(lowering_platforms=("cuda",)).as_text()
-    assert depthwise_conv.__doc__

@@ -1,0 +1,110 @@
+"""The 3D networks: sizes, the smallest volumes, and how the patch ensemble is trained."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynjax.models.build import VOLUMETRIC, Options, build_classifier, named_leaves
+from dynjax.models.layers import BatchNorm
+from dynjax.models.patches import PatchNetwork, patch_starts
+from dynjax.training.step import create_state, make_optimizer, make_train_step
+from tests.models.test_models import sizes
+
+
+VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
+
+
+def test_no_network_is_left_out():
+    assert {*VOLUMETRIC_PARAMETERS, "patches3d"} == set(VOLUMETRIC)
+
+
+@pytest.mark.parametrize("name", VOLUMETRIC_PARAMETERS)
+def test_3d_networks_are_those_of_korolev(name):
+    params, batch_stats = jax.eval_shape(build_classifier(name, (110, 110, 110)).init, jax.random.key(0))
+    assert (sizes(params), sizes(batch_stats)) == VOLUMETRIC_PARAMETERS[name]
+
+
+@pytest.mark.parametrize(("name", "size"), [("vgg3d", (100, 102, 101)), ("resnet3d", (50, 49, 56))])
+def test_3d_networks_answer_on_the_smallest_volumes(name, size):
+    network = build_classifier(name, size)
+    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    volumes = jax.random.uniform(jax.random.key(1), (1, *size, 1))
+    logits, after = jax.jit(lambda *a: network.apply(*a, volumes, train=True, key=jax.random.key(2)))(
+        params, batch_stats
+    )
+    assert logits.shape == (1, 2) and np.isfinite(logits).all()
+    assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
+    with pytest.raises(ValueError, match="takes in larger volumes"):
+        build_classifier(name, (min(size) - 1,) * 3)
+
+
+def test_the_patch_ensemble_is_chengs():
+    """Its figure: 24x19x19, 11x8x8, 4x3x3, 2x1x1 of a 50x41x40 patch; 111,920 parameters in a patch's convolutions."""
+    assert [patch_starts(size) for size in (100, 81, 80)] == [(50, (0, 25, 50)), (41, (0, 20, 40)), (40, (0, 20, 40))]
+    assert [PatchNetwork.map_size(extent) for extent in (50, 41, 40)] == [2, 1, 1]
+    params, _ = jax.eval_shape(build_classifier("patches3d", (100, 81, 80)).init, jax.random.key(0))
+    assert len(params["networks"]) == 27 and sizes(params["networks"][0]["convs"]) == 111_920
+    alone = 27 * (111_920 + 100 * 40 + 40 + 41 * 2)
+    assert sizes(params) == alone + (27 * 40 + 1) * 300 + 301 * 2
+    best = build_classifier("patches3d", (100, 81, 80), Options(n_patches=6))
+    assert sizes(jax.eval_shape(best.init, jax.random.key(0))[0]) == alone + (6 * 40 + 1) * 300 + 301 * 2
+
+
+@pytest.mark.slow
+def test_patches_are_cut_where_they_belong():
+    """Of networks that are silenced but for the last corner's, the answer hangs on that corner alone."""
+    size = (76, 75, 77)
+    network = build_classifier("patches3d", size)
+    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    silenced = {i: jax.tree.map(lambda leaf, i=i: leaf * (i == 26), part) for i, part in params["networks"].items()}
+    answer = jax.jit(lambda v: network.apply(params | {"networks": silenced}, batch_stats, v, train=False)[0])
+    volume = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype(np.float32)
+    x, y, z = (patch_starts(extent)[1][-1] for extent in size)
+    inside, outside = volume.copy(), np.full_like(volume, 7.0)
+    inside[:, x, y, z] += 50
+    outside[:, x:, y:, z:] = volume[:, x:, y:, z:]
+    assert (answer(inside) != answer(volume)).any()
+    np.testing.assert_allclose(answer(outside), answer(volume), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_patches_are_trained_alone_and_then_the_best_of_them_together():
+    size = (76, 76, 76)
+    network, optimizer = build_classifier("patches3d", size, Options(n_patches=2)), make_optimizer()
+    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    for index, layer in params["alone"].items():
+        layer["bias"] = jnp.array([0.0, 9.0] if index in (3, 20) else [9.0, 0.0])
+    volumes = np.random.default_rng(0).uniform(size=(2, *size, 1)).astype(np.float32)
+    labels = jnp.array([1, 1])
+    step = jax.jit(make_train_step(network, optimizer))
+
+    def moved(state):
+        """Which arrays a step changes."""
+        after, metrics = step(state, volumes, labels, jax.random.key(2), np.float32(1e-3))
+        before, after = named_leaves(state.params), named_leaves(after.params)
+        return {name for name in before if (before[name] != after[name]).any()}, float(metrics.accuracy)
+
+    alone, accuracy = moved(create_state(params, batch_stats, optimizer))
+    assert accuracy == pytest.approx(2 / 27)
+    assert not any(name.startswith(("joined", "last")) for name in alone)
+    assert {f"networks/{i}/convs/0/kernel" for i in range(27)} <= alone
+
+    joined = network.join(params, batch_stats, volumes, labels)
+    np.testing.assert_array_equal(joined["chosen"], [3, 20])
+    together, _ = moved(create_state(params, joined, optimizer))
+    parts = {name.rsplit("/", 1)[0] for name in together}
+    chosen = {f"networks/{i}/{part}" for i in (3, 20) for part in ("convs/3", "dense")}
+    assert parts == chosen | {"joined", "last"}, "the rest is frozen"
+
+
+def test_3d_vgg_layer_by_layer():
+    """Its maps at 110: 108, 106 | 53, 51, 49 | 24, 22, 20, 18 | 9, 7, 5, 3 | 1."""
+    assert [VOLUMETRIC["vgg3d"].map_size(size) for size in (100, 110, 128)] == [1, 1, 2]
+    assert VOLUMETRIC["vgg3d"].map_size(99) == 0
+    assert [VOLUMETRIC["resnet3d"].map_size(size) for size in (48, 49, 110)] == [0, 1, 2]
+
+
+def test_lasagnes_epsilon():
+    x = jnp.asarray([[0.0], [0.02]])
+    np.testing.assert_allclose(BatchNorm(1, 1e-4)(x, train=True)[:, 0], np.array([-1, 1]) / np.sqrt(2), rtol=1e-4)
