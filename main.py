@@ -1,7 +1,7 @@
 """dynjax on the command line.
 
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
-python main.py evaluate --workdir=DIR
+python main.py evaluate --workdir=DIR [--finished_folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
 python main.py compare DIR DIR ... [--paper] [--out=FILE.csv|FILE.tex]
 """
@@ -17,6 +17,7 @@ from dynjax.experiment import command_line
 CONFIG = config_flags.DEFINE_config_file("config", None, "what to train: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
 OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file; compare: the rows, .csv or .tex")
+FINISHED_FOLDS = flags.DEFINE_bool("finished_folds", False, "evaluate: score the folds that are trained, not yet all")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 
 
@@ -34,7 +35,7 @@ def evaluate() -> None:
     from dynjax.experiment.evaluate import evaluate
     from dynjax.experiment.workdir import Workdir
 
-    evaluate(Workdir(_required_workdir()))
+    evaluate(Workdir(_required_workdir()), FINISHED_FOLDS.value)
 
 
 def predict(*scans: str) -> None:

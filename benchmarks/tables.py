@@ -1,49 +1,84 @@
-"""Tables 2 and 3 of the paper on the phantom cohort: python -m benchmarks.tables [--config.KEY=VALUE ...].
+"""Tables 2 and 3 of the paper on the phantom cohort: python -m benchmarks.tables [--hours=H] [--config.KEY=VALUE ...].
 
 Each row is a run of its own in runs/tables, continued where it stopped. The rows that compare projections and attention
-use VGG11, as the paper does, where its ImageNet weights can be had, and else MobileNetV2.
+use VGG11, as the paper does, where its ImageNet weights can be had, and else MobileNetV2. On a CPU a 3D network is
+trained on the first fold alone, in small batches, for as many epochs as fit H hours, one unless another is given.
 """
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
+
+import jax
 
 from dynjax.errors import InputError
 from dynjax.pretrained.source import find_weights
 
 ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "tables"
 BACKBONES = ("dyn_alexnet", "dyn_resnet18", "dyn_mobilenet_v2", "dyn_vgg11")
 MOBILENET = ("--config.model.name=mobilenet_v2", "--config.train.epochs=20")
+VOLUMETRIC = ("vgg3d", "resnet3d")
+ONE_FOLD = ("--config.train.only_folds=0", "--config.train.batch_size=2", "--config.train.checkpoint_every=1")
+LONGEST = 20  # epochs of a 3D network
 
 
-def rows(with_vgg11: bool) -> list[tuple[str, str, tuple[str, ...]]]:
-    """(folder, config, changes) of each row."""
-    table = [(name, f"{name}:quick", ()) for name in BACKBONES]
+class Row(NamedTuple):
+    folder: str
+    config: str
+    changes: tuple[str, ...] = ()
+
+
+def rows(with_vgg11: bool) -> list[Row]:
+    """Those of the 2D networks."""
+    table = [Row(name, f"{name}:quick") for name in BACKBONES]
     own, changes, suffix = ("dyn_vgg11", (), "") if with_vgg11 else ("dyn_mobilenet_v2", MOBILENET, "-mobilenet_v2")
     for name in ("max_vgg11", "avg_vgg11"):
-        table.append((f"{name}{suffix}-noatt", f"{name}:quick,noatt", changes))
-        table.append((f"{name}{suffix}", f"{name}:quick", changes))
-    return [*table, (f"{own}-noatt", f"{own}:quick,noatt", ())]
+        table.append(Row(f"{name}{suffix}-noatt", f"{name}:quick,noatt", changes))
+        table.append(Row(f"{name}{suffix}", f"{name}:quick", changes))
+    return [*table, Row(f"{own}-noatt", f"{own}:quick,noatt")]
 
 
 def main(options: list[str]) -> int:
+    hours = [float(option.partition("=")[2]) for option in options if option.startswith("--hours=")] or [1.0]
+    options = [option for option in options if not option.startswith("--hours=")]
     with_vgg11 = _has_weights("vgg11")
     if not with_vgg11:
         print("VGG11's ImageNet weights are not at hand: the rows on projections and attention use MobileNetV2's")
-    folders = []
-    for folder, config, changes in rows(with_vgg11):
-        folders.append(ROOT / "runs" / "tables" / folder)
-        print(f"\n{folder}", flush=True)
-        if code := _run(f"--config={ROOT}/configs/{_file(config)}", f"--workdir={folders[-1]}", *changes, *options):
+    table = rows(with_vgg11)
+    for row in table:
+        if code := _train(row, options):
             return code
+    for name in VOLUMETRIC:
+        table.append(_one_fold(name, hours[-1], options) if jax.default_backend() == "cpu" else Row(name, name))
+        if code := _train(table[-1], options):
+            return code
+        _run("evaluate", f"--workdir={RUNS / name}", "--finished_folds")
     print("\nSYNTHETIC subjects, quick runs: these numbers say how the methods compare here, nothing about patients.")
-    print("3D-VGG and 3D-ResNet are left out: on a CPU they take days; their configs are vgg3d.py and resnet3d.py.")
-    return _run("compare", *map(str, folders), "--paper", f"--out={ROOT}/runs/tables/tables.csv")
+    return _run("compare", *(str(RUNS / row.folder) for row in table), "--paper", f"--out={RUNS}/tables.csv")
 
 
-def _file(config: str) -> str:
-    name, _, variant = config.partition(":")
-    return f"{name}.py:{variant}"
+def _one_fold(name: str, hours: float, options: list[str]) -> Row:
+    """As many epochs as a run in this folder has, or as the time of a first one says will fit."""
+    config = RUNS / name / "config.json"
+    if config.exists():
+        return Row(
+            name, name, (*ONE_FOLD, f"--config.train.epochs={json.loads(config.read_text())['train']['epochs']}")
+        )
+    trial, start = Row(f"{name}-trial", name, (*ONE_FOLD, "--config.train.epochs=1")), time.monotonic()
+    _train(trial, options)
+    epochs = int(hours * 3600 / (time.monotonic() - start)) - 1
+    return Row(name, name, (*ONE_FOLD, f"--config.train.epochs={min(max(epochs, 1), LONGEST)}"))
+
+
+def _train(row: Row, options: list[str]) -> int:
+    print(f"\n{row.folder}", flush=True)
+    name, _, variant = row.config.partition(":")
+    config = f"--config={ROOT}/configs/{name}.py" + (f":{variant}" if variant else "")
+    return _run(config, f"--workdir={RUNS / row.folder}", *row.changes, *options)
 
 
 def _has_weights(model: str) -> bool:

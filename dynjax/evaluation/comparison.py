@@ -4,9 +4,12 @@ import csv
 import io
 from typing import NamedTuple
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from dynjax.evaluation.results import name_folds
 
 COLUMNS = {
     "accuracy": "Acc",
@@ -36,6 +39,11 @@ PAPER = {
 }
 
 
+# A mean cross-entropy of the last epoch above which a network has not learned its own training subjects: half of what
+# guessing gives.
+NOT_CONVERGED = np.log(2) / 2
+
+
 class Row(NamedTuple):
     """A finished run: what it is called, its folder, its epochs, and results.json as it stands."""
 
@@ -51,6 +59,10 @@ class Row(NamedTuple):
         notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
         notes += [f"{self.epochs} epochs"]
         notes += ["ImageNet" if results["weights"]["pretrained"] else "random weights"]
+        if results["folds_missing"]:
+            notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
+        if max(fold["train_loss"] for fold in results["folds"]) > NOT_CONVERGED:
+            notes += ["NOT CONVERGED"]
         return notes + (["OPTIMISTIC"] if results["selection"] == "test" else [])
 
     @property

@@ -29,6 +29,19 @@ SELECTIONS = {
 }
 
 
+def name_folds(folds: list[int]) -> str:
+    """'fold 3', 'folds 0, 2'."""
+    return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
+
+
+def is_complete(path: Path) -> bool:
+    """Whether results.json is there, whole, and that of every fold."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["folds_missing"] == []
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write_results(path: Path, results: dict) -> None:
     """Raises: ValueError for a value that JSON has no word for, such as NaN."""
     write_text(path, json.dumps(results, indent=2, allow_nan=False) + "\n")
@@ -52,7 +65,9 @@ def print_results(results: dict) -> None:
 
 def _title(results: dict) -> str:
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
-    return f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
+    title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
+    missing = results["folds_missing"]
+    return f"{title}; {name_folds(missing)} NOT TRAINED yet" if missing else title
 
 
 def _caption(results: dict) -> str:

@@ -13,7 +13,7 @@ from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError
 from dynjax.evaluation.intervals import estimate_all
 from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
-from dynjax.evaluation.results import print_results, write_results
+from dynjax.evaluation.results import name_folds, print_results, write_results
 from dynjax.experiment import settings
 from dynjax.experiment.data import Data, find_cohort, load_data
 from dynjax.experiment.runtime import configure_jax
@@ -24,8 +24,10 @@ from dynjax.files import sha256_of
 SCHEMA = 1
 
 
-def evaluate(workdir: Workdir) -> None:
+def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
     """Scores the checkpoints of a workdir again; needs its config.json, folds.csv and checkpoints, and the scans.
+
+    With `finished_folds` it scores those folds alone that are trained, and says so in what it writes.
 
     Raises: InputError if one of them is missing, damaged or no longer what the networks were trained on.
     """
@@ -34,17 +36,24 @@ def evaluate(workdir: Workdir) -> None:
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
+    paths = {fold: scored_checkpoint(workdir, fold) for fold in range(config.train.folds)}
+    missing = [fold for fold, path in paths.items() if path is None]
+    if missing and not finished_folds:
+        advice = "run train on this workdir first, or score the others with --finished_folds"
+        raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
+    if len(missing) == len(paths):
+        raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
     evaluate_data(config, workdir, load_data(config, cohort, folds))
 
 
 def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
-    """Writes predictions.csv and results.json and prints the table."""
-    probabilities = np.empty(len(data.targets), np.float32)
+    """Writes predictions.csv and results.json of the folds that are trained, and prints the table."""
+    probabilities = np.full(len(data.targets), np.nan, np.float32)
     trained = {}
     for fold in range(config.train.folds):
         path = scored_checkpoint(workdir, fold)
         if path is None:
-            raise InputError(f"{workdir}: fold {fold} is not trained to the end; run train on this workdir first")
+            continue
         trained[fold] = load_trained(path)
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")
@@ -52,6 +61,7 @@ def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> Non
     predictions = [
         Prediction(scan.subject, scan.session, int(fold), scan.label, float(probability))
         for scan, fold, probability in zip(data.cohort.scans, data.folds, probabilities)
+        if fold in trained
     ]
     results = _results(config, workdir, data, trained, predictions)
     write_predictions(workdir.predictions, predictions)
@@ -70,14 +80,15 @@ def _results(
         "positive_class": cohort.labels[1],
         "selection": config.evaluate.select,
         "n_subjects": len(labels),
+        "folds_missing": [fold for fold in range(config.train.folds) if fold not in trained],
         "cohort": {
             "source": cohort.source,
             "synthetic": cohort.synthetic,
             "n_scans": len(cohort.scans),
             "excluded": cohort.excluded,
         },
-        "model": {"name": config.model.name, "parameters": trained[0].parameters},
-        "weights": trained[0].about["weights"],
+        "model": {"name": config.model.name, "parameters": next(iter(trained.values())).parameters},
+        "weights": next(iter(trained.values())).about["weights"],
         "metrics": estimate_all(labels, probabilities, config.seed),
         "folds": [
             {
@@ -86,6 +97,7 @@ def _results(
                 "n_test": int((data.folds == fold).sum()),
                 "epoch": trained[fold].about["epoch"],
                 "train_seconds": trained[fold].about["train_seconds"],
+                "train_loss": trained[fold].about["train_loss"],
                 "metrics": estimate_all(labels[folds == fold], probabilities[folds == fold], config.seed),
             }
             for fold in sorted(trained)

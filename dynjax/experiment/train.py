@@ -8,6 +8,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError
 from dynjax.evaluation.metrics import METRICS
+from dynjax.evaluation.results import is_complete, name_folds
 from dynjax.experiment import settings
 from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.experiment.display import TrainingDisplay
@@ -37,7 +38,7 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
     folds = find_folds(config, workdir, cohort)
     wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
     todo = [fold for fold in wanted if not is_finished(workdir.fold(fold), config.train.epochs)]
-    if not todo and workdir.results.exists():
+    if not todo and is_complete(workdir.results):
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return
     data = load_data(config, cohort, folds)
@@ -48,7 +49,7 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
         _train_folds(config, workdir, data, todo)
     left = [f for f in range(config.train.folds) if not is_finished(workdir.fold(f), config.train.epochs)]
     if left:
-        print(f"trained {_name(wanted)}; {_name(left)} not yet. The run that finds all folds done evaluates.")
+        print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. The run that finds all folds done evaluates.")
         return
     evaluate_data(config, workdir, data)
 
@@ -142,7 +143,3 @@ def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> 
             raise InputError(
                 f"{newest}: was trained on scans whose files have changed since; start anew with another --workdir"
             )
-
-
-def _name(folds: list[int]) -> str:
-    return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"

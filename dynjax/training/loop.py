@@ -113,7 +113,7 @@ def train_fold(
         seconds += elapsed
         on_epoch(Epoch(fold, epoch + 1, loss, accuracy, elapsed))
         last, stop = epoch + 1 == schedule.epochs, stop_requested()
-        about = about | {"fold": fold, "train_seconds": seconds, "n_train": len(labels)}
+        about = about | {"fold": fold, "train_seconds": seconds, "train_loss": loss, "n_train": len(labels)}
         if selection is not None:
             selection.offer(state, epoch + 1, about)
         if last or stop or (epoch + 1) % schedule.checkpoint_every == 0:

@@ -160,9 +160,25 @@ def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
     for folds in ("2", "0,2"):
         done = main(*RUN, f"--config.train.only_folds={folds}", f"--workdir={tmp_path}")
         assert done.returncode == 0 and "not yet" in done.stdout and not (tmp_path / "results.json").exists()
+    _score_the_finished_folds(run, tmp_path)
     done = main(*RUN, "--config.train.only_folds=1", f"--workdir={tmp_path}")
-    assert done.returncode == 0 and (tmp_path / "results.json").exists()
+    assert done.returncode == 0 and json.loads((tmp_path / "results.json").read_text())["folds_missing"] == []
     assert (tmp_path / "predictions.csv").read_bytes() == (run[0] / "predictions.csv").read_bytes()
+
+
+def _score_the_finished_folds(run, workdir):
+    """Folds 0 and 2 of three."""
+    refused = main("evaluate", f"--workdir={workdir}")
+    assert refused.returncode == 3 and "fold 1 not trained to the end" in refused.stderr
+    done = main("evaluate", f"--workdir={workdir}", "--finished_folds")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fold 1 NOT TRAINED yet" in " ".join(done.stdout.split())
+    assert rows(workdir / "predictions.csv") == [row for row in rows(run[0] / "predictions.csv") if row["fold"] != "1"]
+    results = json.loads((workdir / "results.json").read_text())
+    assert results["folds_missing"] == [1] and [fold["fold"] for fold in results["folds"]] == [0, 2]
+    again = main(*RUN, "--config.train.only_folds=0", f"--workdir={workdir}")
+    assert again.returncode == 0 and "nothing to do" not in again.stdout
+    assert "folds 0, 2 alone, NOT CONVERGED" in main("compare", workdir).stdout
 
 
 def test_all_visits_train_and_a_subject_counts_once(tmp_path):

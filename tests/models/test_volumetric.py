@@ -11,7 +11,6 @@ from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.models.test_models import sizes
 
-
 VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
 
 
