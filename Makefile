@@ -15,6 +15,10 @@ test-slow: .venv/.test
 tables: .venv/.base
 	$(RUN) -m benchmarks.tables
 
+# How often the 95 % intervals hold the truth, by simulation: a few minutes.
+coverage: .venv/.base
+	$(RUN) -m benchmarks.coverage
+
 lint: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -39,5 +43,5 @@ bench: .venv/.bench
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables lint bench
+.PHONY: demo test test-slow tables coverage lint bench
 .DELETE_ON_ERROR:

@@ -1,15 +1,33 @@
-"""95 % intervals: Wilson's for shares of subjects, a stratified bootstrap over subjects for everything else."""
+"""Every metric with its 95 % interval: Wilson's for shares of subjects, DeLong's for the AUC, else the bootstrap.
+
+`make coverage` measures how often they hold the truth. An interval is None where it, or the metric, is undefined.
+"""
+
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
-from dynjax.evaluation.metrics import METRICS, PROPORTIONS, Metric, confusion
+from dynjax.evaluation.calibration import BINS, ece_if_calibrated
+from dynjax.evaluation.delong import auc_interval
+from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, confusion
+from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
 
-LEVEL = 0.95
-RESAMPLES = 2000
-CHUNK = 10**7  # weights held at a time
+Estimate = dict[str, Any]  # value: float | None, ci95: [low, high] | None; ece has if_calibrated, another such
 
-Estimate = dict[str, float | list[float] | None]
+
+def describe_intervals(seed: int) -> dict:
+    """What results.json says of how its intervals were made."""
+    return {
+        "level": LEVEL,
+        "proportions": "Wilson (accuracy, precision, recall, specificity)",
+        "roc_auc": "DeLong on the logit scale; Newcombe's method 5 where the AUC is 0 or 1",
+        "others": "BCa bootstrap over subjects, stratified by label",
+        "resamples": RESAMPLES,
+        "seed": seed,
+        "ece": f"{BINS} bins of equally many subjects; if_calibrated: were every probability true, simulated",
+    }
 
 
 def estimate_all(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> dict[str, Estimate]:
@@ -19,16 +37,20 @@ def estimate_all(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> di
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
     everyone = np.ones(len(labels))
-    estimates: dict[str, Estimate] = {}
-    for name, metric in METRICS.items():
-        value = float(metric(labels, probabilities, everyone))
-        if np.isnan(value):
-            estimates[name] = {"value": None, "ci95": None}
-        elif name in PROPORTIONS:
-            part, whole = PROPORTIONS[name](*confusion(labels, probabilities, everyone))
-            estimates[name] = {"value": value, "ci95": wilson(part, whole)}
-        else:
-            estimates[name] = {"value": value, "ci95": bootstrap(metric, labels, probabilities, seed)}
+    values = {name: float(metric(labels, probabilities, everyone)) for name, metric in METRICS.items()}
+    defined = [name for name, value in values.items() if np.isfinite(value)]
+    resampled = [name for name in defined if name not in PROPORTIONS and name != "roc_auc"]
+    statistics = {name: partial(METRICS[name], labels, probabilities) for name in resampled}
+    intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, statistics, seed))
+    if "roc_auc" in defined:
+        intervals["roc_auc"] = auc_interval(labels, probabilities)
+    for name in defined:
+        if intervals.get(name) is None:
+            intervals[name] = _of_counts(name, values[name], labels, probabilities)
+    estimates: dict[str, Estimate] = {
+        name: {"value": values[name] if name in defined else None, "ci95": intervals.get(name)} for name in METRICS
+    }
+    estimates["ece"]["if_calibrated"] = ece_if_calibrated(probabilities, seed)
     return estimates
 
 
@@ -41,19 +63,29 @@ def wilson(part: float, whole: float) -> list[float]:
     return [float(max((centre - half) / (1 + z**2 / whole), 0)), float(min((centre + half) / (1 + z**2 / whole), 1))]
 
 
-def bootstrap(metric: Metric, labels: np.ndarray, probabilities: np.ndarray, seed: int) -> list[float] | None:
-    """Percentiles of the metric over resamples of the subjects, the numbers of either label kept."""
-    rng = np.random.default_rng(seed)
-    values = np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, step := max(1, CHUNK // len(labels))):
-        count = min(step, RESAMPLES - start)
-        weights = np.zeros((count, len(labels)))
-        for label in (0, 1):
-            members = np.flatnonzero(labels == label)
-            if len(members):
-                weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), count)
-        values[start : start + count] = metric(labels, probabilities, weights)
-    if np.isnan(values).all():
-        return None
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return [float(low), float(high)]
+def carried_wilson(name: str, tp: float, fp: float, tn: float, fn: float) -> list[float] | None:
+    """The interval of a metric of TABLES from Wilson's limits of sensitivity and specificity, both labels present.
+
+    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): the distances from the
+    metric to its values at either's limit are added as squares.
+    """
+    positives, negatives = tp + fn, tn + fp
+    value, limits = float(TABLES[name](tp, fp, tn, fn)), []
+    for end in (0, 1):
+        hits, rejections = wilson(tp, positives)[end] * positives, wilson(tn, negatives)[end] * negatives
+        moved = TABLES[name](hits, fp, tn, positives - hits), TABLES[name](tp, negatives - rejections, rejections, fn)
+        limits.append(value + (2 * end - 1) * float(np.hypot(moved[0] - value, moved[1] - value)))
+    lowest = -1 if name == "mcc" else 0
+    return np.clip(limits, lowest, 1).tolist() if np.isfinite(limits).all() else None
+
+
+def _of_counts(name: str, value: float, labels: np.ndarray, probabilities: np.ndarray) -> list[float] | None:
+    """For a proportion, and for a metric that the resamples do not spread, as where nobody is called wrongly."""
+    table = [float(count) for count in confusion(labels, probabilities, np.ones(len(labels)))]
+    if name in PROPORTIONS:
+        return wilson(*PROPORTIONS[name](*table))
+    if name in TABLES and 0 < labels.sum() < len(labels):
+        return carried_wilson(name, *table)
+    if name in ("average_precision", "sensitivity_at_90_specificity"):  # means over the positives of what is 0 to 1
+        return wilson(value * labels.sum(), labels.sum())
+    return None

@@ -1,10 +1,14 @@
 """What probabilities are worth. Every metric takes weights of the subjects, so that a bootstrap is one call."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from dynjax.evaluation.calibration import calibration_intercept, calibration_slope, ece, log_loss
+
 THRESHOLD = 0.5
+PREVALENCES = (10, 30, 50)  # percent; those at which predictive values are stated
 
 # A metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...], NaN where undefined.
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -27,18 +31,45 @@ PROPORTIONS = {
 }
 
 
-def _proportion(name: str) -> Metric:
-    return lambda *data: _share(*PROPORTIONS[name](*confusion(*data)))
-
-
-def f1(labels, probabilities, weights):
-    tp, fp, _, fn = confusion(labels, probabilities, weights)
+def f1(tp, fp, tn, fn):
     return _share(2 * tp, 2 * tp + fp + fn)
 
 
-def balanced_accuracy(labels, probabilities, weights):
-    tp, fp, tn, fn = confusion(labels, probabilities, weights)
+def balanced_accuracy(tp, fp, tn, fn):
     return (_share(tp, tp + fn) + _share(tn, tn + fp)) / 2
+
+
+def mcc(tp, fp, tn, fn):
+    """Matthews' correlation coefficient."""
+    return _share(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+
+def ppv(tp, fp, tn, fn, prevalence: float):
+    """Of the subjects called positive, the share that is, where `prevalence` of all are (Bayes)."""
+    true, false = prevalence * _share(tp, tp + fn), (1 - prevalence) * _share(fp, fp + tn)
+    return _share(true, true + false)
+
+
+def npv(tp, fp, tn, fn, prevalence: float):
+    """Of the subjects called negative, the share that is, where `prevalence` of all are positive."""
+    true, false = (1 - prevalence) * _share(tn, tn + fp), prevalence * _share(fn, fn + tp)
+    return _share(true, true + false)
+
+
+# Metrics that follow from the sensitivity, the specificity and the numbers of either label; each rises in both.
+TABLES: dict[str, Callable] = {
+    "f1": f1,
+    "balanced_accuracy": balanced_accuracy,
+    "mcc": mcc,
+    **{f"ppv_at_{percent}_prevalence": partial(ppv, prevalence=percent / 100) for percent in PREVALENCES},
+    **{f"npv_at_{percent}_prevalence": partial(npv, prevalence=percent / 100) for percent in PREVALENCES},
+}
+
+
+def _of_table(name: str) -> Metric:
+    if name in PROPORTIONS:
+        return lambda *data: _share(*PROPORTIONS[name](*confusion(*data)))
+    return lambda *data: TABLES[name](*confusion(*data))
 
 
 def brier(labels, probabilities, weights):
@@ -60,16 +91,31 @@ def average_precision(labels, probabilities, weights):
     return _share((precision * positive).sum(-1), positive.sum(-1))
 
 
+def sensitivity_at_90_specificity(labels, probabilities, weights):
+    """The largest share of the positives above a threshold that at most a tenth of the negatives reach."""
+    positive, negative = (array[..., ::-1].cumsum(-1) for array in _by_score(labels, probabilities, weights))
+    allowed = negative <= 0.1 * negative[..., -1:] * (1 + 1e-9)
+    found = np.where(allowed, positive, 0).max(-1)
+    return np.where(negative[..., -1] > 0, _share(found, positive[..., -1]), np.nan)
+
+
 METRICS: dict[str, Metric] = {
-    "accuracy": _proportion("accuracy"),
+    "accuracy": _of_table("accuracy"),
     "roc_auc": roc_auc,
-    "f1": f1,
-    "precision": _proportion("precision"),
-    "recall": _proportion("recall"),
+    "f1": _of_table("f1"),
+    "precision": _of_table("precision"),
+    "recall": _of_table("recall"),
     "average_precision": average_precision,
-    "balanced_accuracy": balanced_accuracy,
-    "specificity": _proportion("specificity"),
+    "balanced_accuracy": _of_table("balanced_accuracy"),
+    "specificity": _of_table("specificity"),
     "brier": brier,
+    "mcc": _of_table("mcc"),
+    "log_loss": log_loss,
+    "calibration_slope": calibration_slope,
+    "calibration_intercept": calibration_intercept,
+    "ece": ece,
+    "sensitivity_at_90_specificity": sensitivity_at_90_specificity,
+    **{name: _of_table(name) for name in TABLES if "_prevalence" in name},
 }
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynjax.errors import InputError
 from dynjax.files import write_text
 
 COLUMNS = ["subject", "session", "fold", "label", "probability"]
@@ -29,6 +30,27 @@ def write_predictions(path: Path, predictions: list[Prediction]) -> None:
     writer.writerow(COLUMNS)
     writer.writerows((*row[:-1], f"{row.probability:.9g}") for row in predictions)
     write_text(path, text.getvalue())
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """What `write_predictions` wrote. Raises: InputError if the file is missing or damaged."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            Prediction(row["subject"], row["session"], int(row["fold"]), row["label"], _probability(row["probability"]))
+            for row in rows
+        ]
+    except OSError:
+        raise InputError(f"{path}: no such file; run evaluate on this workdir") from None
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise InputError(f"{path}: damaged: not a table of {','.join(COLUMNS)}; run evaluate on this workdir") from None
+
+
+def _probability(text: str) -> float:
+    if not 0 <= (value := float(text)) <= 1:
+        raise ValueError(f"{text} is no probability")
+    return value
 
 
 def by_subject(predictions: list[Prediction], positive: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dynjax.evaluation.metrics import PREVALENCES
 from dynjax.files import write_text
 
 NAMES = {
@@ -19,8 +20,19 @@ NAMES = {
     "balanced_accuracy": "Balanced accuracy",
     "specificity": "Specificity",
     "brier": "Brier (0 is best)",
+    "mcc": "MCC",
+    "log_loss": "Log loss (0 is best)",
+    "calibration_slope": "Calibration slope (1 is best)",
+    "calibration_intercept": "Calibration intercept (0 is best)",
+    "ece": "ECE (0 is best)",
+    "sensitivity_at_90_specificity": "Sensitivity at 90 % specificity",
+    **{
+        f"{value}_at_{prevalence}_prevalence": f"{value.upper()} at {prevalence} % prevalence"
+        for value in ("ppv", "npv")
+        for prevalence in PREVALENCES
+    },
 }
-
+IF_CALIBRATED = "  ECE, were it calibrated"
 
 # What the scores are those of. A selection on the test subjects is optimistic, and is called so wherever it is shown.
 SELECTIONS = {
@@ -55,12 +67,16 @@ def print_results(results: dict) -> None:
     for heading in ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds)):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name, title in NAMES.items():
-        estimate = results["metrics"][name]
-        per_fold = [_number(fold["metrics"][name]["value"], 2) for fold in folds]
-        interval = "-".join(_number(end, 3) for end in estimate["ci95"] or ())
-        table.add_row(title, _number(estimate["value"], 3), interval, *per_fold)
+        table.add_row(*_row(title, *(each["metrics"][name] for each in (results, *folds))))
+        if name == "ece":
+            table.add_row(*_row(IF_CALIBRATED, *(each["metrics"][name]["if_calibrated"] for each in (results, *folds))))
     needed = Console(width=1000).measure(table).maximum
     Console(width=max(Console().width, needed)).print(table)
+
+
+def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
+    interval = " to ".join(_number(end, 3) for end in estimate["ci95"] or ())
+    return [title, _number(estimate["value"], 3), interval, *(_number(fold["value"], 2) for fold in folds)]
 
 
 def _title(results: dict) -> str:

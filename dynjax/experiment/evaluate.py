@@ -11,7 +11,7 @@ from ml_collections import FrozenConfigDict
 import dynjax
 from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError
-from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.intervals import describe_intervals, estimate_all
 from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
 from dynjax.evaluation.results import name_folds, print_results, write_results
 from dynjax.experiment import settings
@@ -90,6 +90,7 @@ def _results(
         "model": {"name": config.model.name, "parameters": next(iter(trained.values())).parameters},
         "weights": next(iter(trained.values())).about["weights"],
         "metrics": estimate_all(labels, probabilities, config.seed),
+        "intervals": describe_intervals(config.seed),
         "folds": [
             {
                 "fold": fold,

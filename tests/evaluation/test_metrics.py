@@ -1,12 +1,63 @@
-"""Metrics against scikit-learn's, intervals against published examples and simulation."""
+"""Metrics against scikit-learn's, and predictions by subject."""
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
-from dynjax.evaluation.intervals import estimate_all, wilson
+from dynjax.errors import InputError
+from dynjax.evaluation.calibration import FLOOR
 from dynjax.evaluation.metrics import METRICS
-from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
+from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions, write_predictions
+from dynjax.evaluation.results import NAMES
+
+
+def clipped(p):
+    return np.clip(p, FLOOR, 1 - FLOOR)
+
+
+def predictive_value(label, prevalence):
+    """Precision where the subjects are weighted so that `prevalence` of them are positive."""
+
+    def value(y, p, w):
+        w = w * np.where(y == 1, prevalence / w[y == 1].sum(), (1 - prevalence) / w[y == 0].sum())
+        return sk.precision_score(y, p >= 0.5, sample_weight=w, pos_label=label)
+
+    return value
+
+
+def sensitivity_at_90_specificity(y, p, w):
+    false_positives, sensitivity, _ = sk.roc_curve(y, p, sample_weight=w, drop_intermediate=False)
+    return sensitivity[false_positives <= 0.1 + 1e-12].max()
+
+
+def recalibrated_slope(y, p, w):
+    fit = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    return fit.fit(logit(clipped(p))[:, None], y, sample_weight=w).coef_[0, 0]
+
+
+def recalibrated_intercept(y, p, w):
+    """By bisection: where the expected number of positives is the observed one."""
+    low, high = -30.0, 30.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        too_low = (w / (1 + np.exp(-middle - logit(clipped(p))))).sum() < w[y == 1].sum()
+        low, high = (middle, high) if too_low else (low, middle)
+    return low
+
+
+def ece_by_loop(y, p, w):
+    """Ten bins over the ranks of all subjects, however a resample weights them."""
+    ranks = np.array([(p < each).sum() + ((p == each).sum() + 1) / 2 for each in p])
+    total = 0.0
+    for low in range(10):
+        inside = (ranks > low * len(p) / 10) & (ranks <= (low + 1) * len(p) / 10)
+        if w[inside].sum():
+            gap = np.average(y[inside], weights=w[inside]) - np.average(p[inside], weights=w[inside])
+            total += w[inside].sum() / w.sum() * abs(gap)
+    return total
+
 
 REFERENCE = {
     "accuracy": lambda y, p, w: sk.accuracy_score(y, p >= 0.5, sample_weight=w),
@@ -18,6 +69,18 @@ REFERENCE = {
     "balanced_accuracy": lambda y, p, w: sk.balanced_accuracy_score(y, p >= 0.5, sample_weight=w),
     "specificity": lambda y, p, w: sk.recall_score(1 - y, p < 0.5, sample_weight=w),
     "brier": lambda y, p, w: sk.brier_score_loss(y, p, sample_weight=w),
+    "mcc": lambda y, p, w: sk.matthews_corrcoef(y, p >= 0.5, sample_weight=w),
+    "log_loss": lambda y, p, w: sk.log_loss(y, clipped(p), sample_weight=w),
+    "calibration_slope": recalibrated_slope,
+    "calibration_intercept": recalibrated_intercept,
+    "ece": ece_by_loop,
+    "sensitivity_at_90_specificity": sensitivity_at_90_specificity,
+    "ppv_at_10_prevalence": predictive_value(1, 0.1),
+    "ppv_at_30_prevalence": predictive_value(1, 0.3),
+    "ppv_at_50_prevalence": predictive_value(1, 0.5),
+    "npv_at_10_prevalence": predictive_value(0, 0.1),
+    "npv_at_30_prevalence": predictive_value(0, 0.3),
+    "npv_at_50_prevalence": predictive_value(0, 0.5),
 }
 
 
@@ -29,7 +92,7 @@ def sample(n=60, seed=0, digits=2):
 
 
 def test_all_metrics_are_here():
-    assert list(METRICS) == list(REFERENCE)
+    assert list(METRICS) == list(REFERENCE) == list(NAMES)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -40,44 +103,34 @@ def test_metrics_are_scikit_learns(name, digits):
     weights = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), 5).astype(float)
     weights = np.concatenate([np.ones((1, 60)), weights])
     expected = [REFERENCE[name](labels, probabilities, w) for w in weights]
-    np.testing.assert_allclose(METRICS[name](labels, probabilities, weights), expected, rtol=1e-10)
+    np.testing.assert_allclose(
+        METRICS[name](labels, probabilities, weights), expected, rtol=1e-6 if "slope" in name else 1e-10
+    )
 
 
-def test_undefined_values_are_none():
-    estimates = estimate_all(np.array([1, 1, 1]), np.array([0.2, 0.1, 0.3]), seed=0)
-    assert estimates["roc_auc"] == {"value": None, "ci95": None}
-    assert estimates["precision"] == {"value": None, "ci95": None}
-    assert estimates["recall"]["value"] == 0 and estimates["specificity"]["value"] is None
-
-
-def test_wilson_intervals_are_the_published_ones():
-    """Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29."""
-    for part, whole, expected in (
-        (81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0, 0.1611)), (1, 29, (0.0061, 0.1718)),
-    ):  # fmt: skip
-        np.testing.assert_allclose(wilson(part, whole), expected, atol=6e-5)
-
-
-def test_estimates_hold_their_value_and_follow_the_seed():
-    labels, probabilities = sample()
-    estimates = estimate_all(labels, probabilities, seed=0)
-    for name, estimate in estimates.items():
-        low, high = estimate["ci95"]
-        assert low < estimate["value"] < high, name
-    assert estimates == estimate_all(labels, probabilities, seed=0) != estimate_all(labels, probabilities, seed=1)
-
-
-def test_bootstrap_interval_of_the_auc_covers():
-    """Of 150 cohorts of 100 whose true AUC is 0.80, about 95 % of the intervals hold it."""
+def test_calibration_is_found_again():
+    """Of 40,000 subjects whose log odds were stretched by 2 or shifted by 0.5, or were made 0 and 1."""
     rng = np.random.default_rng(0)
-    distance = np.sqrt(2) * 0.8416212
-    labels = np.arange(100) % 2
-    held = 0
-    for _ in range(150):
-        scores = 1 / (1 + np.exp(-(rng.normal(size=100) + distance * labels)))
-        low, high = estimate_all(labels, scores, seed=0)["roc_auc"]["ci95"]
-        held += low <= 0.8 <= high
-    assert 0.90 <= held / 150 <= 0.99
+    truth = rng.normal(size=40_000)
+    labels = (rng.random(40_000) < 1 / (1 + np.exp(-truth))).astype(int)
+    everyone = np.ones(40_000)
+    stretched, shifted = 1 / (1 + np.exp(-2 * truth)), 1 / (1 + np.exp(-truth - 0.5))
+    assert METRICS["calibration_slope"](labels, stretched, everyone) == pytest.approx(0.5, abs=0.02)
+    assert METRICS["calibration_intercept"](labels, shifted, everyone) == pytest.approx(-0.5, abs=0.03)
+    certain = np.where(truth > 0, 1.0, 0.0)
+    wrong = np.mean(labels != certain)
+    assert METRICS["log_loss"](labels, certain, everyone) == pytest.approx(-wrong * np.log(FLOOR), rel=1e-4)
+    assert METRICS["calibration_slope"](labels, certain, everyone) == pytest.approx(logit(1 - wrong) / 15.94, rel=0.05)
+
+
+def test_a_slope_without_a_value():
+    """Infinite where the probabilities separate the labels, by a tie too; undefined where they are all one."""
+    labels, weights = np.array([0, 0, 1, 1]), np.array([[1, 1, 1, 1], [2, 1, 0, 1.0], [1, 1, 0, 0]])
+    slope = METRICS["calibration_slope"]
+    np.testing.assert_equal(slope(labels, np.array([0.1, 0.4, 0.4, 0.9]), weights)[:2], [np.inf, np.inf])
+    np.testing.assert_equal(slope(labels, np.array([0.9, 0.4, 0.2, 0.1]), weights[:1]), [-np.inf])
+    assert np.isnan(slope(labels, np.full(4, 0.3), weights)).all()
+    assert np.isnan(METRICS["calibration_intercept"](labels, np.full(4, 0.3), weights)[2])
 
 
 def test_a_subjects_scans_count_once():
@@ -93,3 +146,16 @@ def test_predictions_bring_float32_back(tmp_path):
     lines = (tmp_path / "p.csv").read_text().splitlines()
     assert lines[0] == "subject,session,fold,label,probability"
     assert (np.array([line.split(",")[-1] for line in lines[1:]], np.float32) == values).all()
+
+
+def test_predictions_are_read_back_and_damage_is_named(tmp_path):
+    rows = [Prediction("a,b", "1", 0, "CN", 0.25), Prediction("ü", "", 3, "AD", 1.0)]
+    write_predictions(tmp_path / "p.csv", rows)
+    assert read_predictions(tmp_path / "p.csv") == rows
+    whole = (tmp_path / "p.csv").read_text()
+    for text in ("subject\n1\n", whole.replace("0.25", "nan"), whole.replace(",3,", ",x,"), whole + "c,1\n"):
+        (tmp_path / "p.csv").write_text(text)
+        with pytest.raises(InputError, match="damaged"):
+            read_predictions(tmp_path / "p.csv")
+    with pytest.raises(InputError, match="no such file"):
+        read_predictions(tmp_path / "none.csv")

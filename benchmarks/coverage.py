@@ -1,0 +1,109 @@
+"""`make coverage`, or python -m benchmarks.coverage: how often the 95 % intervals hold the truth, by simulation.
+
+Scores are normal in either label, one standard deviation wide, as many subjects of each; probabilities are those that
+follow from the scores, so that the true value of every metric is known and the model is calibrated.
+"""
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+from scipy.special import expit, ndtri
+
+from dynjax.evaluation.delong import auc_interval
+from dynjax.evaluation.intervals import estimate_all, wilson
+from dynjax.evaluation.metrics import METRICS, PROPORTIONS, confusion
+
+SIZES = (40, 100, 400)
+TRUTHS = (0.7, 0.8, 0.85, 0.9, 0.95)
+REPLICATIONS = 10_000  # a cell's standard error is 0.2 points
+REPLICATIONS_OF_ALL = 500  # with the bootstrap: 1 point
+AUC_OF_ALL = 0.85
+MEANS, LOWEST = (0.93, 0.97), 0.91
+
+
+def draw(rng: np.random.Generator, n: int, separation: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [n], half of them 1, and probabilities [n], of scores whose means lie `separation` apart."""
+    labels = np.arange(n) % 2
+    return labels, expit(separation * (rng.normal(size=n) + separation * (labels - 0.5)))
+
+
+def accuracy_interval(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
+    return wilson(*PROPORTIONS["accuracy"](*confusion(labels, probabilities, np.ones(len(labels)))))
+
+
+# The interval, and the separation of the scores at which the truth is a given one.
+FAST = {
+    "accuracy": (accuracy_interval, lambda accuracy: 2 * ndtri(accuracy)),
+    "roc_auc": (auc_interval, lambda auc: np.sqrt(2) * ndtri(auc)),
+}
+
+
+def coverage(cell: tuple[str, int, float], replications: int = REPLICATIONS) -> float:
+    """The share of simulated cohorts of (metric, n, truth) whose interval holds the truth."""
+    name, n, truth = cell
+    interval, separation = FAST[name][0], FAST[name][1](truth)
+    rng = np.random.default_rng([n, round(1000 * truth)])
+    held = 0
+    for _ in range(replications):
+        low, high = interval(*draw(rng, n, separation))
+        held += low <= truth <= high
+    return held / replications
+
+
+def coverage_of_all(n: int, replications: int = REPLICATIONS_OF_ALL) -> dict[str, tuple[float, float]]:
+    """Of each metric the coverage at AUC_OF_ALL where it has an interval, and the share of cohorts without one."""
+    separation = FAST["roc_auc"][1](AUC_OF_ALL)
+    truth = _population(separation)
+    held: dict[str, list[bool | None]] = {name: [] for name in truth}
+    rng = np.random.default_rng(n)
+    for replication in range(replications):
+        estimates = estimate_all(*draw(rng, n, separation), seed=replication)
+        for name, value in truth.items():
+            interval = estimates[name]["ci95"]
+            held[name].append(None if interval is None else interval[0] <= value <= interval[1])
+    given = {name: [each for each in cells if each is not None] for name, cells in held.items()}
+    return {name: (float(np.mean(given[name])), 1 - len(given[name]) / replications) for name in truth}
+
+
+def _population(separation: float, count: int = 20_000) -> dict[str, float]:
+    """The true values: of scores at the quantiles of the normal distributions. The ECE's would be 0, its bound."""
+    labels, quantiles = np.repeat((0, 1), count), np.tile(ndtri((np.arange(count) + 0.5) / count), 2)
+    probabilities = expit(separation * (quantiles + separation * (labels - 0.5)))
+    everyone = np.ones(2 * count)
+    return {name: float(metric(labels, probabilities, everyone)) for name, metric in METRICS.items() if name != "ece"}
+
+
+def main() -> int:
+    cells = [(name, n, truth) for name in FAST for n in SIZES for truth in TRUTHS]
+    with ProcessPoolExecutor() as pool:
+        shares = dict(zip(cells, pool.map(coverage, cells)))
+        good = print_cells(shares)
+        print_all(dict(zip(SIZES, pool.map(coverage_of_all, SIZES))))
+    return 0 if good else 1
+
+
+def print_cells(shares: dict[tuple[str, int, float], float]) -> bool:
+    """The table of accuracy and AUC, in percent; whether every cell and every mean is as it should be."""
+    print(f"Share of {REPLICATIONS} simulated cohorts whose 95 % interval holds the truth, in percent\n", flush=True)
+    print(f"{'':9} {'n':>4}  " + "".join(f"{truth:>7}" for truth in TRUTHS) + f"{'mean':>8}")
+    good = True
+    for name, n in dict.fromkeys(cell[:2] for cell in shares):
+        row = [shares[name, n, truth] for truth in TRUTHS]
+        good &= min(row) >= LOWEST and MEANS[0] <= np.mean(row) <= MEANS[1]
+        print(f"{name:9} {n:>4}  " + "".join(f"{100 * share:7.1f}" for share in row) + f"{100 * np.mean(row):8.1f}")
+    verdict = "holds" if good else "DOES NOT HOLD"
+    print(f"\nMeans within {100 * MEANS[0]:.0f} to {100 * MEANS[1]:.0f}, no cell under {100 * LOWEST:.0f}: {verdict}")
+    return good
+
+
+def print_all(shares: dict[int, dict[str, tuple[float, float]]]) -> None:
+    print(f"\nEvery metric at a true AUC of {AUC_OF_ALL}, {REPLICATIONS_OF_ALL} cohorts (in brackets: no interval)\n")
+    print(f"{'':30}" + "".join(f"{f'n = {n}':>14}" for n in shares))
+    for name in next(iter(shares.values())):
+        columns = [shares[n][name] for n in shares]
+        print(f"{name:30}" + "".join(f"{100 * held:7.1f} ({100 * none:4.1f})" for held, none in columns))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
