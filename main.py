@@ -3,7 +3,7 @@
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py evaluate --workdir=DIR [--finished_folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
-python main.py compare DIR DIR ... [--paper] [--out=FILE.csv|FILE.tex]
+python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<c
 OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file; compare: the rows, .csv or .tex")
 FINISHED_FOLDS = flags.DEFINE_bool("finished_folds", False, "evaluate: score the folds that are trained, not yet all")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
+PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
 
 def train() -> None:
@@ -52,7 +53,7 @@ def compare(*folders: str) -> None:
 
     if not folders:
         raise UsageError("compare needs the folders of finished runs: compare DIR DIR ...")
-    compare(folders, PAPER.value, Path(OUT.value) if OUT.value else None)
+    compare(folders, PAPER.value, PAIRED.value, Path(OUT.value) if OUT.value else None)
 
 
 def _required_workdir() -> str:

@@ -1,4 +1,7 @@
-"""Finished runs side by side, a row each: on the terminal, as CSV and as LaTeX, beside what the paper reports."""
+"""Finished runs side by side, a row each: on the terminal, as CSV and as LaTeX, beside what the paper reports.
+
+And each tested against the first, by subject.
+"""
 
 import csv
 import io
@@ -9,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dynjax.evaluation.paired import SEED, Pairing
+from dynjax.evaluation.resampling import RESAMPLES
 from dynjax.evaluation.results import name_folds
 
 COLUMNS = {
@@ -43,14 +48,26 @@ PAPER = {
 # guessing gives.
 NOT_CONVERGED = np.log(2) / 2
 
+PAIRED_COLUMNS = [
+    *("paired_with", "paired_folds", "paired_subjects"),
+    *(f"accuracy_difference{suffix}" for suffix in ("", "_low", "_high")), *("mcnemar_p", "mcnemar_p_holm"),
+    *(f"roc_auc_difference{suffix}" for suffix in ("", "_low", "_high")), *("delong_p", "delong_p_holm"),
+    "not_paired_because",
+]  # fmt: skip
+
 
 class Row(NamedTuple):
-    """A finished run: what it is called, its folder, its epochs, and results.json as it stands."""
+    """A finished run: what it is called, its folder, its epochs, and results.json as it stands.
+
+    And `pairing` with the first of the runs, or in `unpaired` why there is none; the first itself has neither.
+    """
 
     name: str
     folder: str
     epochs: int
     results: dict
+    pairing: Pairing | None = None
+    unpaired: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -81,26 +98,46 @@ def print_rows(rows: list[Row], with_paper: bool) -> None:
         table.add_row(row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes))
         if with_paper and row.name in PAPER:
             table.add_row("  the paper", *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI")
-    needed = Console(width=1000).measure(table).maximum
-    Console(width=max(Console().width, needed)).print(table)
+    _print(table)
+
+
+def print_pairings(rows: list[Row]) -> None:
+    """The tests of each run against the first, and why others have none; nothing for a single run."""
+    pairings = [(row.name, row.pairing) for row in rows if row.pairing]
+    if pairings:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm"):
+            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        for name, pairing in pairings:
+            table.add_row(name, *_pairing(pairing))
+        print(f"Paired by subject, minus {rows[0].name} ({rows[0].folder})")
+        _print(table)
+        print(_method(len(pairings)))
+    for row in rows:
+        if row.unpaired:
+            print(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
 
 
 def to_csv(rows: list[Row], with_paper: bool) -> str:
-    """One line a run, intervals in columns of their own; the paper's values, if wanted, in `paper_` columns."""
+    """One line a run, intervals in columns of their own; the paper's values, if wanted, in `paper_` columns.
+
+    What was tested against the first run stands in the columns from `paired_with` on.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metrics = [column for name in COLUMNS for column in (name, f"{name}_low", f"{name}_high")]
     paper = [f"paper_{name}" for name in COLUMNS] if with_paper else []
-    writer.writerow(["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper])
+    writer.writerow(["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper, *PAIRED_COLUMNS])
     for row in rows:
         numbers: list = []
         for name in COLUMNS:
             estimate = row.results["metrics"][name]
             numbers += [estimate["value"], *(estimate["ci95"] or (None, None))]
-        theirs = list(PAPER.get(row.name, [None] * len(COLUMNS))) if with_paper else []
-        cells = ["" if number is None else f"{number:.4f}" for number in numbers + theirs]
+        numbers += PAPER.get(row.name, [None] * len(COLUMNS)) if with_paper else []
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         middle = [_parameters(row), f"{row.seconds:.1f}", "; ".join(row.notes)]
-        writer.writerow([row.name, row.folder, *cells[: len(numbers)], *middle, *cells[len(numbers) :]])
+        ours, theirs = cells[: len(metrics)], cells[len(metrics) :]
+        writer.writerow([row.name, row.folder, *ours, *middle, *theirs, *_paired_cells(row, rows[0])])
     return text.getvalue()
 
 
@@ -117,6 +154,42 @@ def to_latex(rows: list[Row], with_paper: bool) -> str:
                 " & ".join([r"\quad the paper", *(f"{v:.2f}" for v in PAPER[row.name]), "", "", "ADNI"]) + r" \\"
             )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _print(table: Table) -> None:
+    needed = Console(width=1000).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+def _method(runs: int) -> str:
+    return (
+        f"Acc: exact McNemar; ROC: DeLong; intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
+        f"p Holm: corrected for all {2 * runs} tests here"
+    )
+
+
+def _pairing(pairing: Pairing) -> list[str]:
+    cells = [str(pairing.n_subjects), ",".join(map(str, pairing.folds))]
+    for test in (pairing.accuracy, pairing.roc_auc):
+        interval = " to ".join(f"{end:+.2f}" for end in test.ci95 or ())
+        cells += [f"{test.difference:+.2f} ({interval or '-'})", _p(test.p), _p(test.p_holm)]
+    return cells
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def _paired_cells(row: Row, first: Row) -> list[str]:
+    if row.pairing is None:
+        return [""] * (len(PAIRED_COLUMNS) - 1) + [row.unpaired]
+    cells = [first.folder, ",".join(map(str, row.pairing.folds)), str(row.pairing.n_subjects)]
+    for test in (row.pairing.accuracy, row.pairing.roc_auc):
+        numbers = (test.difference, *(test.ci95 or (None, None)), test.p, test.p_holm)
+        cells += ["" if number is None else f"{number:.4g}" for number in numbers]
+    return [*cells, ""]
 
 
 def _estimate(estimate: dict) -> str:

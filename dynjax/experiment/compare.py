@@ -1,4 +1,4 @@
-"""`compare`: the paper's tables from finished runs."""
+"""`compare`: the paper's tables from finished runs, and the tests of each against the first, by subject."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from pathlib import Path
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError, listed
-from dynjax.evaluation.comparison import Row, print_rows, to_csv, to_latex
+from dynjax.evaluation.comparison import Row, print_pairings, print_rows, to_csv, to_latex
+from dynjax.evaluation.paired import Pairing, correct, pair
+from dynjax.evaluation.predictions import Prediction, read_predictions
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import write_text
 
@@ -33,13 +35,16 @@ NETWORKS = {
 WRITERS = {".csv": to_csv, ".tex": to_latex}
 
 
-def compare(folders: Sequence[str], with_paper: bool, out: Path | None) -> None:
-    """Prints a row a run and writes them to `out`, a .csv or .tex.
+def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Path | None) -> None:
+    """Prints a row a run and the paired tests of the others against the first; writes them to `out`, .csv or .tex.
 
-    Raises: UsageError for another suffix; InputError that lists every folder without results.
+    Raises: UsageError for another suffix; InputError that lists every folder without results, and with `only_paired`,
+    after all else is done, every run that cannot be tested against the first.
     """
     if out is not None and out.suffix not in WRITERS:
         raise UsageError(f"--out={out}: name a file that ends in {' or '.join(WRITERS)}")
+    if only_paired and len(folders) < 2:
+        raise UsageError("--paired needs two runs: compare --paired DIR DIR ...")
     rows, problems = [], []
     for folder in folders:
         try:
@@ -48,10 +53,55 @@ def compare(folders: Sequence[str], with_paper: bool, out: Path | None) -> None:
             problems.append(error)
     if problems:
         raise InputError(f"{len(problems)} of {len(folders)} runs cannot be compared:\n{listed(problems)}")
+    rows = _paired(rows)
     print_rows(rows, with_paper)
+    print_pairings(rows)
     if out is not None:
         write_text(out.absolute(), WRITERS[out.suffix](rows, with_paper))
         print(f"written: {out}")
+    unpaired = [f"{row.folder}: {row.unpaired}" for row in rows if row.unpaired]
+    if only_paired and unpaired:
+        raise InputError(f"not paired with {rows[0].folder}:\n{listed(unpaired)}")
+
+
+def _paired(rows: list[Row]) -> list[Row]:
+    """Each but the first with its tests against the first, or the reason why there are none."""
+    answers: list[Pairing | str] = []
+    for row in rows[1:]:
+        try:
+            answers.append(_pair(rows[0], row))
+        except (InputError, ValueError) as reason:
+            answers.append(str(reason))
+    corrected = iter(correct([answer for answer in answers if isinstance(answer, Pairing)]))
+    return rows[:1] + [
+        row._replace(unpaired=answer) if isinstance(answer, str) else row._replace(pairing=next(corrected))
+        for row, answer in zip(rows[1:], answers)
+    ]
+
+
+def _pair(first: Row, second: Row) -> Pairing:
+    """Raises: ValueError or InputError, with the reason, if the runs are not of the same cohort in the same folds."""
+    ours, theirs = (read_predictions(Workdir(row.folder).predictions) for row in (first, second))
+    if first.results["positive_class"] != second.results["positive_class"]:
+        raise ValueError("another positive class")
+    if _phantoms(first) != _phantoms(second):
+        raise ValueError("another cohort")
+    if first.results["provenance"]["folds_sha256"] != second.results["provenance"]["folds_sha256"]:
+        raise ValueError(_what_differs(ours, theirs))
+    return pair(ours, theirs, first.results["positive_class"])
+
+
+def _phantoms(row: Row) -> tuple | None:
+    """Which synthetic cohort it is: two may share their subjects' names. Skull or none, it is the same."""
+    cohort = Workdir(row.folder).read_config().cohort
+    return None if cohort.table else (cohort.phantom.n, cohort.phantom.seed)
+
+
+def _what_differs(ours: list[Prediction], theirs: list[Prediction]) -> str:
+    subjects, others = ({prediction.subject for prediction in run} for run in (ours, theirs))
+    if subjects == others:
+        return "other folds of the same subjects"
+    return f"another cohort or other folds: {len(subjects & others)} of its {len(others)} subjects are in both"
 
 
 def _read(workdir: Workdir, folder: str) -> Row:
@@ -60,6 +110,7 @@ def _read(workdir: Workdir, folder: str) -> Row:
         results = json.loads(workdir.results.read_text(encoding="utf-8"))
         row = Row(run_name(config), folder, config.train.epochs, results)
         to_csv([row], with_paper=False)  # touches every key that a table needs
+        results["provenance"]["folds_sha256"], results["positive_class"]  # and that pairing needs
         return row
     except OSError:
         raise InputError(f"{workdir.results}: no such file; run train on this workdir to its end") from None

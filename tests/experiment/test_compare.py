@@ -7,8 +7,11 @@ import shutil
 import pytest
 
 from configs.base import VOLUMETRIC, experiment, paper, with_variant
+from dynjax.errors import InputError
 from dynjax.evaluation.comparison import PAPER
-from dynjax.experiment.compare import run_name
+from dynjax.evaluation.paired import correct, pair
+from dynjax.evaluation.predictions import read_predictions, write_predictions
+from dynjax.experiment.compare import compare, run_name
 from tests.command import main
 
 
@@ -29,7 +32,8 @@ def runs(run, tmp_path):
 def test_a_row_a_run_beside_the_papers(runs):
     done = main("compare", *runs, "--paper")
     assert (done.returncode, done.stderr) == (0, "")
-    lines = {line.split("  ")[0].strip(): line for line in done.stdout.splitlines()}
+    table = done.stdout.partition("Paired by subject")[0]
+    lines = {line.split("  ")[0].strip(): line for line in table.splitlines()}
     assert "SYNTHETIC" in lines["Dyn + AlexNet + Att"] and "4 epochs" in lines["Dyn + AlexNet + Att"]
     assert "OPTIMISTIC" in lines["Dyn + VGG11 + Att"] and "OPTIMISTIC" not in lines["Dyn + AlexNet + Att"]
     accuracy = json.loads((runs[0] / "results.json").read_text())["metrics"]["accuracy"]
@@ -56,6 +60,88 @@ def test_as_csv_and_as_latex(runs, tmp_path):
     assert tex.startswith(r"\begin{tabular}") and tex.count(r"\\") == 3 and "-- &" in tex
     widths = {line.count("&") for line in tex.splitlines() if "&" in line}
     assert widths == {9}
+
+
+@pytest.fixture
+def other(runs, tmp_path):
+    """A third run on the folds of `runs`, with predictions of its own; a function that changes a key of its files."""
+    folder = tmp_path / "other"
+    shutil.copytree(runs[1], folder)
+    predictions = read_predictions(folder / "predictions.csv")
+    changed = [
+        row._replace(probability=row.probability**2 if index % 3 else 0.6) for index, row in enumerate(predictions)
+    ]
+    write_predictions(folder / "predictions.csv", changed[::-1])
+
+    def change(name, section, key, value):
+        content = json.loads((folder / name).read_text())
+        (content[section] if section else content)[key] = value
+        (folder / name).write_text(json.dumps(content))
+
+    return folder, change
+
+
+def written(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_on_the_same_folds_are_paired_by_subject(runs, other, tmp_path):
+    """Against the first; the numbers are those of the tests, corrected for all of them."""
+    done = main("compare", *runs, other[0], "--paired", f"--out={tmp_path / 'rows.csv'}")
+    assert (done.returncode, done.stderr) == (0, "") and "corrected for all 4 tests here" in done.stdout
+    first, same, third = written(tmp_path / "rows.csv")
+    assert first["paired_with"] == first["delong_p"] == first["not_paired_because"] == ""
+    assert (same["paired_with"], same["paired_folds"], same["paired_subjects"]) == (str(runs[0]), "0,1,2", "12")
+    assert (same["accuracy_difference"], same["mcnemar_p"], same["delong_p_holm"]) == ("0", "1", "1")
+    predictions = [read_predictions(folder / "predictions.csv") for folder in (*runs, other[0])]
+    expected = correct([pair(predictions[0], each, "AD") for each in predictions[1:]])[1]
+    for prefix, test, p in (("accuracy", expected.accuracy, "mcnemar"), ("roc_auc", expected.roc_auc, "delong")):
+        assert third[f"{prefix}_difference"] == f"{test.difference:.4g}" and test.difference != 0
+        assert third[f"{prefix}_difference_low"] == f"{test.ci95[0]:.4g}"
+        assert third[f"{p}_p"] == f"{test.p:.4g}" and third[f"{p}_p_holm"] == f"{test.p_holm:.4g}"
+        assert f"{test.difference:+.2f} ({test.ci95[0]:+.2f} to {test.ci95[1]:+.2f})" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.lstrip().startswith("Dyn +")]
+    assert len(lines) == 5, "three runs, two of them paired"
+
+
+def test_runs_of_which_some_folds_are_done_are_paired_on_the_folds_of_both(runs, other, tmp_path):
+    predictions = read_predictions(other[0] / "predictions.csv")
+    write_predictions(other[0] / "predictions.csv", [row for row in predictions if row.fold != 1])
+    done = main("compare", runs[0], other[0], "--paired", f"--out={tmp_path / 'rows.csv'}")
+    assert done.returncode == 0
+    _, row = written(tmp_path / "rows.csv")
+    assert (row["paired_folds"], row["paired_subjects"]) == ("0,2", "8")
+
+
+@pytest.mark.parametrize(
+    "changed, reason",
+    [
+        (("results.json", "provenance", "folds_sha256", "0"), "other folds of the same subjects"),
+        (("results.json", None, "positive_class", "CN"), "another positive class"),
+        (("config.json", "cohort", "phantom", {"n": 12, "seed": 3, "skull": False}), "another cohort"),
+    ],
+)
+def test_what_cannot_be_paired_stands_in_the_table_and_says_why(runs, other, changed, reason, tmp_path, capsys):
+    folder, change = other
+    change(*changed)
+    out = tmp_path / "rows.csv"
+    compare([*map(str, runs), str(folder)], with_paper=False, only_paired=False, out=out)
+    assert f"{folder}): {reason}" in capsys.readouterr().out
+    _, paired, unpaired = written(out)
+    assert (paired["delong_p"], paired["not_paired_because"]) == ("1", "")
+    assert unpaired["delong_p"] == unpaired["paired_with"] == "" and unpaired["not_paired_because"] == reason
+    out.unlink()
+    with pytest.raises(InputError, match=reason):
+        compare([*map(str, runs), str(folder)], with_paper=False, only_paired=True, out=out)
+    assert "Paired by subject" in capsys.readouterr().out and len(written(out)) == 3
+
+
+def test_paired_fails_where_a_run_cannot_be(runs, other):
+    (other[0] / "predictions.csv").unlink()
+    done = main("compare", runs[0], other[0], "--paired")
+    assert done.returncode == 3 and "predictions.csv: no such file" in done.stderr and "AlexNet" in done.stdout
+    assert main("compare", runs[0], "--paired").returncode == 2
 
 
 def test_what_cannot_be_compared_is_listed(runs, tmp_path):
