@@ -64,8 +64,10 @@ def test_estimates_hold_their_value_and_follow_the_seed():
 def test_bca_intervals_are_scipys_for_the_same_resamples(name):
     """scipy's BCa of two samples, the subjects of either label, in its own way of leaving one out."""
     labels, probabilities = sample()
+    kept = (labels == 0) | (np.cumsum(labels) <= 12)
+    labels, probabilities = labels[kept], probabilities[kept]
     weights = np.concatenate(list(resamples(labels, 0)))
-    assert (weights[:, labels == 1].sum(1) == 30).all() and (weights[:, labels == 0].sum(1) == 30).all()
+    assert (weights[:, labels == 1].sum(1) == 12).all() and (weights[:, labels == 0].sum(1) == 30).all()
     drawn = METRICS[name](labels, probabilities, weights)
 
     def statistic(positive, negative):

@@ -108,6 +108,16 @@ def test_metrics_are_scikit_learns(name, digits):
     )
 
 
+@pytest.mark.parametrize("negatives, found", [(10, 1), (19, 0.5), (20, 1)])
+def test_a_specificity_of_90_percent_is_that_or_more(negatives, found):
+    """Of two positives one lies below one negative, one below one or two: 1 of 10, 2 of 20, but not 2 of 19 may be called."""
+    below = [1.5, 1.5 if negatives == 10 else 2.5]
+    probabilities = 1 - np.concatenate([np.arange(1, negatives + 1), below]) / 100
+    labels = np.repeat((0, 1), (negatives, 2))
+    value = METRICS["sensitivity_at_90_specificity"](labels, probabilities, np.ones(negatives + 2))
+    assert value == found
+
+
 def test_calibration_is_found_again():
     """Of 40,000 subjects whose log odds were stretched by 2 or shifted by 0.5, or were made 0 and 1."""
     rng = np.random.default_rng(0)
