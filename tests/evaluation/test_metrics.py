@@ -110,7 +110,7 @@ def test_metrics_are_scikit_learns(name, digits):
 
 @pytest.mark.parametrize("negatives, found", [(10, 1), (19, 0.5), (20, 1)])
 def test_a_specificity_of_90_percent_is_that_or_more(negatives, found):
-    """Of two positives one lies below one negative, one below one or two: 1 of 10, 2 of 20, but not 2 of 19 may be called."""
+    """The lower of two positives lies below 1 of 10 negatives or 2 of 20, as is allowed, or 2 of 19, as is not."""
     below = [1.5, 1.5 if negatives == 10 else 2.5]
     probabilities = 1 - np.concatenate([np.arange(1, negatives + 1), below]) / 100
     labels = np.repeat((0, 1), (negatives, 2))
