@@ -43,7 +43,10 @@ def _conv(wide_in: int, wide: int, rngs: nnx.Rngs) -> nnx.Conv:
 
 
 class PatchNetwork(nnx.Module):
-    """A patch [N, x, y, z, 1] -> [N, 40]: convolutions of 15, 25, 50, 50 channels, max-pools after the first three."""
+    """A patch [N, x, y, z, 1] -> its features [N, 40] and logits of its own [N, 2].
+
+    Convolutions of 15, 25, 50 and 50 channels, max-pools after the first three.
+    """
 
     @staticmethod
     def map_size(extent: int) -> int:
@@ -59,15 +62,16 @@ class PatchNetwork(nnx.Module):
             self.convs.append(_conv(wide_in, wide, rngs))
             wide_in = wide
         x, y, z = map(self.map_size, extents)
-        self.dense = linear(x * y * z * wide_in, FEATURES, rngs=rngs)
+        self.dense, self.alone = linear(x * y * z * wide_in, FEATURES, rngs=rngs), linear(FEATURES, 2, rngs=rngs)
 
-    def __call__(self, x: jax.Array, is_frozen: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, is_frozen: jax.Array) -> tuple[jax.Array, jax.Array]:
         """is_frozen: whether no gradient reaches the first three convolutions."""
         *first, last = self.convs
         for layer in first:
             x = max_pool(nnx.relu(layer(x)))
         x = nnx.relu(last(jnp.where(is_frozen, jax.lax.stop_gradient(x), x)))
-        return nnx.relu(self.dense(x.reshape(len(x), -1)))
+        features = nnx.relu(self.dense(x.reshape(len(x), -1)))
+        return features, self.alone(features)
 
 
 class Patches3D(nnx.Module):
@@ -86,44 +90,45 @@ class Patches3D(nnx.Module):
         extents, starts = zip(*map(patch_starts, size))
         self.corners = tuple(itertools.product(*starts))
         self.extents = extents
-        self.networks = nnx.List([PatchNetwork(extents, rngs=rngs) for _ in self.corners])
-        self.alone = nnx.List([linear(FEATURES, 2, rngs=rngs) for _ in self.corners])
+        keys = jax.random.split(rngs.params(), len(self.corners))
+        self.networks = nnx.vmap(lambda key: PatchNetwork(extents, rngs=nnx.Rngs(key)))(keys)
         self.joined, self.last = linear(n_patches * FEATURES, JOINED, rngs=rngs), linear(JOINED, 2, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.chosen = nnx.BatchStat(jnp.arange(n_patches))
         self.is_joined = nnx.BatchStat(jnp.array(False))
 
     def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
-        features = self._features(x)
-        chosen = features[:, self.chosen[...]].reshape(len(x), -1)
-        y = nnx.relu(self.joined(chosen))
+        features, alone = self._of_patches(x)
+        y = nnx.relu(self.joined(features[:, self.chosen[...]].reshape(len(x), -1)))
         if not train:
             return self.last(y)
         assert key is not None, "training draws dropout from a key"
         together = self.last(self.dropout(y, deterministic=False, rngs=key))
-        return jnp.where(self.is_joined[...], together[:, None], self._alone(features))
+        return jnp.where(self.is_joined[...], together[:, None], alone)
 
     def join(self, volumes: np.ndarray, labels: np.ndarray) -> None:
         """Chooses the patches whose networks have the lowest cross-entropy on volumes [N, X, Y, Z, 1]; labels [N]."""
 
         @nnx.jit
         def losses(module, volume, label):
-            logits = module._alone(module._features(volume[None]))
+            _, logits = module._of_patches(volume[None])
             return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.full(logits.shape[:2], label))[0]
 
         means = np.mean([losses(self, volume, label) for volume, label in zip(volumes, labels)], axis=0)
         self.chosen[...] = jnp.sort(jnp.argsort(means)[: len(self.chosen[...])])
         self.is_joined[...] = jnp.array(True)
 
-    def _features(self, x: jax.Array) -> jax.Array:
-        """Those of all patches, [N, 27, 40]."""
-        features = []
-        for network, corner in zip(self.networks, self.corners):
+    def _of_patches(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The features of all patches, [N, 27, 40], and the logits of each by itself, [N, 27, 2]."""
+        patches = []
+        for corner in self.corners:
             ends = [start + extent for start, extent in zip(corner, self.extents)]
-            patch = jax.lax.slice(x, (0, *corner, 0), (len(x), *ends, 1))
-            features.append(network(patch, self.is_joined[...]))
-        return jnp.stack(features, axis=1)
+            patches.append(jax.lax.slice(x, (0, *corner, 0), (len(x), *ends, 1)))
+        graphdef, states = nnx.split(self.networks)
 
-    def _alone(self, features: jax.Array) -> jax.Array:
-        """The logits of each patch by itself, [N, 27, 2]."""
-        return jnp.stack([layer(features[:, index]) for index, layer in enumerate(self.alone)], axis=1)
+        def answer(state_and_patch):
+            state, patch = state_and_patch
+            return nnx.merge(graphdef, state)(patch, self.is_joined[...])
+
+        features, alone = jax.lax.map(answer, (states, jnp.stack(patches)))
+        return jnp.moveaxis(features, 0, 1), jnp.moveaxis(alone, 0, 1)

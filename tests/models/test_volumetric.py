@@ -43,7 +43,7 @@ def test_the_patch_ensemble_is_chengs():
     assert [patch_starts(size) for size in (100, 81, 80)] == [(50, (0, 25, 50)), (41, (0, 20, 40)), (40, (0, 20, 40))]
     assert [PatchNetwork.map_size(extent) for extent in (50, 41, 40)] == [2, 1, 1]
     params, _ = jax.eval_shape(build_classifier("patches3d", (100, 81, 80)).init, jax.random.key(0))
-    assert len(params["networks"]) == 27 and sizes(params["networks"][0]["convs"]) == 111_920
+    assert sizes(params["networks"]["convs"]) == 27 * 111_920
     alone = 27 * (111_920 + 100 * 40 + 40 + 41 * 2)
     assert sizes(params) == alone + (27 * 40 + 1) * 300 + 301 * 2
     best = build_classifier("patches3d", (100, 81, 80), Options(n_patches=6))
@@ -56,7 +56,7 @@ def test_patches_are_cut_where_they_belong():
     size = (76, 75, 77)
     network = build_classifier("patches3d", size)
     params, batch_stats = jax.jit(network.init)(jax.random.key(0))
-    silenced = {i: jax.tree.map(lambda leaf, i=i: leaf * (i == 26), part) for i, part in params["networks"].items()}
+    silenced = jax.tree.map(lambda leaf: leaf.at[:26].set(0), params["networks"])
     answer = jax.jit(lambda v: network.apply(params | {"networks": silenced}, batch_stats, v, train=False)[0])
     volume = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype(np.float32)
     x, y, z = (patch_starts(extent)[1][-1] for extent in size)
@@ -72,29 +72,31 @@ def test_patches_are_trained_alone_and_then_the_best_of_them_together():
     size = (76, 76, 76)
     network, optimizer = build_classifier("patches3d", size, Options(n_patches=2)), make_optimizer()
     params, batch_stats = jax.jit(network.init)(jax.random.key(0))
-    for index, layer in params["alone"].items():
-        layer["bias"] = jnp.array([0.0, 9.0] if index in (3, 20) else [9.0, 0.0])
+    good = np.isin(np.arange(27), (3, 20))
+    params["networks"]["alone"]["bias"] = 9.0 * jnp.stack([~good, good], axis=1)
     volumes = np.random.default_rng(0).uniform(size=(2, *size, 1)).astype(np.float32)
     labels = jnp.array([1, 1])
     step = jax.jit(make_train_step(network, optimizer))
 
     def moved(state):
-        """Which arrays a step changes."""
+        """Which arrays a step changes, and of those that have a part for each patch, in which patches."""
         after, metrics = step(state, volumes, labels, jax.random.key(2), np.float32(1e-3))
         before, after = named_leaves(state.params), named_leaves(after.params)
-        return {name for name in before if (before[name] != after[name]).any()}, float(metrics.accuracy)
+        changed = {name: before[name] != after[name] for name in before}
+        own = {name: set(np.flatnonzero(change.reshape(27, -1).any(1))) for name, change in changed.items()
+               if name.startswith("networks")}  # fmt: skip
+        return own, {name for name in set(changed) - set(own) if changed[name].any()}, float(metrics.accuracy)
 
-    alone, accuracy = moved(create_state(params, batch_stats, optimizer))
-    assert accuracy == pytest.approx(2 / 27)
-    assert not any(name.startswith(("joined", "last")) for name in alone)
-    assert {f"networks/{i}/convs/0/kernel" for i in range(27)} <= alone
+    alone, others, accuracy = moved(create_state(params, batch_stats, optimizer))
+    assert accuracy == pytest.approx(2 / 27) and not others
+    assert all(patches == set(range(27)) for name, patches in alone.items() if name.endswith("kernel"))
 
     joined = network.join(params, batch_stats, volumes, labels)
     np.testing.assert_array_equal(joined["chosen"], [3, 20])
-    together, _ = moved(create_state(params, joined, optimizer))
-    parts = {name.rsplit("/", 1)[0] for name in together}
-    chosen = {f"networks/{i}/{part}" for i in (3, 20) for part in ("convs/3", "dense")}
-    assert parts == chosen | {"joined", "last"}, "the rest is frozen"
+    together, others, _ = moved(create_state(params, joined, optimizer))
+    assert others == {f"{layer}/{array}" for layer in ("joined", "last") for array in ("kernel", "bias")}
+    trained = {"networks/convs/3/kernel", "networks/convs/3/bias", "networks/dense/kernel", "networks/dense/bias"}
+    assert {name: patches for name, patches in together.items() if patches} == {name: {3, 20} for name in trained}
 
 
 def test_3d_vgg_layer_by_layer():
