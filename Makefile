@@ -24,8 +24,13 @@ lint: .venv/.test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# dynjax beside torch, a JSON line a figure: ten to twenty minutes on two cores.
 bench: .venv/.bench
 	$(RUN) -m benchmarks
+
+# Table 5 of the paper from a few timed steps.
+table5: .venv/.base
+	$(RUN) -m benchmarks.table5
 
 .venv/.base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("dynjax needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -43,5 +48,5 @@ bench: .venv/.bench
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables coverage lint bench
+.PHONY: demo test test-slow tables coverage lint bench table5
 .DELETE_ON_ERROR:

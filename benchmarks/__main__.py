@@ -1,6 +1,41 @@
-"""`make bench`, or python -m benchmarks: what is measured, a JSON line a figure, times in seconds."""
+"""python -m benchmarks [--only=NAME,NAME] [--repeats=N] [--quick]: dynjax beside torch, a JSON line a figure.
 
-from benchmarks import dynamic_image, train_step
+Times are seconds, medians of rounds in which every side had its turn; `ratio` is dynjax's over torch's, `low` and
+`high` are its 95 % interval. `--quick` is a smoke run at tiny sizes whose numbers mean nothing.
+"""
 
-dynamic_image.run()
-train_step.run()
+import argparse
+import json
+import os
+from typing import Any
+
+from benchmarks.figures import FIGURES, setting
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Times dynjax beside torch.")
+    parser.add_argument("--only", type=_names, default=list(FIGURES), help=f"of {', '.join(FIGURES)}; a comma joins")
+    parser.add_argument("--repeats", type=int, help="rounds of each figure; 9, or as many as 45 seconds allow")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, two rounds: does everything run?")
+    options = parser.parse_args(arguments)
+    at = setting(options.repeats, options.quick)
+    for name in options.only:
+        line = {"name": name} | FIGURES[name](at) | {"cores": os.cpu_count()}
+        print(json.dumps(_rounded(line)), flush=True)
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in FIGURES]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such figure; there are {', '.join(FIGURES)}")
+    return names
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()

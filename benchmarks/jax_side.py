@@ -1,0 +1,174 @@
+"""dynjax's side of the benchmarks: the product's own functions, run as the product runs them."""
+
+import os
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")  # torch's process needs the other half of a card
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dynjax
+from benchmarks.scans import examples, phantom_scans, stored_volumes
+from benchmarks.turns import Work
+from dynjax.experiment.runtime import configure_jax
+from dynjax.models.build import VOLUMETRIC, Options, build_classifier
+from dynjax.pretrained.weights import make_initialiser
+from dynjax.projection.store import Projection, project_cohort
+from dynjax.training.loop import Schedule, Trainer, fold_key, make_trainer, train_fold
+from dynjax.training.plan import epoch_order
+from dynjax.training.step import make_optimizer, make_train_step
+from dynjax.volumes.grid import Grid
+
+RATE = np.float32(1e-4)
+
+
+def machine() -> Work:
+    """No work: `about` names the device and its platform."""
+    return Work(lambda times: None, _about())
+
+
+def epoch(network: str, extent: int, count: int, batch: int) -> Work:
+    """One epoch over `count` random examples, as `train_fold` runs it."""
+    trainer, (inputs, labels) = _trainer(network, extent, 1, batch), _on_device(network, extent, count)
+    state, key, order = trainer.initial(0), fold_key(0, 0), epoch_order(0, 0, 0, count, batch)
+
+    def run(times):
+        nonlocal state
+        for _ in range(times):
+            state, metrics = trainer.run_epoch(state, inputs, labels, order, key, RATE)
+        jax.block_until_ready((state, metrics))
+
+    return Work(run, _about(trainer) | {"steps": len(order)})
+
+
+def bare_epoch(network: str, extent: int, count: int, batch: int, form: str) -> Work:
+    """The same epoch as one program that scans over its batches ('scan'), or as a program a step ('steps')."""
+    configure_jax()
+    train_step = make_train_step(_network(network, extent), make_optimizer())
+    state, (inputs, labels) = _trainer(network, extent, 1, batch).initial(0), _on_device(network, extent, count)
+    key, order = fold_key(0, 0), epoch_order(0, 0, 0, count, batch)
+
+    def scanned(state, inputs, labels):
+        return jax.lax.scan(lambda state, i: train_step(state, inputs[i], labels[i], key, RATE), state, order)
+
+    program = jax.jit(scanned if form == "scan" else train_step, donate_argnums=0)
+
+    def run(times):
+        nonlocal state
+        for _ in range(times):
+            if form == "scan":
+                state, _ = program(state, inputs, labels)
+            else:
+                for i in order:
+                    state, _ = program(state, inputs[i], labels[i], key, RATE)
+        jax.block_until_ready(state)
+
+    return Work(run, _about())
+
+
+def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs: int) -> Work:
+    """Folds trained from their first epoch to their last by `train_fold`, with its checkpoints."""
+    trainer, (inputs, labels) = _trainer(network, extent, epochs, batch), examples(count, _shape(network, extent))
+
+    def run(times):
+        for fold in range(folds * times):
+            with tempfile.TemporaryDirectory() as folder:
+                train_fold(
+                    trainer,
+                    fold % folds,
+                    inputs,
+                    labels,
+                    Path(folder, "fold"),
+                    about={},
+                    on_start=lambda done: None,
+                    on_epoch=lambda epoch: None,
+                    stop_requested=lambda: False,
+                )
+
+    return Work(run, _about(trainer))
+
+
+def dynamic_image(count: int, extent: int, dtype: str) -> Work:
+    """Of host memory as the store keeps it on a CPU, of the device's own memory on an accelerator."""
+    stored = stored_volumes(count, extent, dtype)
+    volumes = stored.transpose(0, 3, 2, 1) if jax.default_backend() == "cpu" else jnp.asarray(stored)
+    return Work(_repeated(lambda: dynjax.dynamic_image(volumes)), _about() | {"bytes": stored.nbytes})
+
+
+def memory(count: int, extent: int, dtype: str) -> Work:
+    """The bound of a dynamic image: the same memory summed up on a CPU, on an accelerator copied."""
+    stored = stored_volumes(count, extent, dtype)
+    if jax.default_backend() == "cpu":
+        moved, pass_over = stored.nbytes, jax.jit(jnp.sum)
+        array = stored.view(np.int32) if dtype == "int16" else stored
+    else:
+        moved, pass_over = 2 * stored.nbytes, jax.jit(jnp.copy)
+        array = jnp.asarray(stored)
+    return Work(_repeated(lambda: pass_over(array)), _about() | {"bytes": moved})
+
+
+def load_volume() -> Work:
+    (path,) = phantom_scans(1)
+    return Work(lambda times: [dynjax.load_volume(path, Grid()) for _ in range(times)], _about())
+
+
+def project(count: int) -> Work:
+    """A cohort projected for the first time, its images written to an empty store."""
+    configure_jax()
+    paths = phantom_scans(count)
+
+    def run(times):
+        for _ in range(times):
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["DYNJAX_CACHE"] = folder
+                project_cohort(paths, Projection())
+
+    return Work(run, _about())
+
+
+def _repeated(call: Callable[[], jax.Array]) -> Callable[[int], None]:
+    """One call after the other: a CPU would run several at once, an accelerator keeps them in their order."""
+
+    def run(times):
+        for _ in range(times):
+            result = call()
+            if jax.default_backend() == "cpu":
+                result.block_until_ready()
+        result.block_until_ready()
+
+    return run
+
+
+def _trainer(network: str, extent: int, epochs: int, batch: int) -> Trainer:
+    configure_jax()
+    built = _network(network, extent)
+    schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0)
+    return make_trainer(built, make_initialiser(built, None), schedule)
+
+
+def _network(network: str, extent: int):
+    volumetric = network in VOLUMETRIC
+    return build_classifier(network, (extent,) * (2 + volumetric), Options(dropout=0.7 if volumetric else 0.5))
+
+
+def _shape(network: str, extent: int) -> tuple[int, ...]:
+    return (extent, extent, extent, 1) if network in VOLUMETRIC else (extent, extent, 3)
+
+
+def _on_device(network: str, extent: int, count: int) -> tuple[jax.Array, jax.Array]:
+    inputs, labels = examples(count, _shape(network, extent))
+    return jnp.asarray(inputs), jnp.asarray(labels)
+
+
+def _about(trainer: Trainer | None = None) -> dict:
+    device = jax.devices()[0]
+    about = {"device": device.device_kind, "platform": device.platform}
+    if trainer is not None:
+        shapes = jax.eval_shape(lambda: trainer.initial(0).params)
+        about["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return about

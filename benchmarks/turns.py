@@ -1,0 +1,137 @@
+"""Times pieces of work in turn, each in a process of its own; while one works the others wait for their turn.
+
+A machine that slows down so slows all of them, and no two compete for its cores.
+"""
+
+import contextlib
+import math
+import multiprocessing
+import os
+import pkgutil
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SHORT = 0.2  # seconds: what is faster is called several times a turn
+COLD = 30.0  # seconds: what takes longer the first time is not called once more to learn how fast it is
+RESAMPLES = 2000
+
+
+class Work(NamedTuple):
+    """run(k) does the work k times and returns once it is done; `about` is what else is known of it."""
+
+    run: Callable[[int], object]
+    about: dict[str, Any]
+
+
+class Unavailable(Exception):
+    """Why a side cannot be measured here."""
+
+
+class Side(NamedTuple):
+    """How a process makes its work: 'module:function', called there with the arguments; returns a Work."""
+
+    make: str
+    arguments: dict[str, Any]
+
+
+class Worker:
+    """A process that makes its work, then does it when told to."""
+
+    def __init__(self, side: Side):
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, side), daemon=False)
+        self._process.start()
+        theirs.close()
+        self.about: dict[str, Any] = self._receive()
+
+    def run(self, times: int = 1) -> float:
+        """Seconds for each of `times` calls."""
+        self._connection.send(times)
+        return self._receive() / times
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.join()
+
+    def _receive(self) -> Any:
+        try:
+            kind, value = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise RuntimeError(f"a benchmark's process ended with exit code {self._process.exitcode}") from None
+        if kind is not None:
+            raise kind(value)
+        return value
+
+
+def _serve(connection, side: Side) -> None:
+    os.dup2(2, 1)  # the parent's standard output is for its JSON lines alone
+    try:
+        work = pkgutil.resolve_name(side.make)(**side.arguments)
+        connection.send((None, work.about))
+        with contextlib.suppress(EOFError):
+            while times := connection.recv():
+                start = time.perf_counter()
+                work.run(times)
+                connection.send((None, time.perf_counter() - start))
+    except Unavailable as reason:
+        connection.send((Unavailable, str(reason)))
+
+
+class Turns(NamedTuple):
+    """seconds [rounds] of each side that could be measured, what is known of it, and why the others could not."""
+
+    seconds: dict[str, list[float]]
+    about: dict[str, dict[str, Any]]
+    missing: dict[str, str]
+
+
+def take_turns(sides: dict[str, Side], repeats: int, budget: float) -> Turns:
+    """Rounds in which each side has one turn, until there are `repeats` or `budget` seconds are spent; at least one.
+
+    What compiles or warms up in a first call, and in a second one that tells how often to call, is not counted.
+    """
+    with contextlib.ExitStack() as stack:
+        workers, missing = _start(sides, stack)
+        times = {name: _calls_a_turn(worker) for name, worker in workers.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in workers}
+        start, order = time.monotonic(), list(workers)
+        for _ in range(repeats):
+            for name in order:
+                seconds[name].append(workers[name].run(times[name]))
+            order.reverse()  # so that none always has the turn after the slowest
+            if time.monotonic() - start > budget:
+                break
+        return Turns(seconds, {name: worker.about for name, worker in workers.items()}, missing)
+
+
+def _start(sides: dict[str, Side], stack: contextlib.ExitStack) -> tuple[dict[str, Worker], dict[str, str]]:
+    workers, missing = {}, {}
+    for name, side in sides.items():
+        try:
+            workers[name] = Worker(side)
+            stack.callback(workers[name].close)
+        except Unavailable as reason:
+            missing[name] = str(reason)
+    return workers, missing
+
+
+def _calls_a_turn(worker: Worker) -> int:
+    first = worker.run()
+    return 1 if first > COLD else max(1, min(100, math.ceil(SHORT / worker.run())))
+
+
+def compare(ours: list[float], theirs: list[float]) -> tuple[float, float | None, float | None]:
+    """The ratio of the medians, and its 95 % interval by a bootstrap over the rounds, None after a single one."""
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    if len(ours) < 2:
+        return ratio, None, None
+    rounds = np.random.default_rng(0).integers(0, len(ours), (RESAMPLES, len(ours)))
+    medians = [np.median(np.array(seconds)[rounds], axis=1) for seconds in (ours, theirs)]
+    low, high = np.percentile(medians[0] / medians[1], [2.5, 97.5])
+    return ratio, float(low), float(high)
