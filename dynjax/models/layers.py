@@ -42,6 +42,7 @@ def conv(
         use_bias=bias,
         kernel_init=kernel_init or default,
         bias_init=bias_init or default,
+        conv_general_dilated=convolution,
         rngs=rngs,
     )
 

@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from dynjax.models.operations.conv2d import conv2d
 from dynjax.models.operations.conv3d import conv3d
 from dynjax.models.operations.depthwise import depthwise_conv
+from dynjax.models.operations.winograd import winograd
 
 Padding = Sequence[tuple[int, int]]
 
@@ -22,10 +24,19 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def on_cpu(x, kernel):
+        if _suits_winograd(x, kernel, strides, padding):
+            return winograd(x, kernel)
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         if options["feature_group_count"] > 1:
             return depthwise_conv(x, kernel, strides[0])
-        return conv3d(x, kernel, strides[0])
+        if kernel.shape[:-2] == (1, 1):
+            return x[:, :: strides[0], :: strides[0]] @ kernel[0, 0]
+        return (conv3d if x.ndim == 5 else conv2d)(x, kernel, strides[0])
 
-    has_own_form = options["feature_group_count"] > 1 or x.ndim == 5
-    return lax.platform_dependent(x, kernel, cpu=on_cpu if has_own_form else plain, default=plain)
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
+
+
+def _suits_winograd(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding) -> bool:
+    """Maps of more than 20 x 20 and at least 64 channels: with less, cutting tiles costs more than it saves."""
+    right_form = kernel.shape[:-2] == (3, 3) and tuple(strides) == (1, 1) and tuple(padding) == ((1, 1), (1, 1))
+    return right_form and min(x.shape[1:3]) > 20 and min(kernel.shape[2:]) >= 64
