@@ -3,6 +3,7 @@
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py evaluate --workdir=DIR [--finished_folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
+python main.py audit --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
 """
 
@@ -14,7 +15,7 @@ from ml_collections import FrozenConfigDict, config_flags
 from dynjax.errors import UsageError
 from dynjax.experiment import command_line
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "what to train: FILE.py or FILE.py:VARIANT")
+CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
 OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file; compare: the rows, .csv or .tex")
 FINISHED_FOLDS = flags.DEFINE_bool("finished_folds", False, "evaluate: score the folds that are trained, not yet all")
@@ -26,10 +27,8 @@ def train() -> None:
     from dynjax.experiment.train import train
     from dynjax.experiment.workdir import Workdir
 
-    if CONFIG.value is None:
-        raise UsageError("train needs --config=configs/NAME.py; configs/README.md lists them")
-    workdir = WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))
-    train(FrozenConfigDict(CONFIG.value), Workdir(workdir))
+    config = _required_config()
+    train(config, Workdir(WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))))
 
 
 def evaluate() -> None:
@@ -48,6 +47,13 @@ def predict(*scans: str) -> None:
     predict(Workdir(_required_workdir()), scans, Path(OUT.value) if OUT.value else None)
 
 
+def audit() -> None:
+    from dynjax.experiment.audit import audit
+    from dynjax.experiment.workdir import Workdir
+
+    audit(_required_config(), Workdir(WORKDIR.value) if WORKDIR.value else None)
+
+
 def compare(*folders: str) -> None:
     from dynjax.experiment.compare import compare
 
@@ -56,13 +62,19 @@ def compare(*folders: str) -> None:
     compare(folders, PAPER.value, PAIRED.value, Path(OUT.value) if OUT.value else None)
 
 
+def _required_config() -> FrozenConfigDict:
+    if CONFIG.value is None:
+        raise UsageError("--config=configs/NAME.py is needed; configs/README.md lists them")
+    return FrozenConfigDict(CONFIG.value)
+
+
 def _required_workdir() -> str:
     if not WORKDIR.value:
         raise UsageError("--workdir=DIR is needed, the folder of a trained run")
     return WORKDIR.value
 
 
-VERBS = {"train": train, "evaluate": evaluate, "predict": predict, "compare": compare}
+VERBS = {"train": train, "evaluate": evaluate, "predict": predict, "audit": audit, "compare": compare}
 
 
 def main(arguments: list[str]) -> None:

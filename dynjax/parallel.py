@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
+from dynjax.errors import InputError, listed
 from dynjax.progress import progress_bar
 
 Item = TypeVar("Item")
@@ -26,3 +28,19 @@ def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], desc
             return list(pool.map(run, items))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def map_scans(function: Callable[[Path], Result], paths: Sequence[Path], description: str) -> list[Result]:
+    """`parallel_map` over scan files. Raises: InputError that lists all which `function` refuses, after trying them."""
+
+    def attempt(path: Path) -> Result | InputError:
+        try:
+            return function(path)
+        except InputError as error:
+            return error
+
+    results = parallel_map(attempt, paths, description)
+    refused = [result for result in results if isinstance(result, InputError)]
+    if refused:
+        raise InputError(f"{len(refused)} of {len(paths)} scans cannot be used:\n{listed(refused)}")
+    return [result for result in results if not isinstance(result, InputError)]

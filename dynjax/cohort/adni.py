@@ -5,11 +5,13 @@ import fnmatch
 import os
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 from dynjax.cohort.scan import Scan, parse_date
 from dynjax.errors import InputError, listed
 
 NEEDED = ("Image Data ID", "Subject", "Group", "Acq Date", "Description")
+FIELDS = ("Image Data ID", "Subject", "Group", "Acq Date", "Age", "Sex", "#")  # what a Scan holds by itself
 IMAGE = re.compile(r"\.(nii|nii\.gz|mgz|mgh|img)$", re.IGNORECASE)
 ID_IN_FOLDER = re.compile(r"^I?(\d+)$")
 ID_IN_NAME = re.compile(r"_I(\d+)\.[A-Za-z.]+$")
@@ -52,8 +54,17 @@ def read_collection(table: Path, rows: list[dict[str, str]], description: str, e
             excluded[reason] += 1
             continue
         path = files.get(number, table.parent / "ADNI" / row["Subject"] / "..." / f"I{number}")
-        details = {"age": row.get("Age", ""), "sex": row.get("Sex", ""), "site": row["Subject"].split("_S_")[0]}
-        scans[row["Subject"], day] = Scan(row["Subject"], day, row["Group"], path, acquired=acquired, **details)
+        scans[row["Subject"], day] = Scan(
+            row["Subject"],
+            day,
+            row["Group"],
+            path,
+            age=row.get("Age", ""),
+            sex=row.get("Sex", ""),
+            site=row["Subject"].split("_S_")[0],
+            acquired=acquired,
+            others=MappingProxyType({name: text for name, text in row.items() if name not in FIELDS}),
+        )
     return list(scans.values())
 
 

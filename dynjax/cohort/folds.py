@@ -71,4 +71,8 @@ def _wrong_folds(written: dict[tuple[str, str], int], count: int) -> list[str]:
         folds_of[subject].add(fold)
     problems = [f"there is no fold {fold}, for train.folds={count}" for fold in sorted(used - set(range(count)))]
     problems += [f"fold {fold} has no scan" for fold in range(count) if fold not in used]
-    return problems + [f"subject {subject} stands in two folds" for subject, own in folds_of.items() if len(own) > 1]
+    return problems + [
+        f"subject {subject} stands in two folds: {', '.join(map(str, sorted(own)))}"
+        for subject, own in folds_of.items()
+        if len(own) > 1
+    ]

@@ -2,11 +2,17 @@
 
 import datetime
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
+
+MISSING = ("", "n/a", "nan")  # what tables write for a value that is not known; BIDS has n/a
 
 
 class Scan(NamedTuple):
+    """A line of the scan table, its texts as they stand there. others: the columns that no field holds, by name."""
+
     subject: str
     session: str
     label: str
@@ -15,6 +21,13 @@ class Scan(NamedTuple):
     sex: str = ""
     site: str = ""
     acquired: datetime.datetime | None = None
+    others: Mapping[str, str] = MappingProxyType({})
+
+    def column(self, name: str) -> str:
+        """What the table says under `name`: 'age', 'sex', 'site' or one of `others`; '' where it says nothing."""
+        known = {"age": self.age, "sex": self.sex, "site": self.site}
+        text = known[name] if name in known else self.others.get(name, "")
+        return "" if text.lower() in MISSING else text
 
 
 class Cohort(NamedTuple):

@@ -2,8 +2,10 @@
 
 import collections
 import csv
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from types import MappingProxyType
 
 from dynjax.cohort import adni
 from dynjax.cohort.scan import Cohort, Scan, natural_key, parse_date
@@ -79,27 +81,36 @@ def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 def _read_plain(table: Path, header: list[str], rows: list[dict[str, str]]) -> list[Scan]:
     problems = [f"missing column: {name}" for name in REQUIRED if name not in header]
-    problems += [f"unknown column: {name}" for name in header if name not in REQUIRED + OPTIONAL]
+    problems += _misspelt(header)
     problems += [f"column stands twice: {name}" for name, n in collections.Counter(header).items() if n > 1]
     if problems:
-        known = ",".join(REQUIRED) + "[," + ",".join(OPTIONAL) + "]"
+        known = ",".join(REQUIRED) + "[," + ",".join(OPTIONAL) + "] and any others"
         raise InputError(f"{table}: a scan table has the columns {known}:\n{listed(problems)}")
     scans = []
     for row in rows:
         problems += [f"line {row['#']}: {name} is empty" for name in REQUIRED if not row[name]]
         details = {name: row.get(name, "") for name in ("age", "sex", "site")}
+        others = MappingProxyType({name: row[name] for name in header if name not in REQUIRED + OPTIONAL})
         acquired = None
         try:
             acquired = parse_date(row.get("acquired", ""))
         except ValueError:
             problems.append(f"line {row['#']}: acquired {row['acquired']!r} is neither yyyy-mm-dd nor m/d/yyyy")
         path = table.parent / Path(row["path"]).expanduser()
-        scans.append(Scan(row["subject"], row["session"], row["label"], path, acquired=acquired, **details))
+        who = (row["subject"], row["session"], row["label"])
+        scans.append(Scan(*who, path, acquired=acquired, others=others, **details))
     ids = collections.Counter((scan.subject, scan.session) for scan in scans)
     problems += [f"subject {who}, session {when} stands {n} times" for (who, when), n in ids.items() if n > 1]
     if problems:
         raise InputError(f"{table}: the scan table cannot be used:\n{listed(problems)}")
     return scans
+
+
+def _misspelt(header: list[str]) -> list[str]:
+    """Columns of other names are kept, but not one that is likely meant to be a known one which is not there."""
+    absent = [name for name in REQUIRED + OPTIONAL if name not in header]
+    nearest = {name: difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.8) for name in header}
+    return [f"unknown column: {name}; did you mean {near[0]}?" for name, near in nearest.items() if near]
 
 
 def _keep_labels(scans: list[Scan], labels: tuple[str, str], excluded: dict[str, int]) -> list[Scan]:

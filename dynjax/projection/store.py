@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dynjax.errors import InputError, listed
 from dynjax.files import atomic_path, cache_folder
-from dynjax.parallel import parallel_map
+from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE, project
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
@@ -52,26 +51,19 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
     """
     folder = cache_folder() / "projections" / _key(projection)
 
-    def stored(path: Path) -> tuple[str, np.ndarray] | InputError:
-        try:
-            digest = content_digest(path)
-            if projection.name in WHOLE:
-                return digest, project_scan(path, projection)
-            entry = folder / digest[:2] / f"{digest}.npy"
-            image = _read(entry)
-            if image is None:
-                image = project_scan(path, projection)
-                with atomic_path(entry) as temporary:
-                    np.save(temporary, image, allow_pickle=False)
-            return digest, image
-        except InputError as error:
-            return error
+    def stored(path: Path) -> tuple[str, np.ndarray]:
+        digest = content_digest(path)
+        if projection.name in WHOLE:
+            return digest, project_scan(path, projection)
+        entry = folder / digest[:2] / f"{digest}.npy"
+        image = _read(entry)
+        if image is None:
+            image = project_scan(path, projection)
+            with atomic_path(entry) as temporary:
+                np.save(temporary, image, allow_pickle=False)
+        return digest, image
 
-    results = parallel_map(stored, paths, "reading and projecting scans")
-    refused = [result for result in results if isinstance(result, InputError)]
-    if refused:
-        raise InputError(f"{len(refused)} of {len(paths)} scans cannot be used:\n{listed(refused)}")
-    digests, images = zip(*results)
+    digests, images = zip(*map_scans(stored, paths, "reading and projecting scans"))
     return Projected(np.stack(images), list(digests))
 
 

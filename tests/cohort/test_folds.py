@@ -63,7 +63,7 @@ def test_a_subject_in_two_folds_and_a_fold_without_scans_are_refused(tmp_path):
     folds[folds == 4] = 3
     folds[0] = (folds[0] + 1) % 3
     write_folds(tmp_path / "folds.csv", cohort(), folds)
-    with pytest.raises(InputError, match="fold 4 has no scan\n  subject s00 stands in two folds"):
+    with pytest.raises(InputError, match="fold 4 has no scan\n  subject s00 stands in two folds: 1, 2"):
         read_folds(tmp_path / "folds.csv", cohort(), 5)
 
 

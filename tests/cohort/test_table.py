@@ -42,6 +42,17 @@ def test_plain_table_keeps_first_visit_and_counts_the_rest(tmp_path):
     assert "left out: 1 (label MCI)" in cohort.describe()
 
 
+def test_columns_of_other_names_are_kept_as_they_stand(tmp_path):
+    header = [*HEADER, "sex", "scanner", "session_id"]
+    rows = [["a", "1", "CN", "a.nii", "F", "Trio", "x"], ["b", "1", "AD", "b.nii", "n/a", "", "y"]]
+    first, second = load_cohort(write_table(tmp_path, rows, header)).scans
+    assert first.others == {"scanner": "Trio", "session_id": "x"}
+    assert [first.column(name) for name in ("sex", "scanner", "age", "colour")] == ["F", "Trio", "", ""]
+    assert (second.column("sex"), second.column("scanner")) == ("", "")
+    with pytest.raises(TypeError):
+        first.others["scanner"] = "Prisma"
+
+
 def test_a_folder_stands_for_the_one_table_in_it(tmp_path):
     """Hidden files are none: macOS leaves ._NAME.csv on shared disks, a kill .partial-NAME.csv."""
     write_table(tmp_path, [["a", "1", "CN", "a.nii"], ["b", "1", "AD", "b.nii"]])
@@ -95,7 +106,7 @@ def test_a_missing_file_of_a_scan_that_is_left_out_does_no_harm(tmp_path):
 @pytest.mark.parametrize(
     ("header", "rows", "said"),
     [
-        ([*HEADER, "colour", "sight"], [], ["unknown column: colour", "unknown column: sight"]),
+        ([*HEADER, "Age", "aquired"], [], ["unknown column: Age; did you mean age?", "did you mean acquired?"]),
         (["subject", "path"], [], ["missing column: session", "missing column: label"]),
         ([*HEADER, "path"], [], ["column stands twice: path"]),
         (HEADER, [["a", "1", "CN", "a.nii"]] * 2, ["subject a, session 1 stands 2 times"]),

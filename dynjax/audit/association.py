@@ -1,0 +1,91 @@
+"""Whether the label goes with something that is no disease: permutation tests, corrected for their number."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import MonteCarloMethod, chi2_contingency, permutation_test
+
+NUMERIC = ("age",)  # columns that are numbers; any other is groups
+RESAMPLES = 9999
+LEVEL = 0.05
+CHUNK = 10**7  # permuted values held at a time
+
+
+class Association(NamedTuple):
+    """p: of the permutation test over `subjects`; corrected: for the number of columns tested, by Holm."""
+
+    column: str
+    subjects: int
+    p: float
+    corrected: float
+
+    @property
+    def significant(self) -> bool:
+        return self.corrected < LEVEL
+
+
+def find_associations(labels: np.ndarray, columns: Mapping[str, Sequence[str]], seed: int) -> list[Association]:
+    """Tests each column against the labels [N] of 0 and 1, an entry a subject; '' is a value that is not known.
+
+    A column that leaves fewer than two groups, or one label alone, is left out.
+    """
+    tested = []
+    for name, texts in columns.items():
+        known, values = _numbers(texts) if name in NUMERIC else _groups(texts)
+        if len(np.unique(values)) > 1 and len(np.unique(labels[known])) > 1:
+            test = permute_numbers if name in NUMERIC else permute_groups
+            tested.append((name, len(values), test(labels[known], values, seed)))
+    corrected = holm([p for _, _, p in tested])
+    return [Association(*row, adjusted) for row, adjusted in zip(tested, corrected)]
+
+
+def permute_groups(labels: np.ndarray, groups: np.ndarray, seed: int) -> float:
+    """p of Pearson's chi-squared under permutation of the labels: tables of the same margins (Patefield 1981)."""
+    _, codes = np.unique(groups, return_inverse=True)
+    table = np.stack([np.bincount(codes[labels == label], minlength=codes.max() + 1) for label in (0, 1)])
+    method = MonteCarloMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(seed))
+    return float(chi2_contingency(table, correction=False, method=method).pvalue)
+
+
+def permute_numbers(labels: np.ndarray, values: np.ndarray, seed: int) -> float:
+    """p, two-sided, of the difference between the labels' mean values under permutation of the labels."""
+    result = permutation_test(
+        (values[labels == 0], values[labels == 1]),
+        lambda x, y, axis: x.mean(axis) - y.mean(axis),
+        n_resamples=RESAMPLES,
+        batch=max(1, CHUNK // len(values)),
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979), in the order given."""
+    order = np.argsort(p_values)
+    steps = np.asarray(p_values)[order] * (len(p_values) - np.arange(len(p_values)))
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
+
+
+def _numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the texts that are finite numbers, and the numbers."""
+    numbers = np.array([_number(text) for text in texts])
+    known = np.flatnonzero(np.isfinite(numbers))
+    return known, numbers[known]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _groups(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the texts that are not empty and stand more than once, and these texts."""
+    names, codes, counts = np.unique(np.asarray(texts, str), return_inverse=True, return_counts=True)
+    known = np.flatnonzero((counts[codes] > 1) & (names[codes] != ""))
+    return known, names[codes[known]]

@@ -1,0 +1,63 @@
+"""`audit`: whether anything that is trained on in one fold is tested in another, and what goes with the label."""
+
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.audit.association import LEVEL, find_associations
+from dynjax.audit.copies import BOUND, confirm, near_pairs, reduce_cohort
+from dynjax.audit.leaks import Finding, find_identical, find_near, find_subjects, worth_comparing
+from dynjax.cohort.folds import make_folds, read_folds
+from dynjax.cohort.scan import Cohort
+from dynjax.errors import InputError, listed
+from dynjax.experiment import settings
+from dynjax.experiment.data import find_cohort
+from dynjax.experiment.workdir import Workdir
+from dynjax.volumes.grid import Grid
+
+COLUMNS = ("site", "scanner", "sex", "age")  # that a network may learn in place of the disease
+REMEDY = """\
+what is trained on in one fold is tested in another, so that scores would be too high. Leave one scan of each out of the
+scan table, or give them the same subject there, which keeps them in one fold"""
+
+
+def audit(config: FrozenConfigDict, workdir: Workdir | None = None) -> None:
+    """Audits the folds written in the workdir or, without one, those that the config would be trained on.
+
+    Raises: InputError that lists every subject and volume which lies on both sides of a fold.
+    """
+    config = settings.resolve(config)
+    cohort = find_cohort(config)
+    print(cohort.describe(), flush=True)
+    count = config.train.folds
+    folds = read_folds(workdir.folds, cohort, count) if workdir else make_folds(cohort, count, config.seed)
+    _print_associations(cohort, config.seed)
+    findings = _find(cohort, folds, settings.projection_of(config).grid)
+    for finding in findings:
+        if not finding.leak:
+            print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
+    if leaks := [finding.text for finding in findings if finding.leak]:
+        raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
+    print(
+        f"no leak: of {len(cohort.scans)} scans in {count} folds, no subject, no identical volume and no near-identical"
+    )
+    print(f"(correlation of {BOUND} or more without the cohort's mean volume) lies on both sides of a fold")
+
+
+def _find(cohort: Cohort, folds: np.ndarray, grid: Grid) -> list[Finding]:
+    scans, paths = cohort.scans, [scan.path for scan in cohort.scans]
+    reduced = reduce_cohort(paths, grid)
+    alike = worth_comparing(near_pairs(reduced.vectors), scans, folds, reduced.digests)
+    findings = find_subjects(scans, folds) + find_identical(scans, folds, reduced.digests)
+    return findings + find_near(scans, folds, confirm(alike, paths, grid, reduced.mean))
+
+
+def _print_associations(cohort: Cohort, seed: int) -> None:
+    """One entry a subject, by its first scan."""
+    firsts = list({scan.subject: scan for scan in reversed(cohort.scans)}.values())
+    labels = np.array([int(scan.label == cohort.labels[1]) for scan in firsts])
+    columns = {name: [scan.column(name) for scan in firsts] for name in COLUMNS}
+    for found in find_associations(labels, columns, seed):
+        p = f"permutation p = {found.p:.4f}, {found.corrected:.4f} after Holm's correction"
+        print(f"label and {found.column}: {p} ({found.subjects} subjects)")
+        if found.significant:
+            print(f"warning: the label goes with {found.column} (below {LEVEL}): a network may learn that in its place")
