@@ -1,0 +1,116 @@
+"""What any network has to beat, by scikit-learn: scaling and calibration too are fitted on training subjects alone."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import KernelCenterer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+INNER_FOLDS = 5  # of the training subjects, whose decision values the SVM's probabilities are fitted to
+LEAST_SLOPE = 1e-3
+
+
+class Answers(NamedTuple):
+    """Probabilities of the positive class, float [N], each from the fold that its scan was not trained on in.
+
+    seconds: of fitting, by fold.
+    """
+
+    probabilities: np.ndarray
+    seconds: dict[int, float]
+
+
+def cross_validate(
+    name: str, values: np.ndarray, targets: np.ndarray, folds: np.ndarray, subjects: Sequence[str], seed: int
+) -> Answers:
+    """Fits the baseline `name` without each fold in turn and answers the fold.
+
+    Args: values as `dynjax.baselines.features` gives them; targets [N] of 0 and 1; folds [N]; subjects [N]; the seed of
+    the calibration's inner folds.
+    """
+    probabilities, seconds, people = np.empty(len(targets)), {}, np.asarray(subjects)
+    for fold in sorted(set(folds.tolist())):
+        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        start = time.perf_counter()
+        model = fit(name, _among(name, values, train, train), targets[train], people[train], seed)
+        seconds[fold] = time.perf_counter() - start
+        probabilities[test] = model.predict_proba(_among(name, values, test, train))[:, 1]
+    return Answers(probabilities, seconds)
+
+
+def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:
+    """A fitted classifier of scikit-learn's kind, given nothing but training scans."""
+    if name == "svm_voxels":
+        return _calibrated_svm(values, targets, _inner_folds(targets, subjects, seed))
+    if name == "age_sex":
+        scaled = make_column_transformer((StandardScaler(), [0]), (OneHotEncoder(handle_unknown="ignore"), [1]))
+        model = make_pipeline(scaled, LogisticRegression())
+    else:
+        model = make_pipeline(StandardScaler(), LogisticRegression())
+    return model.fit(values, targets)
+
+
+class KernelScaler(TransformerMixin, BaseEstimator):
+    """Divides a centred kernel by its mean diagonal, so that C = 1 means the same for any scale of intensity."""
+
+    def fit(self, kernel: np.ndarray, targets: np.ndarray | None = None) -> "KernelScaler":
+        self.scale_ = np.trace(kernel) / len(kernel)
+        return self
+
+    def transform(self, kernel: np.ndarray) -> np.ndarray:
+        return kernel / self.scale_
+
+
+class CalibratedSVM(NamedTuple):
+    """probability = sigmoid(slope * decision value + intercept) of a support vector machine."""
+
+    svm: Pipeline
+    slope: float
+    intercept: float
+
+    def predict_proba(self, kernel: np.ndarray) -> np.ndarray:
+        positive = expit(self.slope * self.svm.decision_function(kernel) + self.intercept)
+        return np.stack([1 - positive, positive], axis=-1)
+
+
+def _calibrated_svm(kernel: np.ndarray, targets: np.ndarray, inner: list[tuple[np.ndarray, np.ndarray]]):
+    svm = make_pipeline(KernelCenterer(), KernelScaler(), SVC(kernel="precomputed"))
+    decisions = cross_val_predict(svm, kernel, targets, cv=inner, method="decision_function")
+    return CalibratedSVM(svm.fit(kernel, targets), *fit_sigmoid(decisions, targets))
+
+
+def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept by Platt (1999), with his smoothed targets, and a slope above 0.
+
+    Inner folds of a weak classifier often call for a slope below it, which would turn the classifier round.
+    """
+    positives = np.count_nonzero(targets)
+    smooth = np.where(targets == 1, (positives + 1) / (positives + 2), 1 / (len(targets) - positives + 2))
+
+    def loss(parameters: np.ndarray) -> float:
+        logits = parameters[0] * decisions + parameters[1]
+        return float(np.mean(np.logaddexp(0, logits) - smooth * logits))
+
+    slope, intercept = minimize(loss, (1.0, 0.0), bounds=[(LEAST_SLOPE, None), (None, None)]).x
+    return float(slope), float(intercept)
+
+
+def _among(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The values of the scans `rows`: of a kernel, their products with the training scans."""
+    return values[np.ix_(rows, train)] if name == "svm_voxels" else values[rows]
+
+
+def _inner_folds(targets: np.ndarray, subjects: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """By subject, stratified by label; as many as the rarer label has subjects, if that is fewer than INNER_FOLDS."""
+    fewest = min(len(np.unique(subjects[targets == label])) for label in (0, 1))
+    split = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
+    return list(split.split(targets, targets, subjects))
