@@ -19,6 +19,13 @@ tables: .venv/.base
 coverage: .venv/.base
 	$(RUN) -m benchmarks.coverage
 
+# What any network has to beat, in the same folds; OPTIONS='--config.cohort.table=scans.csv' for other subjects.
+BASELINES := svm age_sex brain_volume mean_intensity
+baselines: .venv/.base
+	for name in $(BASELINES); do \
+		$(RUN) main.py --config=configs/baseline_$$name.py --workdir=runs/baselines/$$name $(OPTIONS) || exit; done
+	$(RUN) main.py compare $(BASELINES:%=runs/baselines/%) --out=runs/baselines/baselines.csv
+
 lint: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -48,5 +55,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables coverage lint bench table5
+.PHONY: demo test test-slow tables baselines coverage lint bench table5
 .DELETE_ON_ERROR:

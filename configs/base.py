@@ -67,6 +67,14 @@ VOLUMETRIC = {
 }
 
 
+# A baseline is fitted by scikit-learn, without a network and its settings.
+BASELINE = {
+    "projection.name": "none",
+    "model.pretrained": "none",
+    "train.epochs": 1,
+}
+
+
 def experiment(changes: dict[str, Any], variant: str, quick_epochs: int) -> ConfigDict:
     """The paper's protocol with other values, {'model.name': 'alexnet'}, and the variants named after the colon."""
     config = paper()
@@ -82,9 +90,7 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
         elif name == "skull":
             config.cohort.phantom.skull = True  # the paper's Table 4
         elif name in ("noatt", "released") and config.projection.name == "none":
-            raise UsageError(
-                f"{config.model.name} has no variant {name!r}: a 3D network has neither attention nor trunk"
-            )
+            raise UsageError(f"{config.model.name} has no variant {name!r}: it has neither attention nor trunk")
         elif name == "noatt":
             config.model.attention = "none"
         elif name == "released":

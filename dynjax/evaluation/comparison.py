@@ -72,10 +72,11 @@ class Row(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What a reader of its numbers has to know."""
-        results = self.results
+        results, weights = self.results, self.results["weights"]
         notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
-        notes += [f"{self.epochs} epochs"]
-        notes += ["ImageNet" if results["weights"]["pretrained"] else "random weights"]
+        if results["folds"][0]["epoch"] is None:
+            return [*notes, f"a baseline by {weights['source']}"]
+        notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]
         if results["folds_missing"]:
             notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
         if max(fold["train_loss"] for fold in results["folds"]) > NOT_CONVERGED:

@@ -87,9 +87,11 @@ def _title(results: dict) -> str:
 
 
 def _caption(results: dict) -> str:
-    weights = results["weights"]
+    weights, folds = results["weights"], results["folds"]
+    seconds = sum(fold["train_seconds"] for fold in folds)
+    if folds[0]["epoch"] is None:
+        return f"a baseline by {weights['source']}, fitted on each fold's training subjects in {seconds:.1f} s"
     origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
-    seconds = sum(fold["train_seconds"] for fold in results["folds"])
     return f"started from {origin}; {seconds:.0f} s of training; {SELECTIONS[results['selection']]}"
 
 

@@ -31,6 +31,10 @@ NETWORKS = {
     "vgg3d": "3D-VGG",
     "resnet3d": "3D-ResNet",
     "patches3d": "3D patches",
+    "svm_voxels": "Linear SVM on voxels",
+    "age_sex": "Age + sex",
+    "brain_volume": "Brain volume",
+    "mean_intensity": "Mean intensity",
 }
 WRITERS = {".csv": to_csv, ".tex": to_latex}
 

@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 import dynjax
+from dynjax.baselines.features import BASELINES
 from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError
 from dynjax.evaluation.intervals import describe_intervals, estimate_all
@@ -27,7 +28,8 @@ SCHEMA = 1
 def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
     """Scores the checkpoints of a workdir again; needs its config.json, folds.csv and checkpoints, and the scans.
 
-    With `finished_folds` it scores those folds alone that are trained, and says so in what it writes.
+    With `finished_folds` it scores those folds alone that are trained, and says so in what it writes. A baseline has no
+    checkpoints and is fitted again.
 
     Raises: InputError if one of them is missing, damaged or no longer what the networks were trained on.
     """
@@ -36,6 +38,10 @@ def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
+    if config.model.name in BASELINES:
+        from dynjax.experiment.baseline import evaluate_baseline  # which writes its answers by what stands here
+
+        return evaluate_baseline(config, workdir, cohort, folds)
     paths = {fold: scored_checkpoint(workdir, fold) for fold in range(config.train.folds)}
     missing = [fold for fold, path in paths.items() if path is None]
     if missing and not finished_folds:
@@ -47,7 +53,7 @@ def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
 
 
 def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
-    """Writes predictions.csv and results.json of the folds that are trained, and prints the table."""
+    """Answers every scan by the network of its fold, if that is trained, and writes and prints what comes of it."""
     probabilities = np.full(len(data.targets), np.nan, np.float32)
     trained = {}
     for fold in range(config.train.folds):
@@ -58,6 +64,13 @@ def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> Non
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")
         probabilities[data.folds == fold] = trained[fold].probability(data.images[data.folds == fold])
+    write_answers(config, workdir, data, trained, probabilities)
+
+
+def write_answers(
+    config: FrozenConfigDict, workdir: Workdir, data: Data, trained: dict[int, Trained], probabilities: np.ndarray
+) -> None:
+    """Writes predictions.csv and results.json for probabilities [N], an entry a scan, and prints the table."""
     predictions = [
         Prediction(scan.subject, scan.session, int(fold), scan.label, float(probability))
         for scan, fold, probability in zip(data.cohort.scans, data.folds, probabilities)

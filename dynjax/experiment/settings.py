@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from dynjax.baselines.features import BASELINES
 from dynjax.cohort.table import VISITS
 from dynjax.errors import UsageError, listed
 from dynjax.evaluation.results import SELECTIONS
@@ -30,7 +31,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "projection.axis": PLANES,
     "projection.weights": FAMILIES,
     "projection.scale": SCALES,
-    "model.name": (*TRUNKS, *VOLUMETRIC),
+    "model.name": (*TRUNKS, *VOLUMETRIC, *BASELINES),
     "model.pretrained": MODES,
     "model.attention": (*SOFTMAX_AXES, "none"),
     "model.head": HEADS,
@@ -102,13 +103,16 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append("projection.axis='triplanar': a learned projection has one axis")
     if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
         problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
-    if (name in VOLUMETRIC) != (projection == "none"):
+    whole = (*VOLUMETRIC, *BASELINES)  # 3D networks, and what has no network
+    if (name in whole) != (projection == "none"):
         pair = f"model.name={name!r}, projection.name={projection!r}"
-        problems.append(f"{pair}: 'none' goes with a 3D network ({', '.join(VOLUMETRIC)}) and with no other")
+        problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
     elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
-    if name in VOLUMETRIC and flat["model.pretrained"] != "none":
+    if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
+    if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
+        problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
     return problems
 
 

@@ -6,10 +6,12 @@ import json
 import numpy as np
 from ml_collections import FrozenConfigDict
 
+from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError
 from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.results import is_complete, name_folds
 from dynjax.experiment import settings
+from dynjax.experiment.baseline import train_baseline
 from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
@@ -36,6 +38,8 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     folds = find_folds(config, workdir, cohort)
+    if config.model.name in BASELINES:
+        return train_baseline(config, workdir, cohort, folds)
     wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
     todo = [fold for fold in wanted if not is_finished(workdir.fold(fold), config.train.epochs)]
     if not todo and is_complete(workdir.results):

@@ -7,8 +7,9 @@ from runpy import run_path
 import pytest
 from ml_collections import FrozenConfigDict
 
+from configs.base import BASELINE, experiment, paper
 from configs.base import VOLUMETRIC as WHOLE_VOLUMES
-from configs.base import experiment, paper
+from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError
 from dynjax.experiment import settings
 from dynjax.models.build import VOLUMETRIC, Options
@@ -16,7 +17,8 @@ from dynjax.projection.store import Projection
 from dynjax.volumes.grid import Grid
 from tests.command import ROOT
 
-CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.name != "base.py")
+BASELINE_CONFIGS = sorted((ROOT / "configs").glob("baseline_*.py"))
+CONFIGS = sorted(set((ROOT / "configs").glob("*.py")) - {ROOT / "configs" / "base.py"} - set(BASELINE_CONFIGS))
 
 
 def get(path, variant=""):
@@ -43,6 +45,16 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
         noatt = settings.flatten(get(path, "noatt"))
         assert {key for key in plain if plain[key] != noatt[key]} == {"model.attention"}
     assert path.name in (ROOT / "configs" / "README.md").read_text()
+
+
+def test_every_baseline_has_its_config():
+    assert {get(path).model.name for path in BASELINE_CONFIGS} == set(BASELINES) and len(BASELINE_CONFIGS) == 4
+    for path in BASELINE_CONFIGS:
+        settings.check(get(path))
+        assert get(path, "quick") == get(path) and get(path, "skull").cohort.phantom.skull
+        assert path.name in (ROOT / "configs" / "README.md").read_text()
+        with pytest.raises(UsageError, match="has no variant 'noatt'"):
+            get(path, "noatt")
 
 
 def test_the_released_setting_as_a_whole():
@@ -134,8 +146,10 @@ def test_keys_reach_what_they_name():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model.name": "vgg3d", "model.pretrained": "none"}, "'none' goes with a 3D network"),
-        ({"projection.name": "none"}, "'none' goes with a 3D network"),
+        ({"model.name": "vgg3d", "model.pretrained": "none"}, "'none' goes with vgg3d, resnet3d"),
+        ({"projection.name": "none"}, "'none' goes with vgg3d, resnet3d"),
+        (BASELINE | {"model.name": "age_sex", "train.only_folds": (0,)}, r"train\.only_folds and .* are for networks"),
+        (BASELINE | {"model.name": "age_sex", "model.pretrained": "auto"}, "there are no weights of age_sex"),
         ({"model.name": "vgg3d", "projection.name": "none"}, "there are no weights of vgg3d"),
         ({"model.name": "vgg3d", "projection.name": "none", "volume.grid": (90, 110, 110)}, "too small for"),
         ({"projection.name": "learned", "projection.axis": "triplanar"}, "a learned projection has one axis"),
