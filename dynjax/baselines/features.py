@@ -13,7 +13,7 @@ from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
 
 BLOCK = 64  # volumes in memory at a time, twice
-SLAB = 2**16  # voxels multiplied in float32 before their sum is carried on in float64
+SLAB = 2**18  # voxels multiplied in float32 before their sum is carried on in float64
 
 # Where in the range from a T1 volume's minimum, background, to its 99th percentile, white matter, the head begins and
 # where grey matter does, above fluid.

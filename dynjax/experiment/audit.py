@@ -37,10 +37,8 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None) -> None:
             print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
-    print(
-        f"no leak: of {len(cohort.scans)} scans in {count} folds, no subject, no identical volume and no near-identical"
-    )
-    print(f"(correlation of {BOUND} or more without the cohort's mean volume) lies on both sides of a fold")
+    print(f"no leak: of {len(cohort.scans)} scans in {count} folds no subject, identical or near-identical volume")
+    print(f"(correlation of {BOUND} or more without the cohort's mean), lies on both sides of a fold")
 
 
 def _find(cohort: Cohort, folds: np.ndarray, grid: Grid) -> list[Finding]:

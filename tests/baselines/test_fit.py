@@ -83,7 +83,7 @@ def test_the_sigmoid_is_platts_unless_it_falls():
     model = LogisticRegression().fit(decisions[:, None], targets)
     frozen = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid", cv=2).fit(decisions[:, None], targets)
     theirs = np.mean([each.calibrators[0].a_ for each in frozen.calibrated_classifiers_])
-    slope, intercept = fit_sigmoid(model.decision_function(decisions[:, None]), targets)
+    slope, _ = fit_sigmoid(model.decision_function(decisions[:, None]), targets)
     assert slope == pytest.approx(-theirs, rel=1e-3)
     assert fit_sigmoid(-decisions, targets)[0] == LEAST_SLOPE
 
