@@ -1,29 +1,49 @@
 """One scan file to a float32 volume in RAS+, or to the reason why it cannot be used."""
 
-import gzip
+import contextlib
 import hashlib
 import io
-import math
+import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
 from dynjax.errors import InputError
+from dynjax.volumes.content import Content
+from dynjax.volumes.finding import Finding, Refused
 from dynjax.volumes.grid import Grid, fits, resample
+from dynjax.volumes.header import (
+    LARGEST_HEADER,
+    MGH_BYTES,
+    Layout,
+    analyze_layout,
+    check_extensions,
+    header_size,
+    mgh_layout,
+    nifti_layout,
+)
+from dynjax.volumes.missing import zero_outside
 
 SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr")
-LARGEST = 2**31  # bytes of voxels that a header may claim before it is taken for a lie
-TRAILING = 2**20  # bytes that may follow the voxels (extensions, MGH's footer)
+NAN = ("refuse", "zero")  # what becomes of a scan with NaN
+TRAILING = 2**20  # bytes that may follow the voxels: MGH's footer, padding
+LARGEST_MAT = 2**16  # bytes of the .mat file that SPM lays beside an Analyze pair; a real one has a few hundred
+EXTREME, SMALLEST = 1e30, 1e-30  # sums over beyond the one and differences below the other are not safe in float32
 
-# What nibabel, gzip and numpy raise for a file that is not what it says.
-DAMAGE = (ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, OSError, EOFError, zlib.error, ValueError)
+# What nibabel and numpy raise for a file that is not what it says, beyond what is checked before they see it.
+DAMAGE = (
+    ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, EOFError, zlib.error,
+    ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError,
+)  # fmt: skip
 
 
 class Volume(NamedTuple):
@@ -33,31 +53,94 @@ class Volume(NamedTuple):
     affine: np.ndarray
 
 
-class _Unusable(Exception):
-    """Why a scan is refused; `load_volume` adds its name."""
+class OpenScan:
+    """A scan whose header is checked and whose voxels come next. `findings` is complete after `finish`."""
+
+    def __init__(self, layout: Layout, content: Content):
+        self.layout, self.content, self.findings = layout, content, list(layout.findings)
+        self._read = 0
+
+    def read(self, count: int) -> bytes:
+        """The next `count` bytes of voxels. Raises: Refused where the file ends before."""
+        data = self.content.read(count)
+        self._read += len(data)
+        if len(data) < count:
+            have = f"its header promises {self.layout.size} bytes of voxels, it has {self._read}"
+            raise Refused("truncated", f"truncated: {have}")
+        return data
+
+    def finish(self) -> None:
+        """Reads what follows the voxels, gzip's checksums too. Raises: Refused where it does not end as it should."""
+        excess = self.content.skip(TRAILING)
+        if excess > TRAILING:
+            raise Refused("header", f"more than {TRAILING} bytes follow its voxels")
+        if self.layout.last and excess:
+            self._add_excess(excess)
+        if self.content.trailing:
+            self.findings.append(Finding("trailing bytes", f"{self.content.trailing} bytes follow its gzip stream"))
+
+    def _add_excess(self, excess: int) -> None:
+        """As many bytes as a slice mean that the header claims a smaller volume than the file has."""
+        if excess * max(self.layout.shape) >= self.layout.size:
+            raise Refused("header", f"{excess} bytes follow its voxels: its header claims too few")
+        self.findings.append(Finding("trailing bytes", f"{excess} bytes follow its voxels"))
 
 
-def load_volume(path: str | Path, grid: Grid | None = None) -> Volume:
+@contextlib.contextmanager
+def open_scan(path: Path) -> Iterator[OpenScan]:
+    """Yields the scan's layout and its voxels, still unread. Raises: Refused, whatever is wrong with it."""
+    try:
+        if not path.name.endswith(SUFFIXES):
+            raise Refused("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
+        sizes = [_size(part) for part in _parts(path)]
+        with open(_parts(path)[-1], "rb") as file:
+            content = Content(file, sizes[-1])
+            with np.errstate(all="ignore"):  # a header's numbers may be anything; they are judged, not trusted
+                layout = _pair_layout(path, content) if len(sizes) > 1 else _single_layout(path, content)
+            end = layout.offset + layout.size
+            if not content.compressed and sizes[-1] < end:
+                raise Refused("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")
+            yield OpenScan(layout, content)
+    except FileNotFoundError as error:
+        missing = "no such file" if error.filename == str(path) else f"no such file: {error.filename}"
+        raise Refused("missing", missing) from None
+    except OSError as error:
+        raise Refused("unreadable", f"it cannot be read: {error.strerror or error}") from None
+    except DAMAGE as error:
+        raise Refused("damaged", f"damaged or no image ({error})") from None
+
+
+def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse") -> Volume:
     """Reads a NIfTI-1/2, MGH or Analyze file; resampled to `grid` where one is given and the file does not fit it.
 
-    Raises: InputError with the file's name and the reason, for anything but one finite 3D volume.
+    Args:
+      nan: 'refuse' a scan with NaN, or 'zero' it where it lies outside the brain of a masked scan.
+
+    Raises: InputError with the file's name, the reason and the remedy, for anything but one finite 3D volume.
     """
-    path = Path(path)
     try:
-        image = _open(path)
-        data, affine = _canonical(image)
+        data, affine = read_volume(Path(path))
+        if nan == "zero" and np.isnan(data).any():
+            data = zero_outside(data)
         _check_values(data)
-        if grid is not None and not fits(data.shape, affine, grid):
-            data, affine = resample(data, affine, grid), grid.affine
-            if not data.any():
-                raise _Unusable("nothing of it lies in the grid's field of view; is it registered to the template?")
-        return Volume(data, affine)
-    except _Unusable as reason:
-        raise InputError(f"{path}: refused: {reason}") from None
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename or path}: no such file") from None
-    except DAMAGE as error:
-        raise InputError(f"{path}: refused: damaged or no image ({error})") from None
+        if grid is None or fits(data.shape, affine, grid):
+            return Volume(data, affine)
+        resampled = resample(data, affine, grid)
+        if not resampled.any():
+            raise Refused("outside the grid", "nothing of it lies in the grid's field of view")
+        return Volume(resampled, grid.affine)
+    except Refused as refused:
+        raise InputError(f"{path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
+
+
+def read_volume(path: Path) -> Volume:
+    """A scan's voxels in RAS+, on its own grid, whatever their values. Raises: Refused."""
+    with open_scan(path) as scan:
+        layout, stored = scan.layout, scan.read(scan.layout.size)
+        scan.finish()
+    data, orientation = voxels(layout, stored, layout.shape), io_orientation(layout.affine)
+    affine = layout.affine @ inv_ornt_aff(orientation, layout.shape)
+    return Volume(np.asfortranarray(apply_orientation(data, orientation)), affine)
 
 
 def content_digest(path: str | Path) -> str:
@@ -65,80 +148,93 @@ def content_digest(path: str | Path) -> str:
     digest = hashlib.sha256()
     for part in _parts(Path(path)):
         try:
-            digest.update(part.read_bytes())
+            with open(part, "rb") as file:
+                hashlib.file_digest(file, lambda: digest)
         except OSError as error:
             raise InputError(f"{part}: {error.strerror}") from None
     return digest.hexdigest()
 
 
-def _parts(path: Path) -> list[Path]:
-    return [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix in (".img", ".hdr") else [path]
+def file_digest(path: Path) -> str:
+    """sha256 over the absolute path, size and time of change of a scan's files: another one once it was written to.
+
+    Raises: OSError if one is missing.
+    """
+    states = [(str(part.absolute()), part.stat().st_size, part.stat().st_mtime_ns) for part in _parts(path)]
+    return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
-def _open(path: Path) -> Any:
-    """nibabel's image with its voxels still unread, after its size is checked against what its header claims."""
-    if not path.name.endswith(SUFFIXES):
-        raise _Unusable(f"its name ends in none of {', '.join(SUFFIXES)}")
-    if path.suffix in (".img", ".hdr"):
-        image: Any = nibabel.load(path)
-        _check_size(image.header, path.with_suffix(".img").stat().st_size, image.dataobj.offset)
-        return image
-    content = path.read_bytes()
-    compressed = content[:2] == b"\x1f\x8b"
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) if compressed else io.BytesIO(content) as stream:
-        start = stream.read(1024)
-        kind = _image_class(path, start)
-        header = kind.header_class.from_fileobj(io.BytesIO(start))
-        end = _check_size(header, None if compressed else len(content), header.get_data_offset())
-        content = start + stream.read(max(end + TRAILING - len(start), 0))  # to the end, where gzip's checksum is
-        if len(content) < end:
-            raise _Unusable(f"truncated: its header promises {end} bytes, it has {len(content)}")
-        if stream.read(1):
-            raise _Unusable(f"more than {TRAILING} bytes follow its voxels")
-    return kind.from_bytes(content)
+def voxels(layout: Layout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """The values, float32, of stored voxels."""
+    proxy = ArrayProxy(io.BytesIO(data), (shape, layout.dtype, 0, layout.slope, layout.inter))
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite, and refused for it
+        return np.asanyarray(proxy, np.float32)
 
 
-def _image_class(path: Path, start: bytes) -> Any:
-    if path.suffix in (".mgz", ".mgh"):
-        return nibabel.MGHImage
-    size = start[:4]
-    if size in (b"\x5c\x01\x00\x00", b"\x00\x00\x01\x5c"):  # sizeof_hdr of NIfTI-1, in either byte order
-        return nibabel.Nifti1Image
-    if size in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"):
-        return nibabel.Nifti2Image
-    raise _Unusable("it has no NIfTI header")
+def check_range(low: float, high: float) -> None:
+    """The smallest and the largest value of a volume. Raises: Refused if they are not finite or too close."""
+    if low == high or high - low < SMALLEST:
+        raise Refused("constant", f"all its voxels are {low:g}")
+    if max(-low, high) > EXTREME:
+        raise Refused("infinite", f"its voxels reach from {low:g} to {high:g}: too large for float32")
 
 
-def _check_size(header, file_size: int | None, offset: int) -> int:
-    """Returns where the voxels end; refuses a header that claims more than the file has or than memory should hold."""
-    shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    if dtype.fields or dtype.kind not in "iuf":
-        raise _Unusable(f"its voxels are {dtype}, not plain numbers")
-    if len(shape) < 3 or any(size != 1 for size in shape[3:]) or min(shape) < 1:
-        raise _Unusable(f"its shape is {tuple(map(int, shape))}; one 3D volume is needed")
-    claimed = math.prod(map(int, shape)) * dtype.itemsize
-    if claimed > LARGEST:
-        raise _Unusable(f"its header claims {claimed / 2**30:.1f} GiB of voxels")
-    if file_size is not None and offset + claimed > file_size:
-        raise _Unusable(f"truncated: its header promises {offset + claimed} bytes, it has {file_size}")
-    return int(offset + claimed)
-
-
-def _canonical(image) -> tuple[np.ndarray, np.ndarray]:
-    """float32 voxels [X, Y, Z] and affine with the axes permuted and flipped to the closest RAS+."""
-    affine = image.affine
-    if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        raise _Unusable("its affine is missing, not finite or singular, so its axes are unknown")
-    data = np.asanyarray(image.dataobj, np.float32)
-    data = data.reshape(data.shape[:3])
-    orientation = io_orientation(affine)
-    affine = affine @ inv_ornt_aff(orientation, data.shape)
-    return np.asfortranarray(apply_orientation(data, orientation)), affine
+def check_finite(nan: int, infinite: int) -> None:
+    """The numbers of such voxels. Raises: Refused if there are any."""
+    if nan:
+        raise Refused("NaN", f"{nan} of its voxels are NaN")
+    if infinite:
+        raise Refused("infinite", f"{infinite} of its voxels are infinite")
 
 
 def _check_values(data: np.ndarray) -> None:
-    low, high = data.min(), data.max()  # NaN in either if there is one anywhere
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise _Unusable(f"{np.count_nonzero(~np.isfinite(data))} of its voxels are NaN or infinite")
-    if low == high:
-        raise _Unusable(f"all its voxels are {low:g}")
+    with np.errstate(invalid="ignore"):
+        low, high = float(data.min()), float(data.max())  # NaN in either if there is one anywhere
+    if not np.isfinite(high - low):
+        check_finite(int(np.isnan(data).sum()), int(np.isinf(data).sum()))
+    check_range(low, high)
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files of a scan, that with the voxels last."""
+    return [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix in (".img", ".hdr") else [path]
+
+
+def _size(path: Path) -> int:
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise Refused("unreadable", "it is no regular file")
+    return state.st_size
+
+
+def _single_layout(path: Path, content: Content) -> Layout:
+    if path.suffix in (".mgz", ".mgh"):
+        return mgh_layout(content.read(MGH_BYTES))
+    start = content.read(4)
+    size, big_endian = header_size(start)
+    header = start + content.read(size)  # and the four bytes after it, which say whether extensions follow
+    layout = nifti_layout(header)
+    check_extensions(header + content.read(layout.offset - len(header)), size, big_endian)
+    return layout
+
+
+def _pair_layout(path: Path, content: Content) -> Layout:
+    """A pair is NIfTI's if its header says so, and else Analyze's or SPM's."""
+    header, image = _parts(path)
+    if header.stat().st_size > LARGEST_HEADER:
+        raise Refused("header", f"its .hdr file has {header.stat().st_size} bytes")
+    block = header.read_bytes()
+    if {block[344:347], block[4:7]} & {b"n+1", b"ni1", b"n+2", b"ni2"}:
+        layout = nifti_layout(block, pair=True)
+        check_extensions(block, *header_size(block))
+    else:
+        layout = _load_analyze(image)
+    content.read(layout.offset)
+    return layout
+
+
+def _load_analyze(path: Path) -> Layout:
+    beside = path.with_suffix(".mat")
+    if beside.exists() and _size(beside) > LARGEST_MAT:
+        raise Refused("header", f"its .mat file has {beside.stat().st_size} bytes")
+    return analyze_layout(nibabel.load(path))
