@@ -1,7 +1,8 @@
 """dynjax on the command line.
 
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
-python main.py evaluate --workdir=DIR [--finished_folds]
+python main.py check --config=... [--out=FILE.json]
+python main.py evaluate --workdir=DIR [--finished-folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
 python main.py audit --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
@@ -17,8 +18,9 @@ from dynjax.experiment import command_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "predict: write the answers to this CSV file; compare: the rows, .csv or .tex")
-FINISHED_FOLDS = flags.DEFINE_bool("finished_folds", False, "evaluate: score the folds that are trained, not yet all")
+OUT = flags.DEFINE_string("out", None, "the file to write: predict's .csv, check's .json, compare's .csv or .tex")
+ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
+FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -28,7 +30,14 @@ def train() -> None:
     from dynjax.experiment.workdir import Workdir
 
     config = _required_config()
-    train(config, Workdir(WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))))
+    workdir = WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))
+    train(config, Workdir(workdir), ALLOW_REFUSED.value)
+
+
+def check() -> None:
+    from dynjax.experiment.check import check
+
+    check(_required_config(), _out())
 
 
 def evaluate() -> None:
@@ -44,7 +53,7 @@ def predict(*scans: str) -> None:
 
     if not scans:
         raise UsageError("predict needs at least one scan: predict --workdir=DIR SCAN.nii.gz ...")
-    predict(Workdir(_required_workdir()), scans, Path(OUT.value) if OUT.value else None)
+    predict(Workdir(_required_workdir()), scans, _out())
 
 
 def audit() -> None:
@@ -59,7 +68,7 @@ def compare(*folders: str) -> None:
 
     if not folders:
         raise UsageError("compare needs the folders of finished runs: compare DIR DIR ...")
-    compare(folders, PAPER.value, PAIRED.value, Path(OUT.value) if OUT.value else None)
+    compare(folders, PAPER.value, PAIRED.value, _out())
 
 
 def _required_config() -> FrozenConfigDict:
@@ -68,13 +77,24 @@ def _required_config() -> FrozenConfigDict:
     return FrozenConfigDict(CONFIG.value)
 
 
+def _out() -> Path | None:
+    return Path(OUT.value) if OUT.value else None
+
+
 def _required_workdir() -> str:
     if not WORKDIR.value:
         raise UsageError("--workdir=DIR is needed, the folder of a trained run")
     return WORKDIR.value
 
 
-VERBS = {"train": train, "evaluate": evaluate, "predict": predict, "audit": audit, "compare": compare}
+VERBS = {
+    "train": train,
+    "check": check,
+    "audit": audit,
+    "evaluate": evaluate,
+    "predict": predict,
+    "compare": compare,
+}
 
 
 def main(arguments: list[str]) -> None:

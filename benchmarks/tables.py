@@ -56,7 +56,7 @@ def main(options: list[str]) -> int:
         table.append(_one_fold(name, hours[-1], options) if jax.default_backend() == "cpu" else Row(name, name))
         if code := _train(table[-1], options):
             return code
-        _run("evaluate", f"--workdir={RUNS / name}", "--finished_folds")
+        _run("evaluate", f"--workdir={RUNS / name}", "--finished-folds")
     print("\nSYNTHETIC subjects, quick runs: these numbers say how the methods compare here, nothing about patients.")
     return _run("compare", *(str(RUNS / row.folder) for row in table), "--paper", f"--out={RUNS}/tables.csv")
 

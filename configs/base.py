@@ -27,6 +27,7 @@ def paper() -> ConfigDict:
     config.volume = ConfigDict()
     config.volume.grid = (110, 110, 110)  # voxels along x, y, z, centred on MNI (0, -18, 20) mm
     config.volume.spacing = 2.0  # mm
+    config.volume.nan = "refuse"  # scans with NaN; or 'zero' them where they lie outside the brain of a masked scan
 
     config.projection = ConfigDict()
     config.projection.name = "dynamic"  # or 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned', 'none'

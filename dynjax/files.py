@@ -40,6 +40,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def can_be_written(path: Path) -> bool:
+    """Whether `atomic_path` could make the file, and the folders above it that are missing."""
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    return not path.is_dir() and nearest.is_dir() and os.access(nearest, os.W_OK)
+
+
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

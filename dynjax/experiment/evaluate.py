@@ -17,6 +17,7 @@ from dynjax.evaluation.predictions import Prediction, by_subject, write_predicti
 from dynjax.evaluation.results import name_folds, print_results, write_results
 from dynjax.experiment import settings
 from dynjax.experiment.data import Data, find_cohort, load_data
+from dynjax.experiment.refused import without_refused
 from dynjax.experiment.runtime import configure_jax
 from dynjax.experiment.trained import Trained, load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
@@ -35,7 +36,7 @@ def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
     """
     config = workdir.read_config()
     configure_jax()
-    cohort = find_cohort(config)
+    cohort = without_refused(workdir, find_cohort(config))
     print(cohort.describe(), flush=True)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
     if config.model.name in BASELINES:
@@ -45,7 +46,7 @@ def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
     paths = {fold: scored_checkpoint(workdir, fold) for fold in range(config.train.folds)}
     missing = [fold for fold, path in paths.items() if path is None]
     if missing and not finished_folds:
-        advice = "run train on this workdir first, or score the others with --finished_folds"
+        advice = "run train on this workdir first, or score the others with --finished-folds"
         raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
     if len(missing) == len(paths):
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from dynjax.experiment.data import scale
 from dynjax.experiment.runtime import configure_jax
 from dynjax.experiment.trained import Trained, load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
-from dynjax.files import write_text
+from dynjax.files import can_be_written, write_text
 from dynjax.parallel import parallel_map
 from dynjax.projection.store import Projection, project_scan
 from dynjax.volumes.nifti import content_digest
@@ -45,7 +44,7 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     Raises: UsageError if `out` cannot be written, InputError if there is no trained network and, once all good scans
     are predicted, if any was refused.
     """
-    if out is not None and not _can_be_written(out):
+    if out is not None and not can_be_written(out):
         raise UsageError(f"--out={out}: cannot be written; name a .csv file in a folder that can")
     configure_jax()
     networks = _load_networks(workdir)
@@ -71,11 +70,6 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
     if refused:
         raise InputError("\n".join(refused))
-
-
-def _can_be_written(path: Path) -> bool:
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
-    return not path.is_dir() and nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _load_networks(workdir: Workdir) -> list[Trained]:

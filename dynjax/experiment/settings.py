@@ -22,11 +22,13 @@ from dynjax.projection.scale import SCALES
 from dynjax.projection.store import Projection
 from dynjax.projection.weights import FAMILIES
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.nifti import NAN
 
 NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a workdir
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohort.visit": VISITS,
+    "volume.nan": NAN,
     "projection.name": PROJECTIONS + WHOLE,
     "projection.axis": PLANES,
     "projection.weights": FAMILIES,
@@ -167,7 +169,7 @@ def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
 def projection_of(config: FrozenConfigDict) -> Projection:
     grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
     projection = config.projection
-    return Projection(grid, projection.name, projection.axis, projection.weights)
+    return Projection(grid, projection.name, projection.axis, projection.weights, config.volume.nan)
 
 
 def network_options(config: FrozenConfigDict) -> Options:

@@ -12,9 +12,11 @@ from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.results import is_complete, name_folds
 from dynjax.experiment import settings
 from dynjax.experiment.baseline import train_baseline
+from dynjax.experiment.check import check_first
 from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
+from dynjax.experiment.refused import keep_refused
 from dynjax.experiment.runtime import configure_jax, stop_on_signal
 from dynjax.experiment.trained import probabilities
 from dynjax.experiment.workdir import Workdir
@@ -27,9 +29,10 @@ from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, t
 from dynjax.training.selection import Selection
 
 
-def train(config: FrozenConfigDict, workdir: Workdir) -> None:
+def train(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool = False) -> None:
     """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
 
+    Scans that are refused end it before it begins; with `allow_refused` they are left out and counted.
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
     """
     config = settings.resolve(config)
@@ -37,6 +40,7 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
     workdir.check(config)
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
+    cohort, refused = check_first(config, workdir, cohort, allow_refused)
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
         return train_baseline(config, workdir, cohort, folds)
@@ -47,6 +51,7 @@ def train(config: FrozenConfigDict, workdir: Workdir) -> None:
         return
     data = load_data(config, cohort, folds)
     workdir.claim(config)  # from here on it is this config's: a table or a scan that is refused leaves no trace
+    keep_refused(workdir, refused)
     keep_folds(workdir, cohort, folds)
     _check_unchanged(config, workdir, data)
     if todo:

@@ -21,6 +21,7 @@ class Workdir:
         self.path = Path(path).expanduser().absolute()
         self.config = self.path / "config.json"
         self.folds = self.path / "folds.csv"
+        self.refused = self.path / "refused.csv"
         self.events = self.path / "events.jsonl"
         self.predictions = self.path / "predictions.csv"
         self.results = self.path / "results.json"

@@ -24,6 +24,7 @@ class Projection(NamedTuple):
     name: str = "dynamic"
     axis: str = "axial"
     weights: str = "simple"
+    nan: str = "refuse"
 
 
 class Projected(NamedTuple):
@@ -38,7 +39,7 @@ def project_scan(path: Path, projection: Projection) -> np.ndarray:
 
     Raises: InputError for a scan that is refused.
     """
-    volume = load_volume(path, projection.grid)
+    volume = load_volume(path, projection.grid, projection.nan)
     if projection.name in WHOLE:
         return volume.data
     return project(volume.data, projection.name, projection.axis, projection.weights)
@@ -49,13 +50,12 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
 
     Raises: InputError that lists every refused scan; the images of the others are stored by then.
     """
-    folder = cache_folder() / "projections" / _key(projection)
 
     def stored(path: Path) -> tuple[str, np.ndarray]:
         digest = content_digest(path)
         if projection.name in WHOLE:
             return digest, project_scan(path, projection)
-        entry = folder / digest[:2] / f"{digest}.npy"
+        entry = _entry(digest, projection)
         image = _read(entry)
         if image is None:
             image = project_scan(path, projection)
@@ -67,9 +67,15 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
     return Projected(np.stack(images), list(digests))
 
 
-def _key(projection: Projection) -> str:
+def is_stored(path: Path, projection: Projection) -> bool:
+    """Whether a scan's image was made before, so that the scan is known to be good. Raises: InputError if missing."""
+    return projection.name not in WHOLE and _entry(content_digest(path), projection).exists()
+
+
+def _entry(digest: str, projection: Projection) -> Path:
     description = json.dumps([RECIPE, *projection])
-    return hashlib.sha256(description.encode()).hexdigest()[:16]
+    key = hashlib.sha256(description.encode()).hexdigest()[:16]
+    return cache_folder() / "projections" / key / digest[:2] / f"{digest}.npy"
 
 
 def _read(entry: Path) -> np.ndarray | None:

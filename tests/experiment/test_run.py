@@ -173,7 +173,7 @@ def _score_the_finished_folds(run, workdir):
     """Folds 0 and 2 of three."""
     refused = main("evaluate", f"--workdir={workdir}")
     assert refused.returncode == 3 and "fold 1 not trained to the end" in refused.stderr
-    done = main("evaluate", f"--workdir={workdir}", "--finished_folds")
+    done = main("evaluate", f"--workdir={workdir}", "--finished-folds")
     assert (done.returncode, done.stderr) == (0, "")
     assert "fold 1 NOT TRAINED yet" in " ".join(done.stdout.split())
     assert rows(workdir / "predictions.csv") == [row for row in rows(run[0] / "predictions.csv") if row["fold"] != "1"]

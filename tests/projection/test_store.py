@@ -29,9 +29,9 @@ def reads(monkeypatch):
     seen = []
     load = store.load_volume
 
-    def spy(path, grid):
+    def spy(path, *settings):
         seen.append(path)
-        return load(path, grid)
+        return load(path, *settings)
 
     monkeypatch.setattr(store, "load_volume", spy)
     return seen
