@@ -24,8 +24,6 @@ from dynjax.volumes.grid import Grid
 from tests.command import TINY, main
 from tests.experiment.test_run import rows
 
-SHORT = (*TINY, "--config.train.epochs=1", "--config.train.folds=2")
-
 
 @pytest.fixture
 def cohort(tmp_path):
@@ -41,7 +39,7 @@ def cohort(tmp_path):
         for number, (subject, row) in enumerate(sorted(first.items())):
             shutil.copyfile(files[row["Image Data ID"]], folder / f"{number:02d}.nii.gz")
             writer.writerow([subject, "bl", row["Group"], f"{number:02d}.nii.gz"])
-    return (*SHORT, f"--config.cohort.table={folder}"), folder
+    return (*TINY, f"--config.cohort.table={folder}"), folder
 
 
 def cut(path):
@@ -79,29 +77,33 @@ def test_a_verdict_for_every_scan(cohort, tmp_path):
 
 
 def test_an_answer_that_cannot_be_written_is_named_before_any_work():
-    done = main("check", *SHORT, "--out=/dev")
+    done = main("check", *TINY, "--out=/dev")
     assert done.returncode == 2 and "--out=/dev: cannot be written" in done.stderr and not done.stdout
 
 
-def test_train_goes_on_without_refused_scans_only_if_told_to(cohort, tmp_path):
+def test_train_goes_on_without_refused_scans_only_if_told_to(run, cohort, tmp_path):
+    """And then as if they had never been in the table."""
     arguments, folder = cohort
     workdir = tmp_path / "w"
-    cut(folder / "03.nii.gz")
-    (folder / "08.nii.gz").write_text("no scan")
+    (folder / "cut.nii.gz").write_bytes((folder / "03.nii.gz").read_bytes()[:-100])
+    (folder / "text.nii.gz").write_text("no scan")
+    with open(folder / "scans.csv", "a") as file:
+        file.write("x1,bl,CN,cut.nii.gz\nx2,bl,AD,text.nii.gz\n")
     done = main(*arguments, f"--workdir={workdir}")
-    assert done.returncode == 3 and "2 of 12 scans cannot be used" in done.stderr and "--allow-refused" in done.stderr
-    assert "03.nii.gz" in done.stderr and "08.nii.gz" in done.stderr and not list(workdir.iterdir())
+    assert done.returncode == 3 and "2 of 14 scans cannot be used" in done.stderr and "--allow-refused" in done.stderr
+    assert "cut.nii.gz" in done.stderr and "text.nii.gz" in done.stderr and not list(workdir.iterdir())
 
     done = main(*arguments, f"--workdir={workdir}", "--allow-refused")
-    assert (done.returncode, done.stderr) == (0, "") and "going on without 2 of 12 scans" in done.stdout
-    assert len(rows(workdir / "folds.csv")) == 10
+    assert (done.returncode, done.stderr) == (0, "") and "going on without 2 of 14 scans" in done.stdout
+    cohort = json.loads((workdir / "results.json").read_text())["cohort"]
     excluded = {"refused: truncated": 1, "refused: not an image": 1, "later visit of a subject": 0}
-    results = json.loads((workdir / "results.json").read_text())
-    assert results["cohort"]["excluded"] == excluded and results["cohort"]["n_scans"] == 10
-    predictions = (workdir / "predictions.csv").read_bytes()
+    assert cohort["excluded"] == excluded and cohort["n_scans"] == 12
+    for name in ("folds.csv", "predictions.csv"):
+        ours, theirs = ([row | {"session": ""} for row in rows(where / name)] for where in (workdir, run[0]))
+        assert ours == theirs
+    (workdir / "results.json").unlink()
     assert main("evaluate", f"--workdir={workdir}").returncode == 0
-    assert (workdir / "predictions.csv").read_bytes() == predictions
-    assert json.loads((workdir / "results.json").read_text())["cohort"] == results["cohort"]
+    assert json.loads((workdir / "results.json").read_text())["cohort"] == cohort
 
 
 def test_folds_that_stand_are_not_changed_by_a_scan_that_is_refused_or_mended(cohort, tmp_path):
