@@ -31,6 +31,15 @@ def largest_error(ours, plain, x, kernel):
 
 # (extent, channels in, channels out, size, stride, padding, groups)
 CONVOLUTIONS = [
+    ((9, 12), 3, 8, 3, 1, 1, 1),
+    ((9, 12), 3, 8, 3, 2, 1, 1),
+    ((10, 10), 4, 6, 3, 1, 0, 1),
+    ((9, 8), 4, 6, 5, 1, 2, 1),
+    ((21, 22), 3, 6, 7, 2, 3, 1),
+    ((34, 31), 3, 6, 11, 4, 2, 1),
+    ((9, 8), 5, 6, 1, 1, 0, 1),
+    ((9, 8), 5, 6, 1, 2, 0, 1),
+    ((70, 65), 3, 4, 3, 1, 1, 1),
     ((8, 8), 5, 5, 3, 1, 1, 5),
     ((7, 10), 5, 5, 3, 1, 1, 5),
     ((8, 8), 5, 5, 3, 2, 1, 5),
@@ -45,6 +54,15 @@ CONVOLUTIONS = [
 
 @pytest.mark.parametrize(("extent", "wide_in", "wide", "size", "stride", "padding", "groups"), CONVOLUTIONS)
 def test_convolutions_equal_the_plain_ones(extent, wide_in, wide, size, stride, padding, groups):
+    assert error_of_convolution(extent, wide_in, wide, size, stride, padding, groups) < 1e-5
+
+
+@pytest.mark.parametrize("extent", [(24, 24), (23, 27), (22, 41)])
+def test_winograd_equals_the_plain_convolution(extent):
+    assert error_of_convolution(extent, 64, 80, 3, 1, 1, 1) < 1e-4
+
+
+def error_of_convolution(extent, wide_in, wide, size, stride, padding, groups):
     rng, spatial = np.random.default_rng(0), len(extent)
     x = rng.normal(size=(2, *extent, wide_in))
     kernel = rng.normal(size=(*(size,) * spatial, wide_in // groups, wide))
@@ -60,7 +78,7 @@ def test_convolutions_equal_the_plain_ones(extent, wide_in, wide, size, stride, 
     def plain(x, kernel):
         return jax.lax.conv_general_dilated(x, kernel, *arguments, **options)
 
-    assert largest_error(lambda x, k: convolution(x, k, *arguments, **options), plain, x, kernel) < 1e-5
+    return largest_error(lambda x, k: convolution(x, k, *arguments, **options), plain, x, kernel)
 
 
 @pytest.mark.parametrize(("extent", "size", "stride"), [((7, 8), 2, 2), ((9, 7), 3, 2), ((5, 6, 7), 2, 2)])
