@@ -151,7 +151,7 @@ def _gigabytes_per_second(turns: Turns, side: str) -> float:
 
 
 def _line(turns: Turns, at: Setting) -> dict[str, Any]:
-    """Median seconds of every side; ratio, low and high against torch, and for the others with the side's name."""
+    """Median and least seconds of every side; ratio, low and high against torch, those against others by their name."""
     medians = {side: statistics.median(seconds) for side, seconds in turns.seconds.items() if side != "memory"}
     line = {"jax": None, "torch": None, "ratio": None, "low": None, "high": None} | medians
     for side in medians.keys() & {"torch", "numpy"}:
@@ -164,7 +164,8 @@ def _line(turns: Turns, at: Setting) -> dict[str, Any]:
     forms = {
         f"torch_{key}": turns.about["torch"][key] for key in ("form", "forms") if key in turns.about.get("torch", {})
     }
-    return line | forms | {"device": at.device, "repeats": len(turns.seconds["jax"])}
+    least = {side: min(turns.seconds[side]) for side in medians}
+    return line | forms | {"least": least, "device": at.device, "repeats": len(turns.seconds["jax"])}
 
 
 def _check_same_network(turns: Turns, side: str) -> None:
