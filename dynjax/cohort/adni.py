@@ -5,7 +5,6 @@ import fnmatch
 import os
 import re
 from pathlib import Path
-from types import MappingProxyType
 
 from dynjax.cohort.scan import Scan, parse_date
 from dynjax.errors import InputError, listed
@@ -63,7 +62,7 @@ def read_collection(table: Path, rows: list[dict[str, str]], description: str, e
             sex=row.get("Sex", ""),
             site=row["Subject"].split("_S_")[0],
             acquired=acquired,
-            others=MappingProxyType({name: text for name, text in row.items() if name not in FIELDS}),
+            others=tuple((name, text) for name, text in row.items() if name not in FIELDS),
         )
     return list(scans.values())
 

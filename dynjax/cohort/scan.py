@@ -2,16 +2,14 @@
 
 import datetime
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 MISSING = ("", "n/a", "nan")  # what tables write for a value that is not known; BIDS has n/a
 
 
 class Scan(NamedTuple):
-    """A line of the scan table, its texts as they stand there. others: the columns that no field holds, by name."""
+    """A line of the scan table, its texts as they stand there. others: the columns that no field holds, (name, text)."""
 
     subject: str
     session: str
@@ -21,12 +19,12 @@ class Scan(NamedTuple):
     sex: str = ""
     site: str = ""
     acquired: datetime.datetime | None = None
-    others: Mapping[str, str] = MappingProxyType({})
+    others: tuple[tuple[str, str], ...] = ()
 
     def column(self, name: str) -> str:
         """What the table says under `name`: 'age', 'sex', 'site' or one of `others`; '' where it says nothing."""
         known = {"age": self.age, "sex": self.sex, "site": self.site}
-        text = known[name] if name in known else self.others.get(name, "")
+        text = known[name] if name in known else dict(self.others).get(name, "")
         return "" if text.lower() in MISSING else text
 
 

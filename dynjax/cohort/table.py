@@ -5,7 +5,6 @@ import csv
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from types import MappingProxyType
 
 from dynjax.cohort import adni
 from dynjax.cohort.scan import Cohort, Scan, natural_key, parse_date
@@ -90,7 +89,7 @@ def _read_plain(table: Path, header: list[str], rows: list[dict[str, str]]) -> l
     for row in rows:
         problems += [f"line {row['#']}: {name} is empty" for name in REQUIRED if not row[name]]
         details = {name: row.get(name, "") for name in ("age", "sex", "site")}
-        others = MappingProxyType({name: row[name] for name in header if name not in REQUIRED + OPTIONAL})
+        others = tuple((name, row[name]) for name in header if name not in REQUIRED + OPTIONAL)
         acquired = None
         try:
             acquired = parse_date(row.get("acquired", ""))

@@ -12,7 +12,7 @@ import numpy as np
 from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.training import checkpoint
-from dynjax.training.plan import epoch_order, make_plan
+from dynjax.training.plan import epoch_order, make_run_epoch
 from dynjax.training.selection import Selection
 from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
 
@@ -55,7 +55,7 @@ class Trainer(NamedTuple):
 def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule) -> Trainer:
     """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold."""
     optimizer = make_optimizer(schedule.weight_decay)
-    plan = make_plan(make_train_step(network, optimizer), jax.default_backend())
+    run_epoch = make_run_epoch(make_train_step(network, optimizer))
 
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
@@ -67,7 +67,7 @@ def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree,
         batch_stats = network.join(state.params, state.batch_stats, images, labels)
         return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
 
-    return Trainer(initial, plan, schedule, begin_second_stage)
+    return Trainer(initial, run_epoch, schedule, begin_second_stage)
 
 
 def fold_key(seed: int, fold: int) -> jax.Array:

@@ -1,10 +1,9 @@
-"""How the steps of an epoch are run: the one place that knows what the machine likes. The numbers are the same."""
+"""How the steps of an epoch are run: as one program that scans over its batches, on every platform."""
 
 import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dynjax.training.step import Metrics, TrainState
@@ -21,28 +20,7 @@ def epoch_order(seed: int, fold: int, epoch: int, examples: int, batch_size: int
     return np.resize(permutation, (steps, batch_size)).astype(np.int32)
 
 
-def make_plan(train_step, platform: str) -> RunEpoch:
-    """One program an epoch on an accelerator; on a CPU, where XLA is slow inside loops, a program a step."""
-    return run_steps(train_step) if platform == "cpu" else run_scan(train_step)
-
-
-def run_steps(train_step) -> RunEpoch:
-    """A Python loop over the jitted step, which sees one batch: folds of different sizes share its program."""
-    step = jax.jit(train_step, donate_argnums=0)
-
-    def run_epoch(state, images, labels, order, key, learning_rate):
-        metrics = []
-        for batch in order:
-            state, metric = step(state, images[batch], labels[batch], key, learning_rate)
-            metrics.append(metric)
-        return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
-
-    return run_epoch
-
-
-def run_scan(train_step) -> RunEpoch:
-    """The whole epoch as one program that scans over its batches."""
-
+def make_run_epoch(train_step) -> RunEpoch:
     @functools.partial(jax.jit, donate_argnums=0)
     def run_epoch(state, images, labels, order, key, learning_rate):
         def body(state, batch):

@@ -51,7 +51,7 @@ def test_first_date_lowest_image_id_and_everything_counted(tmp_path):
     ]
     cohort = load_cohort(download(tmp_path, rows), description="mt1*n3m")
     assert [scan.path.name[-8:] for scan in cohort.scans] == ["I204.nii", "I201.nii"]
-    assert cohort.scans[0].column("Description") == N3M and "Age" not in cohort.scans[0].others
+    assert cohort.scans[0].column("Description") == N3M and "Age" not in dict(cohort.scans[0].others)
     assert cohort.excluded == {
         "modality PET": 1,
         "description other than cohort.description": 1,

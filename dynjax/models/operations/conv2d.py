@@ -1,4 +1,7 @@
-"""2D convolution without padding whose weight gradient is a sum of matrix products: XLA's own is slow on a CPU."""
+"""2D convolution whose gradients are forms that XLA runs well on a CPU, in a loop as outside of one.
+
+Its own gradient with respect to the kernel is slow everywhere, the one with respect to the input is slow inside loops.
+"""
 
 import functools
 
@@ -6,28 +9,47 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-PLANES = ("NHWC", "HWIO", "NHWC")
+Padding = tuple[tuple[int, int], tuple[int, int]]
 ROWS = 4096  # of the matrices that are multiplied, about
+NARROW = 64  # columns: a row of the kernel that has fewer is not worth a product of its own
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv2d(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """x [N, H, W, C] with kernel [h, w, C, K] -> [N, H', W', K]."""
-    return _plain(x, kernel, stride)
+    return _plain(x, kernel, stride, padding)
 
 
-def _plain(x, kernel, stride):
-    return lax.conv_general_dilated(x, kernel, (stride, stride), "VALID", dimension_numbers=PLANES)
+def _plain(x, kernel, stride, padding):
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _forward(x, kernel, stride):
-    return _plain(x, kernel, stride), (x, kernel)
+def _forward(x, kernel, stride, padding):
+    return _plain(x, kernel, stride, padding), (x, kernel)
 
 
-def _backward(stride, saved, gradient):
+def _backward(stride, padding, saved, gradient):
     x, kernel = saved
-    _, transpose = jax.vjp(lambda x: _plain(x, kernel, stride), x)
-    return *transpose(gradient), _kernel_gradient(x, gradient, kernel.shape, stride)
+    x_gradient = _input_gradient(gradient, kernel, stride, padding, x.shape[1:3])
+    return x_gradient, _kernel_gradient(jnp.pad(x, ((0, 0), *padding, (0, 0))), gradient, kernel.shape, stride)
+
+
+def _input_gradient(gradient, kernel, stride, padding, extents: tuple[int, int]) -> jax.Array:
+    """One convolution without stride, whose output channels are the inputs that a stride steps over."""
+    *sizes, features_in, features = kernel.shape
+    kernel = jnp.pad(kernel, [*((0, -size % stride) for size in sizes), (0, 0), (0, 0)])
+    high, wide = (size // stride for size in kernel.shape[:2])
+    kernel = kernel.reshape(high, stride, wide, stride, features_in, features)[::-1, :, ::-1]
+    kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(high, wide, features, stride * stride * features_in)
+    counts, around, starts = [], [], []
+    for size, extent, (before, _), outputs in zip((high, wide), extents, padding, gradient.shape[1:3]):
+        skipped, start = divmod(before, stride)
+        counts.append(-(-(start + extent) // stride))
+        around.append((size - 1 - skipped, counts[-1] - outputs + skipped))
+        starts.append(start)
+    blocks = _plain(gradient, kernel, 1, around).reshape(-1, *counts, stride, stride, features_in)
+    whole = blocks.swapaxes(2, 3).reshape(-1, counts[0] * stride, counts[1] * stride, features_in)
+    return whole[:, *(slice(start, start + extent) for start, extent in zip(starts, extents))]
 
 
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
@@ -37,9 +59,11 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], 
 
     def of_images(x, gradient):
         columns = jnp.concatenate([x[:, :, j : j + width : stride] for j in range(wide)], -1)
-        rows = [columns[:, i : i + height : stride].reshape(-1, wide * features_in) for i in range(high)]
-        gradient = gradient.reshape(-1, features)
-        return jnp.stack([gradient.T @ row for row in rows])
+        rows = [columns[:, i : i + height : stride] for i in range(high)]
+        if columns.shape[-1] < NARROW:
+            rows = [jnp.concatenate(rows, -1)]
+        gradient = gradient.reshape(-1, features).T
+        return jnp.concatenate([gradient @ row.reshape(-1, row.shape[-1]) for row in rows], -1)
 
     fitting = max(1, ROWS // (gradient.shape[1] * gradient.shape[2]))
     count = max(divisor for divisor in range(1, len(x) + 1) if len(x) % divisor == 0 and divisor <= fitting)
@@ -47,9 +71,9 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], 
         total = of_images(x, gradient)
     else:
         batches = [array.reshape(-1, count, *array.shape[1:]) for array in (x, gradient)]
-        nothing = jnp.zeros((high, features, wide * features_in), x.dtype)
+        nothing = jnp.zeros((features, high * wide * features_in), x.dtype)
         total, _ = lax.scan(lambda total, batch: (total + of_images(*batch), None), nothing, tuple(batches))
-    return total.reshape(high, features, wide, features_in).transpose(0, 2, 3, 1)
+    return total.T.reshape(shape)
 
 
 conv2d.defvjp(_forward, _backward)

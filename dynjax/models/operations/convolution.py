@@ -26,12 +26,13 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
     def on_cpu(x, kernel):
         if _suits_winograd(x, kernel, strides, padding):
             return winograd(x, kernel)
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         if options["feature_group_count"] > 1:
-            return depthwise_conv(x, kernel, strides[0])
-        if kernel.shape[:-2] == (1, 1):
-            return x[:, :: strides[0], :: strides[0]] @ kernel[0, 0]
-        return (conv3d if x.ndim == 5 else conv2d)(x, kernel, strides[0])
+            return depthwise_conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
+        if x.ndim == 5:
+            return conv3d(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
+        if kernel.shape[:2] == (1, 1):
+            return conv2d(x[:, :: strides[0], :: strides[0]], kernel, 1, tuple(padding))
+        return conv2d(x, kernel, strides[0], tuple(padding))
 
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
 
@@ -39,4 +40,4 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
 def _suits_winograd(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding) -> bool:
     """Maps of more than 20 x 20 and at least 64 channels: with less, cutting tiles costs more than it saves."""
     right_form = kernel.shape[:-2] == (3, 3) and tuple(strides) == (1, 1) and tuple(padding) == ((1, 1), (1, 1))
-    return right_form and min(x.shape[1:3]) > 20 and min(kernel.shape[2:]) >= 64
+    return right_form and min(x.shape[1:3]) > 6 and min(kernel.shape[2:]) >= 64

@@ -7,7 +7,6 @@ What is made along one axis is stacked before the other's turn, so that it is co
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 OUT, IN = 4, 6  # the extent of a tile's outputs and of what they are made from
@@ -15,7 +14,8 @@ OUT, IN = 4, 6  # the extent of a tile's outputs and of what they are made from
 B = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0),
      (0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1))  # fmt: skip
 A = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], np.float32) / 24
+G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
+     (1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))  # fmt: skip
 
 
 @jax.custom_vjp
@@ -30,7 +30,8 @@ def _forward(x, kernel):
     x = jnp.pad(x, ((0, 0), (1, OUT * down + 1 - height), (1, OUT * across + 1 - width), (0, 0)))
     rows = jnp.stack(_combine(B, _read(x, down, 1)))
     tiles = jnp.stack(_combine(B, _read(rows, across, 3))).reshape(IN * IN, -1, x.shape[-1])
-    kernels = jnp.einsum("ai,bj,jick->abck", G, G, kernel).reshape(IN * IN, *kernel.shape[2:])
+    lines = jnp.stack(_combine(G, kernel))
+    kernels = jnp.stack(_combine(G, lines.swapaxes(0, 1))).reshape(IN * IN, *kernel.shape[2:])
     products = lax.dot_general(tiles, kernels, (((2,), (1,)), ((0,), (0,))))
     products = products.reshape(IN, IN, len(x), down, across, -1)
     columns = jnp.stack(_combine(A, products), -2)  # [6, N, down, across, 4, K]
@@ -51,7 +52,8 @@ def _backward(saved, gradient):
     of_tiles = of_tiles.reshape(IN, IN, len(gradient), down, across, -1)
     columns = _add(_combine(zip(*B), of_tiles), 3)
     x_gradient = _add(_combine(zip(*B), columns), 1)[:, 1 : height + 1, 1 : width + 1]
-    return x_gradient, jnp.einsum("ai,bj,abck->jick", G, G, of_kernels)
+    lines = jnp.stack(_combine(zip(*G), of_kernels), 1)
+    return x_gradient, jnp.stack(_combine(zip(*G), lines))
 
 
 def _combine(matrix, parts) -> list[jax.Array]:
