@@ -8,7 +8,10 @@ python main.py audit --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
 """
 
+import importlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import FrozenConfigDict, config_flags
@@ -25,75 +28,17 @@ PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
 
-def train() -> None:
-    from dynjax.experiment.train import train
-    from dynjax.experiment.workdir import Workdir
-
-    config = _required_config()
-    workdir = WORKDIR.value or Path("runs", command_line.config_name(flags.FLAGS["config"]))
-    train(config, Workdir(workdir), ALLOW_REFUSED.value)
-
-
-def check() -> None:
-    from dynjax.experiment.check import check
-
-    check(_required_config(), _out())
-
-
-def evaluate() -> None:
-    from dynjax.experiment.evaluate import evaluate
-    from dynjax.experiment.workdir import Workdir
-
-    evaluate(Workdir(_required_workdir()), FINISHED_FOLDS.value)
-
-
-def predict(*scans: str) -> None:
-    from dynjax.experiment.predict import predict
-    from dynjax.experiment.workdir import Workdir
-
-    if not scans:
-        raise UsageError("predict needs at least one scan: predict --workdir=DIR SCAN.nii.gz ...")
-    predict(Workdir(_required_workdir()), scans, _out())
-
-
-def audit() -> None:
-    from dynjax.experiment.audit import audit
-    from dynjax.experiment.workdir import Workdir
-
-    audit(_required_config(), Workdir(WORKDIR.value) if WORKDIR.value else None)
-
-
-def compare(*folders: str) -> None:
-    from dynjax.experiment.compare import compare
-
-    if not folders:
-        raise UsageError("compare needs the folders of finished runs: compare DIR DIR ...")
-    compare(folders, PAPER.value, PAIRED.value, _out())
-
-
-def _required_config() -> FrozenConfigDict:
-    if CONFIG.value is None:
-        raise UsageError("--config=configs/NAME.py is needed; configs/README.md lists them")
-    return FrozenConfigDict(CONFIG.value)
-
-
-def _out() -> Path | None:
-    return Path(OUT.value) if OUT.value else None
-
-
-def _required_workdir() -> str:
-    if not WORKDIR.value:
-        raise UsageError("--workdir=DIR is needed, the folder of a trained run")
-    return WORKDIR.value
-
-
-VERBS = {
-    "train": train,
-    "check": check,
-    "audit": audit,
-    "evaluate": evaluate,
-    "predict": predict,
-    "compare": compare,
+VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
+    "train": lambda _: (_config(), _workdir(WORKDIR.value or _default_workdir()), ALLOW_REFUSED.value),
+    "check": lambda _: (_config(), _out()),
+    "audit": lambda _: (_config(), _workdir(WORKDIR.value) if WORKDIR.value else None),
+    "evaluate": lambda _: (_workdir(WORKDIR.value), FINISHED_FOLDS.value),
+    "predict": lambda scans: (_workdir(WORKDIR.value), scans, _out()),
+    "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
+}
+NEEDS = {
+    "predict": "at least one scan: predict --workdir=DIR SCAN.nii.gz ...",
+    "compare": "the folders of finished runs: compare DIR DIR ...",
 }
 
 
@@ -101,9 +46,34 @@ def main(arguments: list[str]) -> None:
     verb, *rest = arguments or ["train"]
     if verb not in VERBS:
         raise UsageError(f"no verb is called {verb!r}; there are {', '.join(VERBS)}")
-    if rest and verb not in ("predict", "compare"):
+    if rest and verb not in NEEDS:
         raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
-    VERBS[verb](*rest)
+    if verb in NEEDS and not rest:
+        raise UsageError(f"{verb} needs {NEEDS[verb]}")
+    values = VERBS[verb](rest)
+    getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
+
+
+def _config() -> FrozenConfigDict:
+    if CONFIG.value is None:
+        raise UsageError("--config=configs/NAME.py is needed; configs/README.md lists them")
+    return FrozenConfigDict(CONFIG.value)
+
+
+def _workdir(path: str | Path | None):
+    from dynjax.experiment.workdir import Workdir
+
+    if not path:
+        raise UsageError("--workdir=DIR is needed, the folder of a trained run")
+    return Workdir(path)
+
+
+def _default_workdir() -> Path:
+    return Path("runs", command_line.config_name(flags.FLAGS["config"]))
+
+
+def _out() -> Path | None:
+    return Path(OUT.value) if OUT.value else None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import MonteCarloMethod, chi2_contingency, permutation_test
 
+from dynjax.evaluation.paired import holm
+
 NUMERIC = ("age",)  # columns that are numbers; any other is groups
 RESAMPLES = 9999
 LEVEL = 0.05
@@ -59,15 +61,6 @@ def permute_numbers(labels: np.ndarray, values: np.ndarray, seed: int) -> float:
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979), in the order given."""
-    order = np.argsort(p_values)
-    steps = np.asarray(p_values)[order] * (len(p_values) - np.arange(len(p_values)))
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return corrected.tolist()
 
 
 def _numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ MISSING = ("", "n/a", "nan")  # what tables write for a value that is not known;
 
 
 class Scan(NamedTuple):
-    """A line of the scan table, its texts as they stand there. others: the columns that no field holds, (name, text)."""
+    """A line of the scan table, its texts as they stand there. others: columns that no field holds, (name, text)."""
 
     subject: str
     session: str

@@ -1,6 +1,7 @@
 """Two runs on the same subjects: exact McNemar, DeLong, the bootstrap of the difference, and Holm over the family."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy.stats import binomtest
@@ -10,6 +11,7 @@ from dynjax.evaluation.metrics import METRICS, THRESHOLD
 from dynjax.evaluation.predictions import Prediction, by_subject
 from dynjax.evaluation.resampling import Statistic, bca_intervals
 
+P = TypeVar("P", float, float | None)
 SEED = 0  # of the bootstrap: the same two runs always give the same interval
 
 
@@ -79,7 +81,7 @@ def mcnemar_test(first_right: np.ndarray, second_right: np.ndarray) -> float:
     return float(binomtest(only_first, differing).pvalue) if differing else 1.0
 
 
-def holm(p_values: list[float | None]) -> list[float | None]:
+def holm(p_values: Sequence[P]) -> list[P]:
     """p values after Holm's step-down correction (1979) for how many there are; None, undefined, does not count."""
     known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected, largest = list(p_values), 0.0
