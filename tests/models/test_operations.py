@@ -57,7 +57,7 @@ def test_convolutions_equal_the_plain_ones(extent, wide_in, wide, size, stride, 
     assert error_of_convolution(extent, wide_in, wide, size, stride, padding, groups) < 1e-5
 
 
-@pytest.mark.parametrize("extent", [(24, 24), (23, 27), (22, 41)])
+@pytest.mark.parametrize("extent", [(24, 24), (23, 27), (22, 41), (7, 8), (6, 9, 10)])
 def test_winograd_equals_the_plain_convolution(extent):
     assert error_of_convolution(extent, 64, 80, 3, 1, 1, 1) < 1e-4
 

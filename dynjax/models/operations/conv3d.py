@@ -4,79 +4,84 @@ A plane is convolved in 2D with the kernel's depths side by side as output chann
 before and after it is carried along. So no more than a plane of a volume is ever unfolded.
 """
 
-import functools
-import itertools
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-PLANES = ("NHWC", "HWIO", "NHWC")
-SIZE = 3  # of the kernels
+from dynjax.models.operations.conv2d import conv2d
+from dynjax.models.operations.strides import fold_stride
+from dynjax.models.operations.winograd import winograd
+
+NARROW = 2  # channels up to which the planes that a kernel reads are rather seen as channels of one
+WIDE = 32  # channels from which on a plane is convolved by Winograd's algorithm
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv3d(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """x [N, D, H, W, C] with kernel [3, 3, 3, C, K] -> [N, D', H', W', K]."""
+    """x [N, D, H, W, C] with kernel [d, h, w, C, K] -> [N, D', H', W', K]."""
     if stride > 1:
-        return lax.conv_general_dilated(
-            x, kernel, (stride,) * 3, "VALID", dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
-        )
-    channels = kernel.shape[-1]
-    flat = kernel.transpose(1, 2, 3, 0, 4).reshape(SIZE, SIZE, x.shape[-1], SIZE * channels)
+        x, kernel = fold_stride(x, kernel, stride)
+    return _side_by_side(x, kernel) if x.shape[-1] <= NARROW else _plane_by_plane(x, kernel)
+
+
+def _side_by_side(x, kernel):
+    count = x.shape[1] - len(kernel) + 1
+    images = jnp.concatenate([x[:, i : i + count] for i in range(len(kernel))], -1)
+    outputs = conv2d(images.reshape(-1, *images.shape[2:]), jnp.concatenate(list(kernel), -2), 1, ((0, 0), (0, 0)))
+    return outputs.reshape(len(x), count, *outputs.shape[1:])
+
+
+@jax.custom_vjp
+def _plane_by_plane(x, kernel):
+    depth, features = kernel.shape[0], kernel.shape[-1]
+    flat = jnp.concatenate(list(kernel), -1)
 
     def pass_plane(begun, plane):
-        """begun: the sums of the outputs to which one and two planes have added."""
-        product = lax.conv_general_dilated(plane, flat, (1, 1), "VALID", dimension_numbers=PLANES)
-        first, second, third = jnp.split(product, SIZE, axis=-1)
-        return (first, begun[0] + second), begun[1] + third
+        """begun: the sums of the outputs to which one, two .. planes have added."""
+        parts = jnp.split(_convolve_plane(plane, flat), depth, axis=-1)
+        sums = [parts[0], *(ours + part for ours, part in zip(begun, parts[1:]))]
+        return sums[:-1], sums[-1]
 
-    nothing = jnp.zeros((len(x), x.shape[2] - 2, x.shape[3] - 2, channels), x.dtype)
-    _, outputs = lax.scan(pass_plane, (nothing, nothing), jnp.moveaxis(x, 1, 0))
-    return jnp.moveaxis(outputs[2:], 0, 1)
-
-
-def _forward(x, kernel, stride):
-    return conv3d(x, kernel, stride), (x, kernel)
+    height, width = (extent - size + 1 for extent, size in zip(x.shape[2:4], kernel.shape[1:3]))
+    begun = [jnp.zeros((len(x), height, width, features), x.dtype)] * (depth - 1)
+    _, outputs = lax.scan(pass_plane, begun, jnp.moveaxis(x, 1, 0))
+    return jnp.moveaxis(outputs[depth - 1 :], 0, 1)
 
 
-def _backward(stride, saved, gradient):
+def _convolve_plane(plane: jax.Array, kernel: jax.Array) -> jax.Array:
+    if kernel.shape[:2] == (3, 3) and min(kernel.shape[2:]) >= WIDE:
+        return winograd(plane, kernel, 0)
+    return lax.conv_general_dilated(plane, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _forward(x, kernel):
+    return _plane_by_plane(x, kernel), (x, kernel)
+
+
+def _backward(saved, gradient):
     x, kernel = saved
-    if stride > 1:
-        return _strided_backward(x, kernel, stride, gradient)
-    padded = jnp.pad(gradient, ((0, 0), (2, 2), (2, 2), (2, 2), (0, 0)))
+    depth, *sides = (size - 1 for size in kernel.shape[:3])
+    padded = jnp.pad(gradient, ((0, 0), (depth, depth), *((side, side) for side in sides), (0, 0)))
     flipped = jnp.flip(kernel, (0, 1, 2)).swapaxes(3, 4)
-    return conv3d(padded, flipped, 1), _kernel_gradient(x, padded[:, :, 2:-2, 2:-2])
+    around = jnp.pad(gradient, ((0, 0), (depth, depth), (0, 0), (0, 0), (0, 0)))
+    return _plane_by_plane(padded, flipped), _kernel_gradient(x, around, kernel.shape)
 
 
-def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-    """Sums over planes of x [N, D, H, W, C], against gradient [N, D + 2, H - 2, W - 2, K], two planes of padding."""
-    height, width, wide_in, wide = *gradient.shape[2:4], x.shape[-1], gradient.shape[-1]
+def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Sums over planes of x [N, D, H, W, C], against gradient [N, D + d - 1, H', W', K], padded along the depth."""
+    depth, high, wide, features_in, features = shape
+    height, width = gradient.shape[2:4]
     gradient = jnp.moveaxis(gradient, 1, 0)
 
     def add_plane(total, index_and_plane):
         index, plane = index_and_plane
-        depths = lax.dynamic_slice_in_dim(gradient, index, SIZE, 0)[::-1]
-        depths = jnp.concatenate(list(depths), -1).reshape(-1, SIZE * wide)
-        columns = jnp.concatenate([plane[:, :, j : j + width] for j in range(SIZE)], -1)
-        rows = [columns[:, i : i + height].reshape(-1, SIZE * wide_in) for i in range(SIZE)]
-        return total + jnp.stack([depths.T @ row for row in rows]), None
+        depths = lax.dynamic_slice_in_dim(gradient, index, depth, 0)[::-1]
+        depths = jnp.concatenate(list(depths), -1).reshape(-1, depth * features)
+        shifts = [plane[:, i : i + height, j : j + width] for i in range(high) for j in range(wide)]
+        return total + jnp.stack([shift.reshape(-1, features_in).T @ depths for shift in shifts]), None
 
-    nothing = jnp.zeros((SIZE, SIZE * wide, SIZE * wide_in), x.dtype)
+    nothing = jnp.zeros((high * wide, features_in, depth * features), x.dtype)
     total, _ = lax.scan(add_plane, nothing, (jnp.arange(x.shape[1]), jnp.moveaxis(x, 1, 0)))
-    return total.reshape(SIZE, SIZE, wide, SIZE, wide_in).transpose(1, 0, 3, 4, 2)
+    return jnp.moveaxis(total.reshape(high, wide, features_in, depth, features), 3, 0)
 
 
-def _strided_backward(x, kernel, stride, gradient):
-    """A product for each of the 27 places of the kernel: what it read, and where its share of the gradient goes."""
-    ends = [stride * (size - 1) + 1 for size in gradient.shape[1:4]]
-    flat = gradient.reshape(-1, gradient.shape[-1])
-    x_gradient, products = jnp.zeros_like(x), []
-    for place in itertools.product(range(SIZE), repeat=3):
-        read = (slice(None), *(slice(start, start + end, stride) for start, end in zip(place, ends)))
-        x_gradient = x_gradient.at[read].add(gradient @ kernel[place].T)
-        products.append(flat.T @ x[read].reshape(-1, x.shape[-1]))
-    return x_gradient, jnp.stack(products).swapaxes(1, 2).reshape(kernel.shape)
-
-
-conv3d.defvjp(_forward, _backward)
+_plane_by_plane.defvjp(_forward, _backward)

@@ -25,7 +25,7 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
 
     def on_cpu(x, kernel):
         if _suits_winograd(x, kernel, strides, padding):
-            return winograd(x, kernel)
+            return winograd(x, kernel, 1)
         if options["feature_group_count"] > 1:
             return depthwise_conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
         if x.ndim == 5:

@@ -5,6 +5,8 @@ d of 6 x 6 values, of which neighbours share two, and its 4 x 4 outputs y. It ag
 What is made along one axis is stacked before the other's turn, so that it is computed once.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -18,16 +20,17 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
      (1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))  # fmt: skip
 
 
-@jax.custom_vjp
-def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """x [N, H, W, C] with kernel [3, 3, C, K], stride 1 and a padding of 1 -> [N, H, W, K]."""
-    return _forward(x, kernel)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def winograd(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
+    """x [N, H, W, C] with kernel [3, 3, C, K] and no stride -> [N, H', W', K]."""
+    return _forward(x, kernel, padding)[0]
 
 
-def _forward(x, kernel):
-    height, width = x.shape[1:3]
+def _forward(x, kernel, padding):
+    height, width = (extent + 2 * padding - 2 for extent in x.shape[1:3])
     down, across = -(-height // OUT), -(-width // OUT)
-    x = jnp.pad(x, ((0, 0), (1, OUT * down + 1 - height), (1, OUT * across + 1 - width), (0, 0)))
+    after = [OUT * count + 2 - padding - extent for count, extent in zip((down, across), x.shape[1:3])]
+    x = jnp.pad(x, ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)))
     rows = jnp.stack(_combine(B, _read(x, down, 1)))
     tiles = jnp.stack(_combine(B, _read(rows, across, 3))).reshape(IN * IN, -1, x.shape[-1])
     lines = jnp.stack(_combine(G, kernel))
@@ -39,7 +42,7 @@ def _forward(x, kernel):
     return outputs[:, :height, :width], (tiles, kernels, height, width)
 
 
-def _backward(saved, gradient):
+def _backward(padding, saved, gradient):
     tiles, kernels, height, width = saved
     down, across = -(-height // OUT), -(-width // OUT)
     gradient = jnp.pad(gradient, ((0, 0), (0, OUT * down - height), (0, OUT * across - width), (0, 0)))
@@ -51,7 +54,8 @@ def _backward(saved, gradient):
     of_tiles = lax.dot_general(products, kernels, (((2,), (2,)), ((0,), (0,))))
     of_tiles = of_tiles.reshape(IN, IN, len(gradient), down, across, -1)
     columns = _add(_combine(zip(*B), of_tiles), 3)
-    x_gradient = _add(_combine(zip(*B), columns), 1)[:, 1 : height + 1, 1 : width + 1]
+    x_gradient = _add(_combine(zip(*B), columns), 1)
+    x_gradient = x_gradient[:, padding : height + 2 - padding, padding : width + 2 - padding]
     lines = jnp.stack(_combine(zip(*G), of_kernels), 1)
     return x_gradient, jnp.stack(_combine(zip(*G), lines))
 
