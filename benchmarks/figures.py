@@ -147,10 +147,6 @@ def _both(work: str, arguments: dict[str, Any], at: Setting) -> dict[str, Side]:
     }
 
 
-def _against_torch(work: str, arguments: dict[str, Any], at: Setting) -> dict[str, Any]:
-    return _line(take_turns(_both(work, arguments, at), at.repeats, at.budget), at)
-
-
 def _gigabytes_per_second(turns: Turns, side: str) -> float:
     return turns.about[side]["bytes"] / 1e9 / statistics.median(turns.seconds[side])
 

@@ -1,5 +1,6 @@
 """A pretrained trunk as a plain function, for a notebook."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def feature_extractor(name: str, weights: str | Path | None = None) -> Callable[
     params, batch_stats = jax.tree.map(jnp.asarray, ({"trunk": loaded.params}, {"trunk": loaded.batch_stats}))
 
     @jax.jit
-    def features(images: jax.Array) -> jax.Array:
+    def features(params, batch_stats, images: jax.Array) -> jax.Array:
         return trunk.apply(params, batch_stats, images, train=False)[0]
 
-    return features
+    return functools.partial(features, params, batch_stats)

@@ -1,9 +1,11 @@
 """A baseline's run: the folds, files and schema of a network's, so that `compare` shows them side by side."""
 
 import json
+import shutil
 
 import pytest
 
+from dynjax.cohort.phantom.download import phantom_cohort
 from tests.command import PHANTOMS, TINY, main
 
 RUN = (*(option for option in TINY if option.startswith(("--config.volume", "--config.train.folds"))), *PHANTOMS)
@@ -57,12 +59,13 @@ def test_again_there_is_nothing_to_do_and_evaluate_fits_it_again(baseline):
 
 def test_without_age_and_sex_no_trace_is_left(tmp_path):
     scans = [("a", "CN"), ("b", "CN"), ("c", "AD"), ("d", "AD")]
-    for subject, _ in scans:
-        (tmp_path / f"{subject}.nii").touch()
-    lines = [f"{subject},1,{label},{subject}.nii,70" for subject, label in scans]
+    paths = sorted(phantom_cohort(12).rglob("*.nii.gz"))
+    for (subject, _), path in zip(scans, paths):
+        shutil.copyfile(path, tmp_path / f"{subject}.nii.gz")
+    lines = [f"{subject},1,{label},{subject}.nii.gz,70" for subject, label in scans]
     (tmp_path / "scans.csv").write_text("\n".join(["subject,session,label,path,age", *lines]))
     table = f"--config.cohort.table={tmp_path / 'scans.csv'}"
-    config = "--config=configs/baseline_age_sex.py"
-    done = main(config, table, "--config.train.folds=2", f"--workdir={tmp_path / 'w'}")
+    config = ("--config=configs/baseline_age_sex.py", *RUN)
+    done = main(*config, table, "--config.train.folds=2", f"--workdir={tmp_path / 'w'}")
     assert done.returncode == 3 and "subject a, session 1: sex ''" in done.stderr and "age 7" not in done.stderr
     assert not (tmp_path / "w" / "config.json").exists()

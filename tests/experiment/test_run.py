@@ -214,11 +214,15 @@ def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp
     assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
 
 
-@pytest.mark.parametrize("config", ["learned_vgg11", pytest.param("resnet3d", marks=pytest.mark.slow)])
-def test_networks_that_take_in_whole_volumes(config, tmp_path):
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [("learned_vgg11", ["--config.model.name=alexnet"]), pytest.param("resnet3d", [], marks=pytest.mark.slow)],
+)
+def test_networks_that_take_in_whole_volumes(config, change, tmp_path):
     small = ("--config.volume.grid=50,50,50", "--config.volume.spacing=4.4", "--config.train.folds=2")
     short = ("--config.train.epochs=1", "--config.train.batch_size=3", "--config.model.pretrained=none")
-    done = main(f"--config=configs/{config}.py", *small, *short, "--config.cohort.phantom.n=4", f"--workdir={tmp_path}")
+    small += (*change, "--config.cohort.phantom.n=4")
+    done = main(f"--config=configs/{config}.py", *small, *short, f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "") and len(rows(tmp_path / "predictions.csv")) == 4
     scan = next(phantom_cohort(12).rglob("*.nii.gz"))
     done = main("predict", f"--workdir={tmp_path}", scan, f"--out={tmp_path / 'out.csv'}")
@@ -231,6 +235,7 @@ def test_another_config_is_refused(run):
     assert "seed: 0 there, 1 here" in done.stderr and "model.dropout: 0.5 there, 0.4 here" in done.stderr
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_used_and_named(imagenet_mobilenet, tmp_path):
     """And the batch statistics of its trunk are kept: evaluated again from the checkpoints, all is as it was."""
     config = ("--config=configs/dyn_mobilenet_v2.py", *RUN[1:])

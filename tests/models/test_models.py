@@ -1,5 +1,7 @@
 """Networks: sizes, shapes, initial values, and the depthwise convolution against XLA's own."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,17 +124,17 @@ def test_dropout_follows_its_key_and_only_in_training():
     state = jax.jit(network.init)(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (2, 32, 32, 1))
 
-    @jax.jit
-    def trained(key):
-        return network.apply(*state, images, train=True, key=key)[0]
+    @functools.partial(jax.jit, static_argnames="train")
+    def apply(state, images, **options):
+        return network.apply(*state, images, **options)[0]
 
-    answer = jax.jit(lambda: network.apply(*state, images, train=False)[0])()
+    def trained(seed):
+        return apply(state, images, train=True, key=jax.random.key(seed))
+
+    answer = apply(state, images, train=False)
     assert answer.shape == (2, 2)
-    assert (trained(jax.random.key(2)) == trained(jax.random.key(2))).all()
-    assert (trained(jax.random.key(2)) != trained(jax.random.key(3))).any()
-    np.testing.assert_allclose(
-        network.apply(*state, jnp.repeat(images, 3, -1), train=False)[0], answer, rtol=1e-4, atol=1e-5
-    )
+    assert (trained(2) == trained(2)).all() and (trained(2) != trained(3)).any()
+    np.testing.assert_allclose(apply(state, jnp.repeat(images, 3, -1), train=False), answer, rtol=1e-4, atol=1e-5)
 
 
 def test_attention_mask_sums_to_one_over_the_map_or_over_its_rows():

@@ -77,7 +77,7 @@ def test_the_released_cut(model, tmp_path):
     network = build_classifier(model, (110, 110), Options(cut="released"))
     params, _ = make_initialiser(network, read_weights(tmp_path / "a.npz", model))(jax.random.key(0))
     trunk = build_trunk(model, "released")
-    features, _ = jax.jit(lambda: trunk.apply({"trunk": params["trunk"]}, {}, golden.images(), train=False))()
+    features, _ = jax.jit(lambda p, x: trunk.apply(p, {}, x, train=False))({"trunk": params["trunk"]}, golden.images())
     expected = golden.answers(f"{model}_released")["features_eval"].transpose(0, 2, 3, 1)
     assert golden.relative_difference(features, expected) < 1e-4 and expected.min() < 0
 
