@@ -43,6 +43,7 @@ def paper() -> ConfigDict:
     config.model.cut = "paper"  # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
     config.model.n_patches = 27  # that 'patches3d' joins after half of the epochs: all, or those that do best alone
     config.model.dropout = 0.5
+    config.model.dtype = "float32"  # of convolutions and matrix products; or 'bfloat16', for accelerators
 
     config.train = ConfigDict()
     config.train.epochs = 150

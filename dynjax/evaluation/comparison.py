@@ -77,9 +77,9 @@ class Row(NamedTuple):
         if results["folds"][0]["epoch"] is None:
             return [*notes, f"a baseline by {weights['source']}"]
         notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]
-        if results["folds_missing"]:
+        if results.get("folds_missing"):
             notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
-        if max(fold["train_loss"] for fold in results["folds"]) > NOT_CONVERGED:
+        if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:
             notes += ["NOT CONVERGED"]
         return notes + (["OPTIMISTIC"] if results["selection"] == "test" else [])
 

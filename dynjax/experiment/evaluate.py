@@ -112,7 +112,7 @@ def _results(
                 "n_test": int((data.folds == fold).sum()),
                 "epoch": trained[fold].about["epoch"],
                 "train_seconds": trained[fold].about["train_seconds"],
-                "train_loss": trained[fold].about["train_loss"],
+                "train_loss": trained[fold].about.get("train_loss"),
                 "metrics": estimate_all(labels[folds == fold], probabilities[folds == fold], config.seed),
             }
             for fold in sorted(trained)

@@ -13,7 +13,7 @@ from dynjax.cohort.table import VISITS
 from dynjax.errors import UsageError, listed
 from dynjax.evaluation.results import SELECTIONS
 from dynjax.models.attention import SOFTMAX_AXES
-from dynjax.models.build import CUTS, TRUNKS, VOLUMETRIC, Options
+from dynjax.models.build import CUTS, DTYPES, TRUNKS, VOLUMETRIC, Options
 from dynjax.models.head import HEADS
 from dynjax.pretrained.source import MODES
 from dynjax.projection.dynamic import AXES
@@ -24,6 +24,7 @@ from dynjax.projection.weights import FAMILIES
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import NAN
 
+LATER = {"volume.nan": "refuse", "model.n_patches": 27, "model.dtype": "float32"}  # keys that first runs do not have
 NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a workdir
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -38,6 +39,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.attention": (*SOFTMAX_AXES, "none"),
     "model.head": HEADS,
     "model.cut": CUTS,
+    "model.dtype": DTYPES,
     "evaluate.select": tuple(SELECTIONS),
 }
 
@@ -147,19 +149,25 @@ def to_json(config: ConfigDict | FrozenConfigDict) -> str:
 
 
 def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
-    """The config that `to_json` wrote; lists are tuples again."""
+    """The config that `to_json` wrote; lists are tuples again, and keys that are newer than it have their defaults."""
 
     def restore(value):
         if isinstance(value, dict):
             return {key: restore(inner) for key, inner in value.items()}
         return tuple(value) if isinstance(value, list) else value
 
-    return FrozenConfigDict(restore(values))
+    restored = restore(values)
+    for key, value in LATER.items():
+        section, _, name = key.partition(".")
+        if isinstance(restored.get(section), dict):
+            restored[section].setdefault(name, value)
+    return FrozenConfigDict(restored)
 
 
 def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
     """Every key that makes two runs different ones, flat, as JSON has them."""
-    return json.loads(json.dumps({key: value for key, value in flatten(config).items() if key not in NOT_IDENTITY}))
+    flat = LATER | flatten(config)
+    return json.loads(json.dumps({key: value for key, value in flat.items() if key not in NOT_IDENTITY}))
 
 
 def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
@@ -175,7 +183,8 @@ def projection_of(config: FrozenConfigDict) -> Projection:
 def network_options(config: FrozenConfigDict) -> Options:
     model, projection = config.model, config.projection
     learned = projection.axis if projection.name == "learned" else ""
-    return Options(model.dropout, model.attention, model.head, model.cut, learned, projection.scale, model.n_patches)
+    pooling = (learned, projection.scale)
+    return Options(model.dropout, model.attention, model.head, model.cut, *pooling, model.n_patches, model.dtype)
 
 
 def input_size(config: FrozenConfigDict) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The paper's attention: a mask over the map, learned by four 1x1 convolutions (section 3.3, figure 3)."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from dynjax.models.layers import conv
@@ -23,4 +24,5 @@ class MapAttention(nnx.Module):
         score = x
         for layer in self.convs[:-1]:
             score = nnx.relu(layer(score))
-        return x * jax.nn.softmax(self.convs[-1](score), axis=self.axes)
+        mask = jax.nn.softmax(self.convs[-1](score).astype(jnp.float32), axis=self.axes)
+        return x * mask.astype(x.dtype)

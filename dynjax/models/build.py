@@ -36,6 +36,7 @@ VOLUMETRIC: dict[str, Any] = {
     "patches3d": Patches3D,
 }
 
+DTYPES = ("float32", "bfloat16")
 CUTS = ("paper", "released")
 CUT_TRUNKS = ("alexnet", "vgg11")  # where the released code ends elsewhere than the paper's Table 1 can be read to
 
@@ -64,6 +65,7 @@ class Options(NamedTuple):
     learned_axis: str = ""  # pool volumes along this axis with weights that are learned; '' takes in images
     learned_scale: str = "imagenet"  # of what is pooled so
     n_patches: int = 27  # that 'patches3d' joins
+    dtype: str = "float32"  # of the convolutions and matrix products; or 'bfloat16'
 
 
 PAPER = Options()
@@ -99,7 +101,7 @@ class Classifier(nnx.Module):
 
     def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
         if self.pooling is not None:
-            images = self.pooling(images)
+            images = self.pooling(images).astype(images.dtype)
         images = jnp.broadcast_to(images, (*images.shape[:3], 3))
         features = self.trunk(images, train=train)
         if self.attention is not None:
@@ -118,8 +120,10 @@ def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER)
         if min(map(VOLUMETRIC[name].map_size, size)) < 1:
             raise ValueError(f"{name} takes in larger volumes than {size}")
         own = {"n_patches": options.n_patches} if name == "patches3d" else {}
-        return _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs, **own))
-    return _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
+        network = _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs, **own))
+    else:
+        network = _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
+    return network if options.dtype == "float32" else _in_low_precision(network, jnp.dtype(options.dtype))
 
 
 def build_trunk(name: str, cut: str = "paper") -> Network:
@@ -151,6 +155,21 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
 
     has_stages = hasattr(nnx.eval_shape(lambda: make(nnx.Rngs(0))), "join")
     return Network(init, apply, join if has_stages else None)
+
+
+def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
+    """Convolutions and matrix products of another dtype; what is trained, and batch statistics, stay in float32."""
+
+    def lower(tree: Tree) -> Tree:
+        if "kernel" in tree:
+            return {name: leaf.astype(dtype) for name, leaf in tree.items()}
+        return {name: lower(inner) if isinstance(inner, dict) else inner for name, inner in tree.items()}
+
+    def apply(params: Tree, batch_stats: Tree, images: jax.Array, **options):
+        output, batch_stats = network.apply(lower(params), batch_stats, images.astype(dtype), **options)
+        return output.astype(jnp.float32), batch_stats
+
+    return network._replace(apply=apply)
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:

@@ -79,7 +79,11 @@ class BatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(features))
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: [N, ..., C]. In training the batch's own statistics normalise it and move the running ones."""
+        """x: [N, ..., C]. In training the batch's own statistics normalise it and move the running ones.
+
+        They are float32, and so is what is computed with them, whatever x is and the answer with it.
+        """
+        dtype, x = x.dtype, x.astype(jnp.float32)
         mean, var = self.mean[...], self.var[...]
         axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
         if train:
@@ -91,4 +95,4 @@ class BatchNorm(nnx.Module):
             mean, var = batch_mean, batch_var
         scale = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
         shift = self.bias[...] - mean * scale
-        return x * scale.reshape(shape) + shift.reshape(shape)
+        return (x * scale.reshape(shape) + shift.reshape(shape)).astype(dtype)

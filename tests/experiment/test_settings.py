@@ -79,6 +79,14 @@ def test_written_and_read_back():
     assert again == config and isinstance(again.volume.grid, tuple)
 
 
+def test_a_config_of_before_means_what_it_meant():
+    """Keys that came later have the value that says so; a workdir of before is not another config's."""
+    config = FrozenConfigDict(paper())
+    before = config.to_dict()
+    del before["model"]["dtype"], before["volume"]["nan"]
+    assert settings.from_dict(before) == config and settings.identity(before) == settings.identity(config)
+
+
 def test_identity_is_all_but_the_folds_of_a_job():
     config, job, other = paper(), paper(), paper()
     job.train.only_folds = (2,)

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import TRUNKS, Options, build_classifier, build_trunk, named_leaves
+from dynjax.models.build import DTYPES, TRUNKS, Options, build_classifier, build_trunk, named_leaves
 from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
 from dynjax.models.learned import LearnedPooling
@@ -135,6 +135,29 @@ def test_dropout_follows_its_key_and_only_in_training():
     assert answer.shape == (2, 2)
     assert (trained(2) == trained(2)).all() and (trained(2) != trained(3)).any()
     np.testing.assert_allclose(apply(state, jnp.repeat(images, 3, -1), train=False), answer, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_for_products_alone():
+    """Parameters, their gradients, batch statistics and logits are float32, and the numbers nearly the same."""
+    size, images = (64, 64), jax.random.normal(jax.random.key(1), (4, 64, 64, 1))
+    plain, mixed = (build_classifier("alexnet", size, Options(0.0, "none", dtype=d)) for d in DTYPES)
+    params, batch_stats = jax.jit(plain.init)(jax.random.key(0))
+
+    def loss(params, network):
+        logits, _ = network.apply(params, batch_stats, images, train=True, key=jax.random.key(2))
+        return jnp.square(logits - 1).mean(), logits
+
+    run = jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)
+    (exact, expected), (gradients, logits) = run(params, plain), run(params, mixed)
+    assert {leaf.dtype for leaf in jax.tree.leaves((gradients, logits))} == {jnp.dtype("float32")}
+    assert 0 < np.abs(logits - expected).max() < 0.05 * np.abs(expected).max()
+    norms = [[np.linalg.norm(leaf) for leaf in jax.tree.leaves(tree)] for tree in (gradients, exact)]
+    np.testing.assert_allclose(*norms, rtol=0.1, atol=1e-4)
+    convolutions = [line for line in run.lower(params, mixed).as_text().splitlines() if "stablehlo.convolution" in line]
+    assert convolutions and all("xbf16>" in line for line in convolutions)
+    norm = BatchNorm(3)
+    assert norm(jnp.ones((4, 3), jnp.bfloat16), train=True).dtype == jnp.bfloat16
+    assert norm.mean[...].dtype == norm.var[...].dtype == jnp.float32
 
 
 def test_attention_mask_sums_to_one_over_the_map_or_over_its_rows():

@@ -24,6 +24,8 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def on_cpu(x, kernel):
+        if x.dtype != jnp.float32:
+            return plain(x, kernel)
         if _suits_winograd(x, kernel, strides, padding):
             return winograd(x, kernel, 1)
         if options["feature_group_count"] > 1:
