@@ -23,23 +23,20 @@ CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
 OUT = flags.DEFINE_string("out", None, "the file to write: predict's .csv, check's .json, compare's .csv or .tex")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
+MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
-
 VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
-    "train": lambda _: (_config(), _workdir(WORKDIR.value or _default_workdir()), ALLOW_REFUSED.value),
+    "train": lambda _: (_config(), _workdir(WORKDIR.value or _default_workdir()), ALLOW_REFUSED.value, MAX_HOURS.value),
     "check": lambda _: (_config(), _out()),
     "audit": lambda _: (_config(), _workdir(WORKDIR.value) if WORKDIR.value else None),
     "evaluate": lambda _: (_workdir(WORKDIR.value), FINISHED_FOLDS.value),
     "predict": lambda scans: (_workdir(WORKDIR.value), scans, _out()),
     "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
 }
-NEEDS = {
-    "predict": "at least one scan: predict --workdir=DIR SCAN.nii.gz ...",
-    "compare": "the folders of finished runs: compare DIR DIR ...",
-}
+NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}
 
 
 def main(arguments: list[str]) -> None:

@@ -16,7 +16,8 @@ from dynjax.errors import DynjaxError, Stopped, UsageError
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the flags, calls main(positional arguments) and exits with the code that `dynjax.errors` promises."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.default_int_handler)
     logging.set_verbosity(logging.ERROR)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import platform
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import jax
 
 from dynjax.files import cache_folder
 from dynjax.progress import console
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # a scheduler's warning is often the last
+_STARTED = time.monotonic()
 
 
 def configure_jax() -> None:
@@ -32,8 +36,11 @@ def _processor() -> str:
 
 
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGINT or SIGTERM has asked to stop; a second one stops at once."""
+def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether it is time to stop: one of SIGNALS has come, or this process is too old.
+
+    A second signal stops at once.
+    """
     requested = False
 
     def request(number, frame):
@@ -43,9 +50,16 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         requested = True
         console.print(f"{signal.Signals(number).name}: stopping after this epoch; once more stops at once")
 
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    def is_time() -> bool:
+        nonlocal requested
+        if not requested and max_hours is not None and time.monotonic() - _STARTED > max_hours * 3600:
+            requested = True
+            console.print(f"{max_hours:g} hours are over: stopping after this epoch")
+        return requested
+
+    previous = {number: signal.signal(number, request) for number in SIGNALS}
     try:
-        yield lambda: requested
+        yield is_time
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,7 +1,9 @@
 """`train`: a config carried to its end. Cohort, folds, projection, every fold, evaluation; run again, it goes on."""
 
+import contextlib
 import functools
 import json
+from collections.abc import Iterator
 
 import numpy as np
 from ml_collections import FrozenConfigDict
@@ -17,7 +19,7 @@ from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, lo
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
 from dynjax.experiment.refused import keep_refused
-from dynjax.experiment.runtime import configure_jax, stop_on_signal
+from dynjax.experiment.runtime import configure_jax, stop_when_asked
 from dynjax.experiment.trained import probabilities
 from dynjax.experiment.workdir import Workdir
 from dynjax.models.build import Tree, build_classifier
@@ -29,10 +31,13 @@ from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, t
 from dynjax.training.selection import Selection
 
 
-def train(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool = False) -> None:
+def train(
+    config: FrozenConfigDict, workdir: Workdir, allow_refused: bool = False, max_hours: float | None = None
+) -> None:
     """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
 
-    Scans that are refused end it before it begins; with `allow_refused` they are left out and counted.
+    Scans that are refused end it before it begins; with `allow_refused` they are left out and counted. After
+    `max_hours` it stops at the end of an epoch.
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
     """
     config = settings.resolve(config)
@@ -55,7 +60,7 @@ def train(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool = Fals
     keep_folds(workdir, cohort, folds)
     _check_unchanged(config, workdir, data)
     if todo:
-        _train_folds(config, workdir, data, todo)
+        _train_folds(config, workdir, data, todo, max_hours)
     left = [f for f in range(config.train.folds) if not is_finished(workdir.fold(f), config.train.epochs)]
     if left:
         print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. The run that finds all folds done evaluates.")
@@ -63,13 +68,15 @@ def train(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool = Fals
     evaluate_data(config, workdir, data)
 
 
-def _train_folds(config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int]) -> None:
+def _train_folds(
+    config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int], max_hours: float | None
+) -> None:
     weights = find_weights(config.model.name, config.model.pretrained)
     origin = _describe(weights)
     _check_same_origin(config, workdir, origin)
     trainer = _make_trainer(config, weights)
     log = EventLog(workdir.events)
-    with stop_on_signal() as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
+    with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
         for fold in todo:
             with workdir.lock(f"fold {fold}"):
                 train_fold(
@@ -137,18 +144,28 @@ def _describe(weights: Weights | None) -> dict:
 
 def _check_same_origin(config: FrozenConfigDict, workdir: Workdir, origin: dict) -> None:
     """Folds that start from different weights would make a number that means nothing."""
-    for fold in range(config.train.folds):
-        newest = checkpoint.latest(workdir.fold(fold))
-        if newest and (theirs := checkpoint.read_about(newest)["weights"]) != origin:
+    for about in _kept(config, workdir):
+        if (theirs := about["weights"]) != origin:
             names = [w["source"] or "random weights" for w in (theirs, origin)]
-            raise UsageError(f"{workdir}: fold {fold} started from {names[0]}, this run would start from {names[1]}")
+            raise UsageError(
+                f"{workdir}: fold {about['fold']} started from {names[0]}, this run would start from {names[1]}"
+            )
 
 
 def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
     """A run whose scans have changed under it must not mix old and new."""
-    for fold in range(config.train.folds):
-        newest = checkpoint.latest(workdir.fold(fold))
-        if newest and checkpoint.read_about(newest)["scans"] != data.digests_of(fold):
+    for about in _kept(config, workdir):
+        fold = about["fold"]
+        if about["scans"] != data.digests_of(fold):
             raise InputError(
-                f"{newest}: was trained on scans whose files have changed since; start anew with another --workdir"
+                f"{workdir.fold(fold)}: was trained on scans whose files have changed since; "
+                "start anew with another --workdir"
             )
+
+
+def _kept(config: FrozenConfigDict, workdir: Workdir) -> Iterator[dict]:
+    """The description of every checkpoint there is; what is damaged is for those who load it to say."""
+    for fold in range(config.train.folds):
+        for epoch in checkpoint.epochs_saved(workdir.fold(fold)):
+            with contextlib.suppress(checkpoint.Damaged):
+                yield checkpoint.read_about(checkpoint.path_of(workdir.fold(fold), epoch))

@@ -1,7 +1,8 @@
 """Checkpoints of one fold, an epoch each: the network apart from the optimizer, with a digest of every file.
 
 fold_0/epoch_0020/ is Orbax's, fold_0/epoch_0020.json describes it and is written after it: a checkpoint without its
-description is one whose saving was cut short, and counts as none. This is the only file that imports orbax.
+description is one whose saving was cut short, and counts as none. Until a fold is finished the one before is kept, for
+the case that the newest is damaged. This is the only file that imports orbax.
 """
 
 import hashlib
@@ -25,16 +26,26 @@ SCHEMA = 1
 NAME = re.compile(r"epoch_(\d+)\.json")
 
 
+class Damaged(InputError):
+    """A checkpoint that is not as it was written; `reason` says so without the remedy."""
+
+    def __init__(self, file: Path, path: Path, what: str = ""):
+        self.reason = f"{file}: damaged{what}"
+        super().__init__(f"{self.reason}; delete {path}* and run the same train command to train this fold again")
+
+
 def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool = True) -> Path:
-    """Writes folder/epoch_NNNN and its description, then removes the fold's other checkpoints. Returns its path.
+    """Writes folder/epoch_NNNN and its description, then removes the fold's older checkpoints. Returns its path.
 
     Args:
       folder: that of the fold.
       epoch: how many epochs the state has been trained for.
       about: what a reader needs besides arrays (the config, fold, seconds), kept as JSON.
-      keep_optimizer: False once training is over, which makes the checkpoint a third of the size.
+      keep_optimizer: False once training is over, which makes the checkpoint a third of the size, and the only one.
     """
-    path = folder.absolute() / f"epoch_{epoch:04d}"
+    path = path_of(folder.absolute(), epoch)
+    _description(path).unlink(missing_ok=True)  # of a damaged one, whose epochs were trained again
+    before = latest(folder) if keep_optimizer else None
     parts = {"network": named_leaves({"params": state.params, "batch_stats": state.batch_stats})}
     if keep_optimizer:
         parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
@@ -44,22 +55,33 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
     arrays = {part: _shapes(named) for part, named in parts.items()}
     about = about | {"schema": SCHEMA, "epoch": epoch, "arrays": arrays, "files": _digests(path)}
     write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
+    kept = {path.name, before.name if before else ""}
     for other in folder.iterdir():
-        if other.is_dir() and other.name != path.name:
+        if other.is_dir() and other.name not in kept:
             shutil.rmtree(other)
-        elif NAME.fullmatch(other.name) and other != _description(path):
+        elif NAME.fullmatch(other.name) and other.stem not in kept:
             other.unlink()
     return path
 
 
+def epochs_saved(folder: Path) -> list[int]:
+    """The epochs of a fold's complete checkpoints, the newest first."""
+    names = [NAME.fullmatch(path.name) for path in folder.glob("*.json")]
+    return sorted((int(match[1]) for match in names if match), reverse=True)
+
+
+def path_of(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch_{epoch:04d}"
+
+
 def latest(folder: Path) -> Path | None:
     """The newest complete checkpoint of a fold, None before the first."""
-    found = {int(match[1]): path for path in folder.glob("*.json") if (match := NAME.fullmatch(path.name))}
-    return found[max(found)].with_suffix("") if found else None
+    epochs = epochs_saved(folder)
+    return path_of(folder, epochs[0]) if epochs else None
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What `save` was told, with schema, epoch and files. Raises: InputError if the description is damaged."""
+    """What `save` was told, with schema, epoch and files. Raises: Damaged, if the description is."""
     try:
         written = json.loads(_description(path).read_text(encoding="utf-8"))
         about = written["about"]
@@ -67,20 +89,20 @@ def read_about(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise InputError(f"{_description(path)}: damaged; {_remedy(path)}")
+        raise Damaged(_description(path), path)
     if about["schema"] != SCHEMA:
         raise InputError(f"{path}: a checkpoint of schema {about['schema']}; this version of dynjax reads {SCHEMA}")
     return about
 
 
 def load_network(path: Path, params: Tree, batch_stats: Tree) -> tuple[Tree, Tree]:
-    """Reads params and batch statistics alone; the arguments give their shapes. Raises: InputError if it is damaged."""
+    """Reads params and batch statistics alone; the arguments give their shapes. Raises: Damaged."""
     restored = _load(path, "network", {"params": params, "batch_stats": batch_stats})
     return restored["params"], restored["batch_stats"]
 
 
 def load_state(path: Path, like: TrainState) -> TrainState:
-    """Reads all that training needs to go on; `like` gives the shapes. Raises: InputError if it is damaged."""
+    """Reads all that training needs to go on; `like` gives the shapes. Raises: Damaged."""
     params, batch_stats = load_network(path, like.params, like.batch_stats)
     optimizer = _load(path, "optimizer", {"step": like.step, "opt_state": like.opt_state})
     return TrainState(optimizer["step"], params, batch_stats, optimizer["opt_state"])
@@ -99,7 +121,7 @@ def _load(path: Path, part: str, like: Any) -> Any:
     found = {name: digest for name, digest in _digests(path).items() if _is_needed(name, part)}
     if expected != found:
         wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
-        raise InputError(f"{path}: damaged: {', '.join(wrong[:3])} changed or missing; {_remedy(path)}")
+        raise Damaged(path, path, f": {', '.join(wrong[:3])} changed or missing")
     abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in names.items()}
     arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
     return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in names])
@@ -125,7 +147,3 @@ def _digest(about: dict[str, Any]) -> str:
 
 def _description(path: Path) -> Path:
     return path.with_suffix(".json")
-
-
-def _remedy(path: Path) -> str:
-    return f"delete {path}* and run the same train command to train this fold again"

@@ -11,10 +11,12 @@ import numpy as np
 
 from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Network, Tree
+from dynjax.progress import console
 from dynjax.training import checkpoint
 from dynjax.training.plan import epoch_order, make_run_epoch
+from dynjax.training.saver import Saver
 from dynjax.training.selection import Selection
-from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
+from dynjax.training.step import Metrics, TrainState, create_state, make_optimizer, make_train_step
 
 
 class Schedule(NamedTuple):
@@ -100,41 +102,74 @@ def train_fold(
     state, done, seconds = _resume(trainer, fold, folder)
     on_start(done)
     on_device = jnp.asarray(images), jnp.asarray(labels)
-    for epoch in range(done, schedule.epochs):
-        start = time.monotonic()
-        if epoch == schedule.epochs // 2:
-            state = trainer.begin_second_stage(state, images, labels)
-        order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
-        state, metrics = trainer.run_epoch(state, *on_device, order, key, schedule.learning_rate_of(epoch))
-        loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())
-        if not np.isfinite(loss):
-            raise DynjaxError(_not_finite(fold, epoch + 1))
-        elapsed = time.monotonic() - start
-        seconds += elapsed
-        on_epoch(Epoch(fold, epoch + 1, loss, accuracy, elapsed))
-        last, stop = epoch + 1 == schedule.epochs, stop_requested()
-        about = about | {"fold": fold, "train_seconds": seconds, "train_loss": loss, "n_train": len(labels)}
-        if selection is not None:
-            selection.offer(state, epoch + 1, about)
-        if last or stop or (epoch + 1) % schedule.checkpoint_every == 0:
-            checkpoint.save(folder, state, epoch + 1, about, keep_optimizer=not last)
-        if stop and not last:
-            raise Stopped(f"stopped in fold {fold} after epoch {epoch + 1}; the same command goes on from there")
+    record = _Record(fold, done, seconds, on_epoch)
+    with Saver(folder) as saver:
+        for epoch in range(done, schedule.epochs):
+            if epoch == schedule.epochs // 2:
+                state = trainer.begin_second_stage(state, images, labels)
+            order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
+            state, metrics = trainer.run_epoch(state, *on_device, order, key, schedule.learning_rate_of(epoch))
+            record.up_to(epoch)  # the epoch before this one, which is under way by now
+            record.running.append(metrics)
+            last, stop = epoch + 1 == schedule.epochs, stop_requested()
+            is_due = (epoch + 1) % schedule.checkpoint_every == 0 and not saver.is_busy
+            if not (last or stop or is_due or selection):
+                continue
+            record.up_to(epoch + 1)
+            about = about | record.about() | {"n_train": len(labels)}
+            if selection is not None:
+                selection.offer(state, epoch + 1, about)
+            if last or stop or is_due:
+                saver.save(state, epoch + 1, about, keep_optimizer=not last)
+            if stop:
+                break
+    if record.done < schedule.epochs:
+        raise Stopped(f"stopped in fold {fold} after epoch {record.done}; the same command goes on from there")
+
+
+class _Record:
+    """What is known of a fold's epochs: an epoch's metrics are waited for while the next is under way."""
+
+    def __init__(self, fold: int, done: int, seconds: float, on_epoch: Callable[[Epoch], None]):
+        self.fold, self.done, self.seconds, self.on_epoch = fold, done, seconds, on_epoch
+        self.running: list[Metrics] = []
+        self.start = time.monotonic()
+
+    def up_to(self, epochs: int) -> None:
+        """Waits for all epochs before this number. Raises: DynjaxError if a loss is not finite."""
+        while self.done < epochs:
+            metrics = self.running.pop(0)
+            self.loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())
+            self.done += 1
+            if not np.isfinite(self.loss):
+                raise DynjaxError(_not_finite(self.fold, self.done))
+            now = time.monotonic()
+            elapsed, self.start = now - self.start, now
+            self.seconds += elapsed
+            self.on_epoch(Epoch(self.fold, self.done, self.loss, accuracy, elapsed))
+
+    def about(self) -> dict[str, Any]:
+        return {"fold": self.fold, "train_seconds": self.seconds, "train_loss": self.loss}
 
 
 def is_finished(folder: Path, epochs: int) -> bool:
     """Whether a fold's newest checkpoint is that of its last epoch."""
-    newest = checkpoint.latest(folder)
-    return newest is not None and checkpoint.read_about(newest)["epoch"] >= epochs
+    return max(checkpoint.epochs_saved(folder), default=0) >= epochs
 
 
 def _resume(trainer: Trainer, fold: int, folder: Path) -> tuple[TrainState, int, float]:
-    newest = checkpoint.latest(folder)
-    if newest is None:
-        return trainer.initial(fold), 0, 0.0
-    about = checkpoint.read_about(newest)
-    shapes = jax.eval_shape(lambda: trainer.initial(fold))
-    return checkpoint.load_state(newest, shapes), about["epoch"], about["train_seconds"]
+    """From the newest checkpoint that is whole. Raises: Damaged, if there are some and none is."""
+    shapes, first = jax.eval_shape(lambda: trainer.initial(fold)), None
+    for epoch in checkpoint.epochs_saved(folder):
+        path = checkpoint.path_of(folder, epoch)
+        try:
+            return checkpoint.load_state(path, shapes), epoch, checkpoint.read_about(path)["train_seconds"]
+        except checkpoint.Damaged as error:
+            console.print(f"{error.reason}; trying the one before", soft_wrap=True, markup=False)
+            first = first or error
+    if first is not None:
+        raise first
+    return trainer.initial(fold), 0, 0.0
 
 
 def _not_finite(fold: int, epoch: int) -> str:

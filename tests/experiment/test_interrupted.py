@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dynjax.experiment.runtime import stop_on_signal
+from dynjax.experiment.runtime import stop_when_asked
 from dynjax.files import lock
+from dynjax.training.checkpoint import latest
 from tests.command import PHANTOMS, TINY, interrupt, main
 
 RUN = (*TINY, *PHANTOMS)
@@ -21,8 +22,12 @@ def lines(path):
 @pytest.mark.parametrize("epochs", [3, 7])
 def test_killed_in_training(expected, tmp_path, epochs):
     """Within the first fold and within the second; the resumed run is the uninterrupted one's, byte for byte."""
-    events = tmp_path / "events.jsonl"
-    code = interrupt(signal.SIGKILL, lambda: lines(events) >= epochs, *RUN, f"--workdir={tmp_path}")
+    events, fold = tmp_path / "events.jsonl", tmp_path / "checkpoints" / f"fold_{epochs // 4}"
+
+    def is_saved_and_goes_on():
+        return lines(events) >= epochs and latest(fold) is not None
+
+    code = interrupt(signal.SIGKILL, is_saved_and_goes_on, *RUN, f"--workdir={tmp_path}")
     assert code == -signal.SIGKILL and not (tmp_path / "results.json").exists()
     done = main(*RUN, f"--workdir={tmp_path}")
     assert done.returncode == 0 and "going on after epoch" in done.stdout
@@ -54,16 +59,26 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(expected, tmp_path):
     assert (tmp_path / "predictions.csv").read_bytes() == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_second_signal_does_not_wait(number, capsys):
     before = signal.getsignal(number)
-    with stop_on_signal() as stop_requested:
+    with stop_when_asked() as stop_requested:
         assert not stop_requested()
         signal.raise_signal(number)
         assert stop_requested() and "stopping after this epoch" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(number) is before
+
+
+def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
+    done = main(*RUN, f"--workdir={tmp_path}", "--max-hours=1e-4")
+    assert (
+        done.returncode == 75 and "0.0001 hours are over" in done.stderr and "the same command goes on" in done.stderr
+    )
+    assert latest(tmp_path / "checkpoints" / "fold_0") is not None
+    assert main(*RUN, f"--workdir={tmp_path}", "--max-hours=1").returncode == 0
+    assert (tmp_path / "predictions.csv").read_bytes() == expected
 
 
 def test_a_fold_that_another_process_trains_is_refused(tmp_path):

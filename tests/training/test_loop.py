@@ -27,7 +27,7 @@ def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=Non
     epochs, starts = [], []
     train_fold(
         trainer, 1, images, LABELS, folder, {"config": {"a": (1, 2)}}, starts.append, epochs.append,
-        lambda: len(epochs) == stop_after, selection,
+        lambda: stop_after is not None and len(epochs) >= stop_after, selection,
     )  # fmt: skip
     return epochs, starts
 
@@ -55,7 +55,7 @@ def test_it_learns_reports_and_saves(tmp_path):
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     run(tmp_path / "whole")
     with pytest.raises(Stopped, match="fold 1 after epoch 3"):
-        run(tmp_path / "parts", stop_after=3)
+        run(tmp_path / "parts", stop_after=2)
     assert not is_finished(tmp_path / "parts", 6)
     epochs, starts = run(tmp_path / "parts")
     assert starts == [3] and [epoch.epoch for epoch in epochs] == [4, 5, 6]
@@ -114,6 +114,57 @@ def test_what_a_killed_save_left_is_ignored_and_removed(tmp_path):
     (tmp_path / "epoch_0006" / "network").mkdir(parents=True)  # killed before its description was written
     epochs, _ = run(tmp_path)
     assert len(epochs) == 6 and names(tmp_path) == ["epoch_0006", "epoch_0006.json"]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):
+    """Bits flipped in arrays, manifests and descriptions: the run ends as if they had not been."""
+    run(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run(tmp_path / "parts", stop_after=4)
+    folder = tmp_path / "parts"
+    newest, before = checkpoint.epochs_saved(folder)
+    assert newest == 5 and before in (2, 4), "4 is left out while 2 is being written"
+    files = [file for file in sorted(folder.rglob("epoch_0005*/**/*")) if file.is_file() and file.stat().st_size]
+    files.append(folder / "epoch_0005.json")
+    rng = np.random.default_rng(2)
+    for trial in range(6):
+        shutil.copytree(folder, copy := tmp_path / f"{trial}")
+        damaged = copy / rng.choice(files).relative_to(folder)
+        content = bytearray(damaged.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        damaged.write_bytes(content)
+        _, starts = run(copy)
+        said = capsys.readouterr().err
+        assert starts == [before] and "epoch_0005" in said and "trying the one before" in said
+        for whole, parts in zip(jax.tree.leaves(arrays(tmp_path / "whole")), jax.tree.leaves(arrays(copy))):
+            assert (whole == parts).all()
+        assert names(copy) == ["epoch_0006", "epoch_0006.json"]
+
+
+def test_with_no_checkpoint_left_whole_it_says_so(tmp_path):
+    with pytest.raises(Stopped):
+        run(tmp_path, stop_after=4)
+    for description in tmp_path.glob("*.json"):
+        description.write_text("{}")
+    with pytest.raises(InputError, match=r"epoch_0005\.json: damaged; delete"):
+        run(tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_keeps_the_one_before(tmp_path, monkeypatch):
+    save = checkpoint.save
+
+    def full_after_four(folder, state, epoch, *rest):
+        if epoch > 4:
+            raise OSError(28, "No space left on device")
+        return save(folder, state, epoch, *rest)
+
+    monkeypatch.setattr(checkpoint, "save", full_after_four)
+    for stop_after in (None, 4):  # at the end of the run, and of a stop, which must not say that all was saved
+        with pytest.raises(OSError, match="No space left"):
+            run(tmp_path, stop_after=stop_after)
+        assert checkpoint.epochs_saved(tmp_path)[0] in (2, 4)
+    monkeypatch.undo()
+    assert run(tmp_path)[1][0] in (2, 4)
 
 
 def test_damage_is_noticed(tmp_path):
