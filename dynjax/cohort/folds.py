@@ -29,6 +29,21 @@ def make_folds(cohort: Cohort, count: int, seed: int) -> np.ndarray:
     return np.array([fold_of[scan.subject] for scan in cohort.scans])
 
 
+def hold_out(cohort: Cohort, folds: np.ndarray, fold: int, seed: int) -> np.ndarray:
+    """A fifth of the subjects that a fold is trained on, of either label, as bool [N]: a function of seed and fold.
+
+    Raises: UsageError where a label has fewer than two such subjects.
+    """
+    rng, held = np.random.default_rng([seed, fold]), set()
+    for label in cohort.labels:
+        scans = zip(cohort.scans, folds)
+        subjects = list(dict.fromkeys(s.subject for s, own in scans if own != fold and s.label == label))
+        if len(subjects) < 2:
+            raise UsageError(f"fold {fold} has {len(subjects)} training subject of {label}: too few to hold one out")
+        held |= set(rng.permutation(subjects)[: max(1, round(len(subjects) / 5))])
+    return np.array([scan.subject in held for scan in cohort.scans])
+
+
 def write_folds(path: Path, cohort: Cohort, folds: np.ndarray) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

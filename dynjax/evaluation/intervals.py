@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from dynjax.evaluation.calibration import BINS, ece_if_calibrated
 from dynjax.evaluation.delong import auc_interval
-from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, confusion
+from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, THRESHOLD, confusion
 from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
 
 Estimate = dict[str, Any]  # value: float | None, ci95: [low, high] | None; ece has if_calibrated, another such
@@ -30,23 +30,30 @@ def describe_intervals(seed: int) -> dict:
     }
 
 
-def estimate_all(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> dict[str, Estimate]:
+def estimate_all(
+    labels: np.ndarray, probabilities: np.ndarray, seed: int, thresholds: np.ndarray | float = THRESHOLD
+) -> dict[str, Estimate]:
     """Every metric as {'value': .., 'ci95': [low, high]}, None where it is undefined.
 
-    Args: labels [N] of 0 and 1 and probabilities [N], an entry a subject; seed of the bootstrap.
+    Args: labels [N] of 0 and 1 and probabilities [N], an entry a subject; seed of the bootstrap; thresholds, one or
+      [N], from which on a subject is called positive.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
-    everyone = np.ones(len(labels))
-    values = {name: float(metric(labels, probabilities, everyone)) for name, metric in METRICS.items()}
+    everyone, calls = np.ones(len(labels)), (probabilities >= thresholds).astype(float)
+    statistics = {
+        name: partial(metric, labels, calls if name in PROPORTIONS or name in TABLES else probabilities)
+        for name, metric in METRICS.items()
+    }
+    values = {name: float(statistic(everyone)) for name, statistic in statistics.items()}
     defined = [name for name, value in values.items() if np.isfinite(value)]
     resampled = [name for name in defined if name not in PROPORTIONS and name != "roc_auc"]
-    statistics = {name: partial(METRICS[name], labels, probabilities) for name in resampled}
+    statistics = {name: statistics[name] for name in resampled}
     intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, statistics, seed))
     if "roc_auc" in defined:
         intervals["roc_auc"] = auc_interval(labels, probabilities)
     for name in defined:
         if intervals.get(name) is None:
-            intervals[name] = _of_counts(name, values[name], labels, probabilities)
+            intervals[name] = _of_counts(name, values[name], labels, calls)
     estimates: dict[str, Estimate] = {
         name: {"value": values[name] if name in defined else None, "ci95": intervals.get(name)} for name in METRICS
     }
@@ -79,9 +86,9 @@ def carried_wilson(name: str, tp: float, fp: float, tn: float, fn: float) -> lis
     return np.clip(limits, lowest, 1).tolist() if np.isfinite(limits).all() else None
 
 
-def _of_counts(name: str, value: float, labels: np.ndarray, probabilities: np.ndarray) -> list[float] | None:
+def _of_counts(name: str, value: float, labels: np.ndarray, calls: np.ndarray) -> list[float] | None:
     """For a proportion, and for a metric that the resamples do not spread, as where nobody is called wrongly."""
-    table = [float(count) for count in confusion(labels, probabilities, np.ones(len(labels)))]
+    table = [float(count) for count in confusion(labels, calls, np.ones(len(labels)))]
     if name in PROPORTIONS:
         return wilson(*PROPORTIONS[name](*table))
     if name in TABLES and 0 < labels.sum() < len(labels):

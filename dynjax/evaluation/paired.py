@@ -37,34 +37,48 @@ class Pairing(NamedTuple):
     roc_auc: Test  # DeLong's
 
 
-def pair(first: list[Prediction], second: list[Prediction], positive: str) -> Pairing:
+class Answers(NamedTuple):
+    """A run's predictions, and of each fold the probability from which on it calls a subject positive."""
+
+    predictions: list[Prediction]
+    thresholds: dict[int, float]
+
+
+def pair(first: Answers, second: Answers, positive: str) -> Pairing:
     """Compares two runs by subject, on the folds that both have.
 
     Raises: ValueError if they share no fold, or their scans, folds or labels differ there, or a label is absent.
     """
-    common = sorted({row.fold for row in first} & {row.fold for row in second})
+    common = sorted({row.fold for row in first.predictions} & {row.fold for row in second.predictions})
     if not common:
         raise ValueError("no fold is done in both")
-    ours, theirs = (sorted(row for row in rows if row.fold in common) for rows in (first, second))
+    ours, theirs = (sorted(row for row in run.predictions if row.fold in common) for run in (first, second))
     if [row[:-1] for row in ours] != [row[:-1] for row in theirs]:
         raise ValueError("other scans, folds or labels in predictions.csv")
-    _, labels, ours_p = by_subject(ours, positive)
+    folds, labels, ours_p = by_subject(ours, positive)
     _, _, theirs_p = by_subject(theirs, positive)
+    thresholds = [np.array([run.thresholds[fold] for fold in folds]) for run in (first, second)]
     if len(np.unique(labels)) < 2:
         raise ValueError("only one label in the folds that both have")
-    return Pairing(common, len(labels), *paired_tests(labels, ours_p, theirs_p))
+    return Pairing(common, len(labels), *paired_tests(labels, ours_p, theirs_p, *thresholds))
 
 
-def paired_tests(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[Test, Test]:
-    """Of the accuracies and of the areas; labels [N] of 0 and 1, both present, and either run's probabilities [N]."""
+def paired_tests(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, first_threshold=THRESHOLD, second_threshold=THRESHOLD
+) -> tuple[Test, Test]:
+    """Of the accuracies and of the areas.
 
-    def difference_of(metric: str) -> Statistic:
-        return lambda weights: METRICS[metric](labels, second, weights) - METRICS[metric](labels, first, weights)
+    Args: labels [N] of 0 and 1, both present, either run's probabilities [N], and its threshold, one or [N].
+    """
+    calls = (first >= first_threshold).astype(float), (second >= second_threshold).astype(float)
 
-    statistics = {metric: difference_of(metric) for metric in ("accuracy", "roc_auc")}
+    def difference_of(metric: str, one: np.ndarray, other: np.ndarray) -> Statistic:
+        return lambda weights: METRICS[metric](labels, other, weights) - METRICS[metric](labels, one, weights)
+
+    statistics = {"accuracy": difference_of("accuracy", *calls), "roc_auc": difference_of("roc_auc", first, second)}
     intervals = bca_intervals(labels, statistics, SEED)
     values = {metric: float(statistic(np.ones(len(labels)))) for metric, statistic in statistics.items()}
-    right = ((probabilities >= THRESHOLD) == (labels == 1) for probabilities in (first, second))
+    right = (each == labels for each in calls)
     return (
         Test(values["accuracy"], intervals["accuracy"], mcnemar_test(*right)),
         Test(values["roc_auc"], intervals["roc_auc"], delong_test(labels, first, second)),

@@ -37,6 +37,7 @@ IF_CALIBRATED = "  ECE, were it calibrated"
 # What the scores are those of. A selection on the test subjects is optimistic, and is called so wherever it is shown.
 SELECTIONS = {
     "last": "last epoch, nothing selected on test subjects",
+    "validation": "epoch and threshold selected on a fifth of each fold's training subjects, which it did not train on",
     "test": "OPTIMISTIC: each fold's epoch was selected on its test subjects, as the released code does",
 }
 

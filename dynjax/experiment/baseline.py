@@ -45,7 +45,7 @@ def evaluate_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort
         fold: Trained(_unavailable, config, about | {"train_seconds": seconds}, parameters)
         for fold, seconds in answers.seconds.items()
     }
-    data = Data(cohort, np.empty(0), targets, folds, [])
+    data = Data(config, cohort, targets, folds, [])
     write_answers(config, workdir, data, fitted, answers.probabilities)
 
 

@@ -8,7 +8,8 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.evaluation.comparison import Row, print_pairings, print_rows, to_csv, to_latex
-from dynjax.evaluation.paired import Pairing, correct, pair
+from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.evaluation.paired import Answers, Pairing, correct, pair
 from dynjax.evaluation.predictions import Prediction, read_predictions
 from dynjax.experiment.workdir import Workdir
 from dynjax.files import write_text
@@ -85,14 +86,19 @@ def _paired(rows: list[Row]) -> list[Row]:
 
 def _pair(first: Row, second: Row) -> Pairing:
     """Raises: ValueError or InputError, with the reason, if the runs are not of the same cohort in the same folds."""
-    ours, theirs = (read_predictions(Workdir(row.folder).predictions) for row in (first, second))
+    ours, theirs = (_answers(row) for row in (first, second))
     if first.results["positive_class"] != second.results["positive_class"]:
         raise ValueError("another positive class")
     if _phantoms(first) != _phantoms(second):
         raise ValueError("another cohort")
     if first.results["provenance"]["folds_sha256"] != second.results["provenance"]["folds_sha256"]:
-        raise ValueError(_what_differs(ours, theirs))
+        raise ValueError(_what_differs(ours.predictions, theirs.predictions))
     return pair(ours, theirs, first.results["positive_class"])
+
+
+def _answers(row: Row) -> Answers:
+    thresholds = {fold["fold"]: fold.get("threshold", THRESHOLD) for fold in row.results["folds"]}
+    return Answers(read_predictions(Workdir(row.folder).predictions), thresholds)
 
 
 def _phantoms(row: Row) -> tuple | None:

@@ -9,21 +9,38 @@ from ml_collections import FrozenConfigDict
 from dynjax.cohort.folds import make_folds, read_folds, write_folds
 from dynjax.cohort.scan import Cohort
 from dynjax.cohort.table import load_cohort
+from dynjax.errors import InputError
 from dynjax.experiment import settings
 from dynjax.experiment.workdir import Workdir
+from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE
 from dynjax.projection.scale import scale_images, scale_volumes
 from dynjax.projection.store import project_cohort
+from dynjax.volumes.nifti import content_digest
 
 
 class Data(NamedTuple):
-    """One entry a scan: images float32 [N, H, W, C], targets [N] of 0 and 1, folds [N], sha256 of each file."""
+    """One entry a scan: targets [N] of 0 and 1, folds [N], sha256 of each file. Images are read when asked for."""
 
+    config: FrozenConfigDict
     cohort: Cohort
-    images: np.ndarray
     targets: np.ndarray
     folds: np.ndarray
     digests: list[str]
+
+    def images(self, chosen: np.ndarray) -> np.ndarray:
+        """Of the scans chosen, bool [N], in their order: images float32 [n, H, W, C] or volumes [n, X, Y, Z, 1].
+
+        Projects them, from the store where it can, and scales them; no other scan is opened.
+        Raises: InputError if a file is refused or is no longer what it was.
+        """
+        indices = np.flatnonzero(chosen)
+        paths = [Path(self.cohort.scans[index].path) for index in indices]
+        projected = project_cohort(paths, settings.projection_of(self.config))
+        changed = [path for path, i, now in zip(paths, indices, projected.digests) if self.digests[i] != now]
+        if changed:
+            raise InputError(f"{changed[0]}: has changed while it was used; run the same command again")
+        return scale(self.config, projected.images)
 
     def digests_of(self, fold: int) -> dict[str, list[str]]:
         """The content of a fold's training and test scans, kept in its checkpoints to know them again."""
@@ -56,9 +73,9 @@ def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
 
 
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
-    """Projects the cohort, from the store where it can, and scales the images."""
-    projected = project_cohort([Path(scan.path) for scan in cohort.scans], settings.projection_of(config))
-    return Data(cohort, scale(config, projected.images), np.array(cohort.targets, np.int32), folds, projected.digests)
+    """Takes down the content of every scan, by which its image is found. Raises: InputError if one is missing."""
+    digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans")
+    return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
 
 
 def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from dynjax.baselines.features import BASELINES
 from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError
 from dynjax.evaluation.intervals import describe_intervals, estimate_all
+from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
 from dynjax.evaluation.results import name_folds, print_results, write_results
 from dynjax.experiment import settings
@@ -64,7 +65,7 @@ def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> Non
         trained[fold] = load_trained(path)
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")
-        probabilities[data.folds == fold] = trained[fold].probability(data.images[data.folds == fold])
+        probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
     write_answers(config, workdir, data, trained, probabilities)
 
 
@@ -89,6 +90,10 @@ def _results(
 ) -> dict:
     cohort = data.cohort
     folds, labels, probabilities = by_subject(predictions, cohort.labels[1])
+    threshold_of = {fold: each.about.get("threshold", THRESHOLD) for fold, each in trained.items()}
+    thresholds = np.array([threshold_of[fold] for fold in folds])
+    seen = {fold: int((data.folds != fold).sum()) for fold in trained}
+    n_train = {fold: each.about.get("n_train", seen[fold]) for fold, each in trained.items()}
     return {
         "schema": SCHEMA,
         "positive_class": cohort.labels[1],
@@ -103,17 +108,21 @@ def _results(
         },
         "model": {"name": config.model.name, "parameters": next(iter(trained.values())).parameters},
         "weights": next(iter(trained.values())).about["weights"],
-        "metrics": estimate_all(labels, probabilities, config.seed),
+        "metrics": estimate_all(labels, probabilities, config.seed, thresholds),
         "intervals": describe_intervals(config.seed),
         "folds": [
             {
                 "fold": fold,
-                "n_train": int((data.folds != fold).sum()),
+                "n_train": n_train[fold],
+                "n_validation": seen[fold] - n_train[fold],
                 "n_test": int((data.folds == fold).sum()),
                 "epoch": trained[fold].about["epoch"],
                 "train_seconds": trained[fold].about["train_seconds"],
                 "train_loss": trained[fold].about.get("train_loss"),
-                "metrics": estimate_all(labels[folds == fold], probabilities[folds == fold], config.seed),
+                "threshold": threshold_of[fold],
+                "metrics": estimate_all(
+                    labels[folds == fold], probabilities[folds == fold], config.seed, threshold_of[fold]
+                ),
             }
             for fold in sorted(trained)
         ],

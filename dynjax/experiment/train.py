@@ -5,12 +5,10 @@ import functools
 import json
 from collections.abc import Iterator
 
-import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError
-from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.results import is_complete, name_folds
 from dynjax.experiment import settings
 from dynjax.experiment.baseline import train_baseline
@@ -19,16 +17,15 @@ from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, lo
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
 from dynjax.experiment.refused import keep_refused
+from dynjax.experiment.roles import Roles
 from dynjax.experiment.runtime import configure_jax, stop_when_asked
-from dynjax.experiment.trained import probabilities
 from dynjax.experiment.workdir import Workdir
-from dynjax.models.build import Tree, build_classifier
+from dynjax.models.build import build_classifier
 from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import Weights, make_initialiser
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, train_fold
-from dynjax.training.selection import Selection
 
 
 def train(
@@ -79,17 +76,18 @@ def _train_folds(
     with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
         for fold in todo:
             with workdir.lock(f"fold {fold}"):
+                roles = Roles.of(data, fold)
                 train_fold(
                     trainer,
                     fold,
-                    data.images[data.folds != fold],
-                    data.targets[data.folds != fold],
+                    data.images(roles.training),
+                    data.targets[roles.training],
                     workdir.fold(fold),
                     about={"config": json.loads(settings.to_json(config)), "weights": origin} | _scans(data, fold),
                     on_start=functools.partial(_begin, log, display, fold),
                     on_epoch=functools.partial(_record, log, display),
                     stop_requested=stop_requested,
-                    selection=_selection(config, workdir, data, fold),
+                    selection=roles.selection(data, workdir.selected(fold)),
                 )
 
 
@@ -106,20 +104,6 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         weight_decay=train.weight_decay,
     )
     return make_trainer(network, make_initialiser(network, weights), schedule)
-
-
-def _selection(config: FrozenConfigDict, workdir: Workdir, data: Data, fold: int) -> Selection | None:
-    """The only way by which test subjects are seen while a fold trains, for `evaluate.select='test'` alone."""
-    if config.evaluate.select != "test":
-        return None
-    images, targets = data.images[data.folds == fold], data.targets[data.folds == fold]
-
-    def score(params: Tree, batch_stats: Tree) -> list[float]:
-        """Accuracy, and among equals the AUC, as the released code chooses."""
-        answers = probabilities(config, params, batch_stats, images).astype(float), np.ones(len(targets))
-        return [float(np.nan_to_num(METRICS[name](targets, *answers))) for name in ("accuracy", "roc_auc")]
-
-    return Selection(workdir.selected(fold), score)
 
 
 def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> None:

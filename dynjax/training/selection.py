@@ -10,18 +10,19 @@ from dynjax.training.step import TrainState
 
 
 class Selection:
-    """Keeps one checkpoint in `folder`: of the first epoch whose `score(params, batch_stats)`, a list, is the highest.
+    """Keeps one checkpoint in `folder`: of the first epoch whose score, a list, is the highest.
 
-    Epochs that a resumed fold repeats score as they did before, and so change nothing.
+    `judge(params, batch_stats)` gives what the checkpoint is to be described with; its 'score' is what decides. Epochs
+    that a resumed fold repeats score as they did before, and so change nothing.
     """
 
-    def __init__(self, folder: Path, score: Callable[[Tree, Tree], list[float]]):
-        self.folder, self.score = folder, score
+    def __init__(self, folder: Path, judge: Callable[[Tree, Tree], dict[str, Any]]):
+        self.folder, self.judge = folder, judge
         kept = checkpoint.latest(folder)
         self.best: list[float] = checkpoint.read_about(kept)["score"] if kept else []
 
     def offer(self, state: TrainState, epoch: int, about: dict[str, Any]) -> None:
-        score = self.score(state.params, state.batch_stats)
-        if score > self.best:
-            self.best = score
-            checkpoint.save(self.folder, state, epoch, about | {"score": score}, keep_optimizer=False)
+        judged = self.judge(state.params, state.batch_stats)
+        if judged["score"] > self.best:
+            self.best = judged["score"]
+            checkpoint.save(self.folder, state, epoch, about | judged, keep_optimizer=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynjax.cohort.folds import make_folds, read_folds, write_folds
+from dynjax.cohort.folds import hold_out, make_folds, read_folds, write_folds
 from dynjax.cohort.scan import Cohort, Scan
 from dynjax.errors import InputError, UsageError
 
@@ -22,6 +22,17 @@ def test_by_subject_stratified_and_from_the_seed():
     for fold in range(5):
         assert targets[folds == fold].sum() == 4 and (folds == fold).sum() == 8
     assert (folds == make_folds(cohort(), 5, seed=3)).all() and (folds != make_folds(cohort(), 5, seed=4)).any()
+
+
+def test_a_fifth_of_the_training_subjects_is_held_out():
+    folds = make_folds(cohort(), 5, seed=0)
+    held = hold_out(cohort(), folds, 1, seed=0)
+    assert not (held & (folds == 1)).any() and (held == hold_out(cohort(), folds, 1, seed=0)).all()
+    subjects = {scan.subject: scan.label for scan, is_held in zip(cohort().scans, held) if is_held}
+    assert sorted(subjects.values()) == ["AD", "AD", "CN", "CN"] and held.sum() == 8, "both visits of each"
+    assert (held != hold_out(cohort(), folds, 1, seed=1)).any() and (held != hold_out(cohort(), folds, 2, seed=0)).any()
+    with pytest.raises(UsageError, match="fold 0 has 1 training subject of CN"):
+        hold_out(cohort(4, 1), np.array([0, 0, 1, 1]), 0, seed=0)
 
 
 def test_written_and_read_back(tmp_path):

@@ -16,6 +16,7 @@ from dynjax.evaluation.delong import auc_interval, newcombe_interval
 from dynjax.evaluation.intervals import carried_wilson, describe_intervals, estimate_all, wilson
 from dynjax.evaluation.metrics import METRICS, PROPORTIONS
 from dynjax.evaluation.resampling import acceleration, bca_intervals, jackknife, resamples
+from dynjax.evaluation.threshold import best_threshold
 from tests.evaluation.test_metrics import sample
 
 # The bins of the ECE stay those of the cohort, where scipy would leave a subject out before they are made.
@@ -46,6 +47,29 @@ def test_wilson_intervals_are_the_published_ones():
         (81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0, 0.1611)), (1, 29, (0.0061, 0.1718)),
     ):  # fmt: skip
         np.testing.assert_allclose(wilson(part, whole), expected, atol=6e-5)
+
+
+def test_calls_are_by_the_threshold_of_each_subject():
+    labels, probabilities = sample(n=50, seed=1)
+    thresholds = np.where(np.arange(50) < 25, 0.2, 0.6)
+    calls = np.where(np.arange(50) < 25, probabilities >= 0.2, probabilities >= 0.6).astype(float)
+    ours, expected = estimate_all(labels, probabilities, 0, thresholds), estimate_all(labels, calls, 0)
+    for name in ("accuracy", "f1", "mcc", "ppv_at_10_prevalence"):
+        assert ours[name] == expected[name] != estimate_all(labels, probabilities, 0)[name]
+    assert ours["roc_auc"] == estimate_all(labels, probabilities, 0)["roc_auc"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "threshold"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9], 0.5),  # itself, where it parts them
+        ([0, 0, 1, 1], [0.6, 0.7, 0.8, 0.9], 0.75),
+        ([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], 0.35),  # of two that are equally good the nearest to 0.5
+        ([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4], 0.5),
+    ],
+)
+def test_a_threshold_parts_the_labels_as_well_as_it_can(labels, probabilities, threshold):
+    assert best_threshold(np.array(labels), np.array(probabilities)) == pytest.approx(threshold)
 
 
 def test_estimates_hold_their_value_and_follow_the_seed():

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from dynjax.evaluation.delong import auc_interval, delong_test, placements
 from dynjax.evaluation.metrics import METRICS
-from dynjax.evaluation.paired import correct, holm, mcnemar_test, pair, paired_tests
+from dynjax.evaluation.paired import Answers, correct, holm, mcnemar_test, pair, paired_tests
 from dynjax.evaluation.predictions import Prediction
 from dynjax.evaluation.resampling import resamples
 
@@ -128,12 +128,28 @@ def rows(labels, probabilities, folds):
     ]
 
 
+def answers(predictions, threshold=0.5):
+    return Answers(list(predictions), dict.fromkeys(range(5), threshold))
+
+
+def test_each_run_calls_by_its_own_thresholds():
+    labels, first, _ = two_models(n=60)
+    predictions = rows(labels, first, np.arange(60) // 2 % 5)
+    low, high = answers(predictions, 0.3), answers(predictions)
+    low.thresholds[2] = 0.5
+    calls = [np.array([row.probability >= run.thresholds[row.fold] for row in predictions]) for run in (high, low)]
+    pairing = pair(high, low, "AD")
+    assert pairing.accuracy.p == mcnemar_test(*(call == (labels == 1) for call in calls))
+    assert pairing.accuracy.difference == pytest.approx(np.mean(calls[1] == labels) - np.mean(calls[0] == labels))
+    assert pairing.accuracy.difference != 0 == pairing.roc_auc.difference
+
+
 def test_pairs_are_of_the_folds_that_both_have():
     labels, first, second = two_models(n=60)
     folds = np.arange(60) // 2 % 5
     whole, part = rows(labels, first, folds), rows(labels, second, folds)[::-1]
     part = [row for row in part if row.fold in (1, 3)]
-    pairing = pair(whole, part, "AD")
+    pairing = pair(answers(whole), answers(part), "AD")
     both = np.isin(folds, (1, 3))
     expected = paired_tests(labels[both], first[both], second[both])
     assert (pairing.folds, pairing.n_subjects) == ([1, 3], 24)
@@ -146,19 +162,20 @@ def test_what_is_no_pair_says_why():
     folds = np.arange(20) // 2 % 5
     ours, theirs = rows(labels, first, folds), rows(labels, second, folds)
     with pytest.raises(ValueError, match="no fold is done in both"):
-        pair([row for row in ours if row.fold < 2], [row for row in theirs if row.fold > 1], "AD")
+        pair(answers(row for row in ours if row.fold < 2), answers(row for row in theirs if row.fold > 1), "AD")
     for other in (theirs[:-1], rows(1 - labels, second, folds), rows(labels, second, (folds + 1) % 5)):
         with pytest.raises(ValueError, match="other scans, folds or labels"):
-            pair(ours, other, "AD")
+            pair(answers(ours), answers(other), "AD")
     with pytest.raises(ValueError, match="only one label"):
-        pair(ours, theirs, "MCI")
+        pair(answers(ours), answers(theirs), "MCI")
 
 
 def test_the_family_is_every_test():
     labels, first, second = two_models(n=60)
     third = np.random.default_rng(9).random(60)
     folds = np.arange(60) % 3
-    pairings = [pair(rows(labels, first, folds), rows(labels, other, folds), "AD") for other in (second, third)]
+    one, *others = (answers(rows(labels, each, folds)) for each in (first, second, third))
+    pairings = [pair(one, other, "AD") for other in others]
     tests = [test for pairing in correct(pairings) for test in (pairing.accuracy, pairing.roc_auc)]
     assert [test.p_holm for test in tests] == holm([test.p for test in tests])
     lowest = min(tests, key=lambda test: test.p)

@@ -116,7 +116,7 @@ def test_predictions_of_a_scan_are_those_of_the_fold_that_never_saw_it(run):
     written = np.array([float(row["probability"]) for row in rows(workdir.predictions)])
     for index in (0, 5, 11):
         trained = load_trained(scored_checkpoint(workdir, data.folds[index]))
-        np.testing.assert_allclose(trained.probability(data.images[index : index + 1]), written[index], rtol=1e-4)
+        np.testing.assert_allclose(trained.probability(data.images(np.arange(12) == index)), written[index], rtol=1e-4)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"cohort": 3}', "garbage", ""])
@@ -211,6 +211,23 @@ def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp
         assert last.about["epoch"] == 4
     done = main("evaluate", f"--workdir={tmp_path}")
     assert done.returncode == 0 and "OPTIMISTIC" in done.stdout
+    assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
+
+
+def test_epoch_and_threshold_chosen_on_held_out_training_subjects(tmp_path):
+    done = main(*TINY, *PHANTOMS, "--config.evaluate.select=validation", f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "") and "selected on a fifth of each" in " ".join(done.stdout.split())
+    results = json.loads((tmp_path / "results.json").read_text())
+    right = 0
+    for fold in results["folds"]:
+        about = read_about(latest(tmp_path / "checkpoints" / f"selected_{fold['fold']}"))
+        assert about["score"][0] < 0 and fold["epoch"] == about["epoch"]
+        assert (fold["n_train"], fold["n_validation"], fold["n_test"]) == (6, 2, 4)
+        assert fold["threshold"] == about["threshold"] != 0.5
+        own = [row for row in rows(tmp_path / "predictions.csv") if int(row["fold"]) == fold["fold"]]
+        right += sum((float(row["probability"]) >= fold["threshold"]) == (row["label"] == "AD") for row in own)
+    assert results["metrics"]["accuracy"]["value"] == pytest.approx(right / 12)
+    assert main("evaluate", f"--workdir={tmp_path}").returncode == 0
     assert json.loads((tmp_path / "results.json").read_text())["metrics"] == results["metrics"]
 
 

@@ -80,7 +80,7 @@ def test_the_first_epoch_that_scores_best_is_kept_also_after_a_stop(tmp_path):
 
     def select(done):
         remaining = iter(scores[done:])
-        return Selection(tmp_path / "s", lambda params, stats: next(remaining))
+        return Selection(tmp_path / "s", lambda params, stats: {"score": next(remaining)})
 
     run(tmp_path / "whole", selection=select(0))
     assert checkpoint.read_about(checkpoint.latest(tmp_path / "s"))["epoch"] == 3
