@@ -61,8 +61,8 @@ def write_results(path: Path, results: dict) -> None:
 
 
 def print_results(results: dict) -> None:
-    """The metrics with their 95 % intervals over all subjects, and each fold's value."""
-    folds = results["folds"]
+    """The metrics with their 95 % intervals over all subjects, and each fold's value if there are several."""
+    folds = results["folds"] if len(results["folds"]) > 1 else []
     table = Table(title=_title(results), caption=_caption(results), title_justify="left", caption_justify="left")
     table.box, table.pad_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
     for heading in ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds)):
@@ -82,6 +82,8 @@ def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
 
 def _title(results: dict) -> str:
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    if "external" in results:
+        kind = f"EXTERNAL {kind}, which {results['external']['networks']} networks never saw and answer together"
     title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
     missing = results["folds_missing"]
     return f"{title}; {name_folds(missing)} NOT TRAINED yet" if missing else title

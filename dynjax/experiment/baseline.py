@@ -1,5 +1,6 @@
 """A baseline carried to its end: the same folds, files and metrics as a network's run, and no checkpoints."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -8,8 +9,8 @@ from ml_collections import FrozenConfigDict
 from dynjax.baselines.features import FEATURES
 from dynjax.cohort.scan import Cohort
 from dynjax.experiment import settings
+from dynjax.experiment.answers import COLUMNS, write_answers
 from dynjax.experiment.data import Data, keep_folds
-from dynjax.experiment.evaluate import write_answers
 from dynjax.experiment.trained import Trained
 from dynjax.experiment.workdir import Workdir
 
@@ -27,7 +28,9 @@ def train_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, f
         evaluate_baseline(config, workdir, cohort, folds)
 
 
-def evaluate_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
+def evaluate_baseline(
+    config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray, columns: Sequence[str] = COLUMNS
+) -> None:
     """The same whether there are results or not: a baseline is not kept, but fitted again."""
     from dynjax.baselines.fit import cross_validate  # scikit-learn is slow to import
 
@@ -46,7 +49,7 @@ def evaluate_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort
         for fold, seconds in answers.seconds.items()
     }
     data = Data(config, cohort, targets, folds, [])
-    write_answers(config, workdir, data, fitted, answers.probabilities)
+    write_answers(workdir, data, fitted, answers.probabilities, columns)
 
 
 def _unavailable(images: np.ndarray) -> np.ndarray:

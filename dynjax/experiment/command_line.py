@@ -1,27 +1,35 @@
 """What stands between the shell and a verb: flags to a config, and every expected failure to one message and a code."""
 
 import difflib
+import importlib
 import runpy
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from dynjax.errors import DynjaxError, Stopped, UsageError
 
+Verbs = Mapping[str, Callable[[list[str]], tuple[Any, ...]]]
 
-def run(main: Callable[[list[str]], None]) -> None:
-    """Parses the flags, calls main(positional arguments) and exits with the code that `dynjax.errors` promises."""
+
+def run(verbs: Verbs, needs: Mapping[str, str]) -> None:
+    """Parses the flags, does what the verb asks and exits with the code that `dynjax.errors` promises.
+
+    Args: verbs, each with what makes the arguments of dynjax.experiment.<verb>.<verb> from the positional ones; needs:
+      those of them that take positional arguments, and which.
+    """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler)
     logging.set_verbosity(logging.ERROR)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
-        app.run(lambda argv: main(argv[1:]), flags_parser=_parse)
+        app.run(lambda argv: _do(verbs, needs, argv[1:]), flags_parser=_parse)
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
@@ -30,10 +38,37 @@ def run(main: Callable[[list[str]], None]) -> None:
         _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; what was saved before is kept"))
 
 
+def config_of(flag) -> FrozenConfigDict:
+    if flag.value is None:
+        raise UsageError("--config=configs/NAME.py is needed; configs/README.md lists them")
+    return FrozenConfigDict(flag.value)
+
+
+def workdir_of(flag, default: Path | None = None):
+    from dynjax.experiment.workdir import Workdir  # which loads jax
+
+    path = flag.value or default
+    if not path:
+        raise UsageError("--workdir=DIR is needed, the folder of a trained run")
+    return Workdir(path)
+
+
 def config_name(flag) -> str:
     """'dyn_vgg11-quick' for configs/dyn_vgg11.py:quick."""
     file, _, variant = flag.config_filename.partition(":")
     return "-".join([Path(file).stem, *filter(None, variant.split(","))])
+
+
+def _do(verbs: Verbs, needs: Mapping[str, str], arguments: list[str]) -> None:
+    verb, *rest = arguments or ["train"]
+    if verb not in verbs:
+        raise UsageError(f"no verb is called {verb!r}; there are {', '.join(verbs)}")
+    if rest and verb not in needs:
+        raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
+    if verb in needs and not rest:
+        raise UsageError(f"{verb} needs {needs[verb]}")
+    values = verbs[verb](rest)
+    getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
 
 
 def _exit(error: DynjaxError) -> None:

@@ -47,7 +47,7 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
     if out is not None and not can_be_written(out):
         raise UsageError(f"--out={out}: cannot be written; name a .csv file in a folder that can")
     configure_jax()
-    networks = _load_networks(workdir)
+    networks = load_networks(workdir)
     config = networks[0].config
     projection = settings.projection_of(config)
     projected = parallel_map(lambda path: _project(path, projection), scans, "reading and projecting scans")
@@ -72,7 +72,8 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
         raise InputError("\n".join(refused))
 
 
-def _load_networks(workdir: Workdir) -> list[Trained]:
+def load_networks(workdir: Workdir) -> list[Trained]:
+    """Of every fold that is trained to its end; says so if some are not. Raises: InputError if none is."""
     checkpoints = [scored_checkpoint(workdir, fold) for fold in workdir.begun_folds()]
     done = [load_trained(path) for path in checkpoints if path is not None]
     if not done:

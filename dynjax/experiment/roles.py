@@ -23,6 +23,11 @@ class Roles(NamedTuple):
     judging: np.ndarray
     select: str
 
+    @property
+    def n_validation(self) -> int:
+        """Scans of training subjects that are not trained on."""
+        return int(self.judging.sum()) if self.select == "validation" else 0
+
     @classmethod
     def of(cls, data: Data, fold: int) -> "Roles":
         """Raises: UsageError where there are too few subjects to hold some out."""

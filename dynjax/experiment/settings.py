@@ -135,6 +135,13 @@ def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
     return FrozenConfigDict(resolved)
 
 
+def with_table(config: FrozenConfigDict, table: Path) -> FrozenConfigDict:
+    """The same for the scans of another table."""
+    changed = ConfigDict(config.to_dict())
+    changed.cohort.table = str(table)
+    return FrozenConfigDict(changed)
+
+
 def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:
     """{'train.epochs': 150, ...}"""
     flat: dict[str, Any] = {}
@@ -146,6 +153,11 @@ def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> d
 
 def to_json(config: ConfigDict | FrozenConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def to_dict(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
+    """As `to_json` writes it and JSON gives it back."""
+    return json.loads(to_json(config))
 
 
 def from_dict(values: dict[str, Any]) -> FrozenConfigDict:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Iterator
 
 from ml_collections import FrozenConfigDict
@@ -62,7 +61,7 @@ def train(
     if left:
         print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. The run that finds all folds done evaluates.")
         return
-    evaluate_data(config, workdir, data)
+    evaluate_data(workdir, data)
 
 
 def _train_folds(
@@ -83,7 +82,7 @@ def _train_folds(
                     data.images(roles.training),
                     data.targets[roles.training],
                     workdir.fold(fold),
-                    about={"config": json.loads(settings.to_json(config)), "weights": origin} | _scans(data, fold),
+                    about=_about(config, data, fold, origin) | {"n_validation": roles.n_validation},
                     on_start=functools.partial(_begin, log, display, fold),
                     on_epoch=functools.partial(_record, log, display),
                     stop_requested=stop_requested,
@@ -116,8 +115,8 @@ def _record(log: EventLog, display: TrainingDisplay, epoch) -> None:
     display.show(epoch)
 
 
-def _scans(data: Data, fold: int) -> dict:
-    return {"scans": data.digests_of(fold)}
+def _about(config: FrozenConfigDict, data: Data, fold: int, origin: dict) -> dict:
+    return {"config": settings.to_dict(config), "weights": origin, "scans": data.digests_of(fold)}
 
 
 def _describe(weights: Weights | None) -> dict:

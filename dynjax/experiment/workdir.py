@@ -20,6 +20,7 @@ class Workdir:
     def __init__(self, path: str | Path):
         self.path = Path(path).expanduser().absolute()
         self.config = self.path / "config.json"
+        self.external = self.path / "external.json"  # in place of config.json: another run's networks on these scans
         self.folds = self.path / "folds.csv"
         self.refused = self.path / "refused.csv"
         self.events = self.path / "events.jsonl"
@@ -44,6 +45,8 @@ class Workdir:
 
     def check(self, config: FrozenConfigDict) -> None:
         """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
+        if self.external.exists():
+            raise UsageError(f"{self}: holds another run's answers to an external cohort; choose another --workdir")
         if self.config.exists():
             self._check_same(config)
         elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
@@ -56,6 +59,15 @@ class Workdir:
             ) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise UsageError(f"{self}: may not be written to; choose another --workdir")
+
+    def check_external(self, about: dict[str, Any]) -> None:
+        """Raises: UsageError unless the folder is new, or holds the answers of the same networks to the same table."""
+        if self.external.exists():
+            there = self._read(self.external)
+            if any(there.get(key) != about[key] for key in ("run", "config")):
+                raise UsageError(f"{self}: holds the answers of another run or to another table; choose another --out")
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise UsageError(f"{self}: holds other files; choose another --out")
 
     def claim(self, config: FrozenConfigDict) -> None:
         """Writes config.json unless it stands there. Raises: UsageError as `check` does."""
@@ -73,14 +85,17 @@ class Workdir:
         return config
 
     def _written(self) -> dict[str, Any]:
+        return self._read(self.external)["config"] if self.external.exists() else self._read(self.config)
+
+    def _read(self, path: Path) -> dict[str, Any]:
         try:
-            written = json.loads(self.config.read_text(encoding="utf-8"))
+            written = json.loads(path.read_text(encoding="utf-8"))
         except OSError:
-            raise InputError(f"{self.config}: no such file; is {self} the workdir of a run?") from None
+            raise InputError(f"{path}: no such file; is {self} the workdir of a run?") from None
         except ValueError as error:
-            raise InputError(f"{self.config}: damaged: not JSON ({error})") from None
+            raise InputError(f"{path}: damaged: not JSON ({error})") from None
         if not isinstance(written, dict):
-            raise InputError(f"{self.config}: damaged: not a config")
+            raise InputError(f"{path}: damaged: not a config")
         return written
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pytest
 from configs.base import VOLUMETRIC, experiment, paper, with_variant
 from dynjax.errors import InputError
 from dynjax.evaluation.comparison import PAPER
-from dynjax.evaluation.paired import correct, pair
+from dynjax.evaluation.paired import Answers, correct, pair
 from dynjax.evaluation.predictions import read_predictions, write_predictions
 from dynjax.experiment.compare import compare, run_name
 from tests.command import main
@@ -94,8 +94,9 @@ def test_runs_on_the_same_folds_are_paired_by_subject(runs, other, tmp_path):
     assert first["paired_with"] == first["delong_p"] == first["not_paired_because"] == ""
     assert (same["paired_with"], same["paired_folds"], same["paired_subjects"]) == (str(runs[0]), "0,1,2", "12")
     assert (same["accuracy_difference"], same["mcnemar_p"], same["delong_p_holm"]) == ("0", "1", "1")
-    predictions = [read_predictions(folder / "predictions.csv") for folder in (*runs, other[0])]
-    expected = correct([pair(predictions[0], each, "AD") for each in predictions[1:]])[1]
+    folders, half = (*runs, other[0]), dict.fromkeys(range(3), 0.5)
+    answers = [Answers(read_predictions(folder / "predictions.csv"), half) for folder in folders]
+    expected = correct([pair(answers[0], each, "AD") for each in answers[1:]])[1]
     for prefix, test, p in (("accuracy", expected.accuracy, "mcnemar"), ("roc_auc", expected.roc_auc, "delong")):
         assert third[f"{prefix}_difference"] == f"{test.difference:.4g}" and test.difference != 0
         assert third[f"{prefix}_difference_low"] == f"{test.ci95[0]:.4g}"

@@ -1,0 +1,104 @@
+"""A finished run's networks on subjects that it never saw, and what is no such cohort."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.cohort.table import load_cohort
+from dynjax.experiment.workdir import Workdir
+from tests.command import PHANTOMS, TINY, main
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path, lines):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["subject", "session", "label", "path", "sex", "scanner"])
+        writer.writerows(lines)
+    return path
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Lines of a scan table of six phantoms of another seed."""
+    scans = load_cohort(phantom_cohort(12, 1, False, ("CN", "AD"))).scans[:6]
+    return [[f"e{i}", "1", scan.label, scan.path, "FM"[i % 2], f"s{i // 5}"] for i, scan in enumerate(scans)]
+
+
+@pytest.fixture(scope="module")
+def external(run, others, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("external")
+    table = write_table(folder / "other.csv", others)
+    done = main("evaluate", f"--workdir={run[0]}", f"--table={table}", f"--out={folder / 'o'}", "--subgroups=scanner")
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "o", table, done.stdout
+
+
+def test_the_networks_answer_together(run, external, others, tmp_path):
+    folder, _, said = external
+    assert "EXTERNAL" in said and "3 networks never saw" in said
+    answers = rows(folder / "predictions.csv")
+    assert [(row["subject"], row["fold"]) for row in answers] == [(f"e{i}", "0") for i in range(6)]
+    out = tmp_path / "p.csv"
+    assert main("predict", f"--workdir={run[0]}", *(line[3] for line in others), f"--out={out}").returncode == 0
+    predicted = [float(row["probability"]) for row in rows(out)]
+    np.testing.assert_allclose([float(row["probability"]) for row in answers], predicted, atol=1e-6)
+    results = json.loads((folder / "results.json").read_text())
+    assert results["external"] == {"run": str(run[0]), "networks": 3} and results["n_subjects"] == 6
+    right = [(float(row["probability"]) >= 0.5) == (row["label"] == "AD") for row in answers]
+    assert results["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
+    groups = {(group["column"], group["group"]): (group["n"], group["metrics"]) for group in results["subgroups"]}
+    assert groups[("sex", "F")] == groups[("sex", "M")] == (3, None) and groups[("scanner", "s1")] == (1, None)
+    assert ("age", "not known") not in groups, "a column of one group"
+
+
+def test_it_stands_beside_other_runs_and_is_no_workdir_to_train_in(run, external):
+    folder, table, _ = external
+    done = main("compare", run[0], folder)
+    assert done.returncode == 0 and "EXTERNAL" in done.stdout and "not paired" in done.stdout
+    assert Workdir(folder).read_config().cohort.table == str(table)
+    done = main(*TINY, *PHANTOMS, f"--workdir={folder}")
+    assert done.returncode == 2 and "another run's answers to an external cohort" in done.stderr
+    again = main("evaluate", f"--workdir={run[0]}", f"--table={table}", f"--out={folder}")
+    assert again.returncode == 0
+
+
+def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
+    ours = rows(run[0] / "predictions.csv")[0]["subject"]
+    arguments = ("evaluate", f"--workdir={run[0]}", f"--out={tmp_path / 'o'}")
+    table = write_table(tmp_path / "a.csv", [[ours, *others[0][1:]], *others[1:]])
+    done = main(*arguments, f"--table={table}")
+    assert done.returncode == 3 and "1 subjects are those of" in done.stderr and ours in done.stderr
+    first = load_cohort(phantom_cohort(12, 0, False, ("CN", "AD"))).scans[0]
+    renamed = tmp_path / "renamed.nii.gz"
+    shutil.copyfile(first.path, renamed)
+    table = write_table(tmp_path / "b.csv", [*others, ["new", "1", first.label, renamed, "F", "s"]])
+    done = main(*arguments, f"--table={table}")
+    assert done.returncode == 3 and "1 volumes are those of" in done.stderr and str(renamed) in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--table=nowhere.csv"], 2, "--out=DIR"),
+        (["--out=somewhere"], 2, "--table=OTHER.csv"),
+        (["--table=nowhere.csv", "--out=o"], 3, "nowhere.csv: No such file"),
+        (["--table=nowhere.csv", "--out=taken"], 2, "holds other files; choose another --out"),
+    ],
+)
+def test_what_is_missing_is_named(run, tmp_path, arguments, code, said):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    for name in ("o", "taken"):
+        arguments = [argument.replace(f"={name}", f"={tmp_path / name}") for argument in arguments]
+    done = main("evaluate", f"--workdir={run[0]}", *arguments)
+    assert done.returncode == code and said in done.stderr
