@@ -4,7 +4,7 @@ python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [
 python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
-python main.py audit --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
+python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
 """
 
@@ -24,6 +24,7 @@ OUT = flags.DEFINE_string("out", None, "what to write: a .csv, .json or .tex fil
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
+SHUFFLE = flags.DEFINE_bool("shuffle", False, "audit: also train on shuffled labels, in --workdir; is the AUC 0.5?")
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan table besides sex, age and site")
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
@@ -32,7 +33,11 @@ PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be t
 VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
     "train": lambda _: (config_of(CONFIG), _workdir_or_default(), ALLOW_REFUSED.value, MAX_HOURS.value),
     "check": lambda _: (config_of(CONFIG), _out()),
-    "audit": lambda _: (config_of(CONFIG), workdir_of(WORKDIR) if WORKDIR.value else None),
+    "audit": lambda _: (
+        config_of(CONFIG),
+        workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
+        _workdir_or_default("-shuffled") if SHUFFLE.value else None,
+    ),
     "evaluate": lambda _: (
         *(workdir_of(WORKDIR), FINISHED_FOLDS.value),
         *(SUBGROUPS.value, TABLE.value, _out(), ALLOW_REFUSED.value),
@@ -43,8 +48,8 @@ VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the argu
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}
 
 
-def _workdir_or_default():
-    return workdir_of(WORKDIR, Path("runs", command_line.config_name(flags.FLAGS["config"])))
+def _workdir_or_default(suffix: str = ""):
+    return workdir_of(WORKDIR, Path("runs", command_line.config_name(flags.FLAGS["config"]) + suffix))
 
 
 def _out() -> Path | None:

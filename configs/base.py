@@ -19,6 +19,7 @@ def paper() -> ConfigDict:
     config.cohort.labels = ("CN", "AD")  # (negative, positive); scans of other labels are left out
     config.cohort.visit = "first"  # or 'all' visits of a subject
     config.cohort.description = ""  # of an ADNI download: the series to keep, such as 'MT1; GradWarp; N3m' or 'MT1*'
+    config.cohort.shuffle = False  # labels dealt out anew among the subjects: a score above chance is then a leak
     config.cohort.phantom = ConfigDict()
     config.cohort.phantom.n = 100
     config.cohort.phantom.seed = 0

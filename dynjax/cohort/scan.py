@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 MISSING = ("", "n/a", "nan")  # what tables write for a value that is not known; BIDS has n/a
 
 
@@ -31,7 +33,8 @@ class Scan(NamedTuple):
 class Cohort(NamedTuple):
     """The scans of a study, ordered by subject and then by time.
 
-    labels: (negative, positive). excluded: how many scans of the table were left out, by reason.
+    labels: (negative, positive). excluded: how many scans of the table were left out, by reason. shuffled: whether the
+    labels are not the subjects' own.
     """
 
     scans: tuple[Scan, ...]
@@ -39,6 +42,7 @@ class Cohort(NamedTuple):
     source: str
     synthetic: bool
     excluded: dict[str, int]
+    shuffled: bool = False
 
     @property
     def targets(self) -> list[int]:
@@ -53,8 +57,17 @@ class Cohort(NamedTuple):
     def describe(self) -> str:
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
         lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {self.source}"]
+        lines += ["  labels SHUFFLED between subjects"] * self.shuffled
         lines += [f"  left out: {count} ({reason})" for reason, count in self.excluded.items() if count]
         return "\n".join(lines)
+
+
+def shuffle_labels(cohort: Cohort, seed: int) -> Cohort:
+    """The labels dealt out anew among the subjects, as many of each as before: a function of the seed."""
+    subjects = cohort.subjects
+    dealt = dict(zip(subjects, np.random.default_rng(seed).permutation(list(subjects.values())).tolist()))
+    scans = tuple(scan._replace(label=dealt[scan.subject]) for scan in cohort.scans)
+    return cohort._replace(scans=scans, shuffled=True)
 
 
 def parse_date(text: str) -> datetime.datetime | None:

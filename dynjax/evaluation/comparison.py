@@ -74,7 +74,7 @@ class Row(NamedTuple):
         """What a reader of its numbers has to know."""
         results, weights = self.results, self.results["weights"]
         notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
-        notes += ["EXTERNAL"] * ("external" in results)
+        notes += ["EXTERNAL"] * ("external" in results) + ["SHUFFLED labels"] * results["cohort"].get("shuffled", False)
         if results["folds"][0]["epoch"] is None:
             return [*notes, f"a baseline by {weights['source']}"]
         notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]

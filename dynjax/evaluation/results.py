@@ -82,6 +82,8 @@ def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
 
 def _title(results: dict) -> str:
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    if results["cohort"].get("shuffled"):
+        kind += " with SHUFFLED labels"
     if "external" in results:
         kind = f"EXTERNAL {kind}, which {results['external']['networks']} networks never saw and answer together"
     title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"

@@ -70,6 +70,7 @@ def _results(
         "cohort": {
             "source": cohort.source,
             "synthetic": cohort.synthetic,
+            "shuffled": cohort.shuffled,
             "n_scans": len(cohort.scans),
             "excluded": cohort.excluded,
         },

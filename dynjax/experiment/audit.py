@@ -1,7 +1,9 @@
 """`audit`: whether anything that is trained on in one fold is tested in another, and what goes with the label."""
 
+import json
+
 import numpy as np
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from dynjax.audit.association import LEVEL, find_associations
 from dynjax.audit.copies import BOUND, confirm, near_pairs, reduce_cohort
@@ -11,6 +13,7 @@ from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
 from dynjax.experiment import settings
 from dynjax.experiment.data import find_cohort
+from dynjax.experiment.train import train
 from dynjax.experiment.workdir import Workdir
 from dynjax.volumes.grid import Grid
 
@@ -20,10 +23,13 @@ what is trained on in one fold is tested in another, so that scores would be too
 scan table, or give them the same subject there, which keeps them in one fold"""
 
 
-def audit(config: FrozenConfigDict, workdir: Workdir | None = None) -> None:
+def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Workdir | None = None) -> None:
     """Audits the folds written in the workdir or, without one, those that the config would be trained on.
 
-    Raises: InputError that lists every subject and volume which lies on both sides of a fold.
+    With `shuffled`, a folder, it trains the config there on shuffled labels, which nothing but a leak can tell.
+
+    Raises: InputError that lists every subject and volume which lies on both sides of a fold, or where shuffled labels
+    are told.
     """
     config = settings.resolve(config)
     cohort = find_cohort(config)
@@ -39,6 +45,21 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None) -> None:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
     print(f"no leak: of {len(cohort.scans)} scans in {count} folds no subject, identical or near-identical volume")
     print(f"(correlation of {BOUND} or more without the cohort's mean), lies on both sides of a fold")
+    if shuffled is not None:
+        _train_on_shuffled_labels(config, shuffled)
+
+
+def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> None:
+    changed = ConfigDict(config.to_dict())
+    changed.cohort.shuffle = True
+    train(FrozenConfigDict(changed), workdir)
+    estimate = json.loads(workdir.results.read_text(encoding="utf-8"))["metrics"]["roc_auc"]
+    (low, high), value = estimate["ci95"], estimate["value"]
+    found = f"on shuffled labels the AUC is {value:.3f}, its 95 % interval {low:.3f} to {high:.3f}"
+    if not low <= 0.5 <= high:
+        chance = "one interval in twenty does so by chance: another --config.seed tells"
+        raise InputError(f"{workdir}: {found}, which does not hold 0.5: test subjects leak into training, or {chance}")
+    print(f"no leak: {found}, which holds 0.5")
 
 
 def _find(cohort: Cohort, folds: np.ndarray, grid: Grid) -> list[Finding]:

@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.cohort.folds import make_folds, read_folds, write_folds
-from dynjax.cohort.scan import Cohort
+from dynjax.cohort.scan import Cohort, shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.experiment import settings
@@ -50,6 +50,11 @@ class Data(NamedTuple):
 
 def find_cohort(config: FrozenConfigDict) -> Cohort:
     """Reads the config's scan table; the phantom cohort, made if need be, where it names none."""
+    cohort = _read_cohort(config)
+    return shuffle_labels(cohort, config.seed) if config.cohort.shuffle else cohort
+
+
+def _read_cohort(config: FrozenConfigDict) -> Cohort:
     cohort, phantom = config.cohort, config.cohort.phantom
     if cohort.table:
         return load_cohort(cohort.table, cohort.labels, cohort.visit, cohort.description)

@@ -1,6 +1,7 @@
 """`audit`: planted leaks are found and named, a clean cohort passes, and confounding is a warning."""
 
 import csv
+import json
 import re
 import shutil
 
@@ -12,6 +13,7 @@ from ml_collections import FrozenConfigDict
 from configs.base import paper
 from dynjax.cohort.folds import write_folds
 from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.cohort.scan import shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.experiment.audit import audit
@@ -104,3 +106,32 @@ def test_confounding_is_a_warning(rows, tmp_path, capsys):
 def test_audit_needs_a_config():
     done = main("audit")
     assert done.returncode == 2 and "--config=configs/NAME.py is needed" in done.stderr
+
+
+def test_on_shuffled_labels_nothing_is_told(tmp_path):
+    """A whole run on labels that are dealt out anew; and what is said where they are told all the same."""
+    small = ("--config.volume.grid=32,32,32", "--config.volume.spacing=6.9", "--config.train.folds=3")
+    arguments = ("--config=configs/baseline_brain_volume.py", *small, *PHANTOMS, f"--workdir={tmp_path / 'w'}")
+    done = main("audit", "--shuffle", *arguments)
+    assert done.returncode == 0 and "labels SHUFFLED between subjects" in done.stdout
+    results = json.loads((tmp_path / "w" / "results.json").read_text())
+    low, high = results["metrics"]["roc_auc"]["ci95"]
+    assert (
+        f"its 95 % interval {low:.3f} to {high:.3f}, which holds 0.5" in done.stdout and results["cohort"]["shuffled"]
+    )
+    results["metrics"]["roc_auc"] = {"value": 0.9, "ci95": [0.7, 0.99]}
+    (tmp_path / "w" / "results.json").write_text(json.dumps(results))
+    done = main("audit", "--shuffle", *arguments)
+    assert done.returncode == 3 and "0.700 to 0.990, which does not hold 0.5: test subjects leak" in done.stderr
+    done = main("compare", tmp_path / "w")
+    assert "SHUFFLED labels" in done.stdout
+
+
+def test_labels_are_shuffled_between_subjects():
+    cohort = load_cohort(phantom_cohort(12), visit="all")
+    shuffled = shuffle_labels(cohort, 0)
+    assert shuffled.shuffled and [scan.path for scan in shuffled.scans] == [scan.path for scan in cohort.scans]
+    ours, theirs = cohort.subjects, shuffled.subjects
+    assert ours != theirs and sorted(ours.values()) == sorted(theirs.values())
+    assert all(scan.label == theirs[scan.subject] for scan in shuffled.scans) and len(cohort.scans) > len(ours)
+    assert shuffle_labels(cohort, 0) == shuffled != shuffle_labels(cohort, 1)
