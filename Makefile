@@ -19,6 +19,10 @@ tables: .venv/.base
 coverage: .venv/.base
 	$(RUN) -m benchmarks.coverage
 
+# What each way to select an epoch makes of labels that are pure noise: about ten minutes.
+noise: .venv/.base
+	$(RUN) -m benchmarks.noise
+
 # What any network has to beat, in the same folds; OPTIONS='--config.cohort.table=scans.csv' for other subjects.
 BASELINES := svm age_sex brain_volume mean_intensity
 baselines: .venv/.base
@@ -55,5 +59,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage lint bench table5
+.PHONY: demo test test-slow tables baselines coverage noise lint bench table5
 .DELETE_ON_ERROR:
