@@ -31,7 +31,8 @@ class Scan(NamedTuple):
 class Cohort(NamedTuple):
     """The scans of a study, ordered by subject and then by time.
 
-    labels: (negative, positive). excluded: how many scans of the table were left out, by reason.
+    labels: (negative, positive). excluded: how many scans of the table were left out, by reason. kind: what
+    the source was taken for.
     """
 
     scans: tuple[Scan, ...]
@@ -39,6 +40,7 @@ class Cohort(NamedTuple):
     source: str
     synthetic: bool
     excluded: dict[str, int]
+    kind: str = ""
 
     @property
     def targets(self) -> list[int]:
@@ -52,7 +54,8 @@ class Cohort(NamedTuple):
 
     def describe(self) -> str:
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
-        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {self.source}"]
+        source = f"{self.source} ({self.kind})" if self.kind else self.source
+        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {source}"]
         lines += [f"  left out: {count} ({reason})" for reason, count in self.excluded.items() if count]
         return "\n".join(lines)
 

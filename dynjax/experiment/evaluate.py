@@ -97,6 +97,7 @@ def _results(
         "folds_missing": [fold for fold in range(config.train.folds) if fold not in trained],
         "cohort": {
             "source": cohort.source,
+            "kind": cohort.kind,
             "synthetic": cohort.synthetic,
             "n_scans": len(cohort.scans),
             "excluded": cohort.excluded,

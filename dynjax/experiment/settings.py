@@ -24,7 +24,12 @@ from dynjax.projection.weights import FAMILIES
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import NAN
 
-LATER = {"volume.nan": "refuse", "model.n_patches": 27, "model.dtype": "float32"}  # keys that first runs do not have
+LATER = {  # keys that first runs do not have
+    "cohort.label_column": "",
+    "volume.nan": "refuse",
+    "model.n_patches": 27,
+    "model.dtype": "float32",
+}
 NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a workdir
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -61,7 +66,13 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
 
-FREE = ("cohort.table", "cohort.description", "cohort.phantom.skull", "train.only_folds")  # any value of their type
+FREE = (  # any value of their type
+    "cohort.table",
+    "cohort.label_column",
+    "cohort.description",
+    "cohort.phantom.skull",
+    "train.only_folds",
+)
 
 
 def check(config: ConfigDict | FrozenConfigDict) -> None:
