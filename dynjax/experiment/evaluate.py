@@ -50,7 +50,9 @@ def evaluate(workdir: Workdir, finished_folds: bool = False) -> None:
         raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
     if len(missing) == len(paths):
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
-    evaluate_data(config, workdir, load_data(config, cohort, folds))
+    data = load_data(config, cohort, folds)
+    with workdir.lock_evaluation():
+        evaluate_data(config, workdir, data)
 
 
 def evaluate_data(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
