@@ -15,10 +15,12 @@ def paper() -> ConfigDict:
     config.seed = 0  # of the folds, the initial values, the order of batches, dropout and the bootstrap
 
     config.cohort = ConfigDict()
-    config.cohort.table = ""  # a CSV, an ADNI collection CSV or a folder that holds one; '' is the phantom cohort
+    # a CSV, an ADNI collection CSV, a folder that holds one, a BIDS dataset, a CAPS folder; '' is the phantom cohort
+    config.cohort.table = ""
     config.cohort.labels = ("CN", "AD")  # (negative, positive); scans of other labels are left out
+    config.cohort.label_column = ""  # where they stand; '' is 'label', ADNI's 'Group', BIDS's 'diagnosis' or the like
     config.cohort.visit = "first"  # or 'all' visits of a subject
-    config.cohort.description = ""  # of an ADNI download: the series to keep, such as 'MT1; GradWarp; N3m' or 'MT1*'
+    config.cohort.description = ""  # to keep: ADNI's series, 'MT1; GradWarp; N3m' or 'MT1*'; BIDS names, '*run-2*'
     config.cohort.shuffle = False  # labels dealt out anew among the subjects: a score above chance is then a leak
     config.cohort.phantom = ConfigDict()
     config.cohort.phantom.n = 100

@@ -30,17 +30,23 @@ def main(*arguments, cache: Path | None = None, timeout: float = 300) -> subproc
     return done
 
 
+def start(*arguments, cache: Path | None = None) -> subprocess.Popen:
+    """The command under way; its output can be read line by line."""
+    command = [sys.executable, "main.py", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=_env(cache), stdout=pipe, stderr=pipe, text=True)
+
+
 def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cache: Path | None = None) -> int:
     """Starts the command, sends it the signal as soon as `when()` holds, and returns its exit code."""
-    command = [sys.executable, "main.py", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, env=_env(cache), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = start(*arguments, cache=cache)
     deadline = time.monotonic() + 300
     while not when() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     assert process.poll() is None, "the command ended before it could be interrupted"
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    assert b"Traceback" not in errors, errors.decode()
+    assert "Traceback" not in errors, errors
     return process.returncode
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from dynjax.cohort.scan import Scan, parse_date
 from dynjax.errors import InputError, listed
 
-NEEDED = ("Image Data ID", "Subject", "Group", "Acq Date", "Description")
-FIELDS = ("Image Data ID", "Subject", "Group", "Acq Date", "Age", "Sex", "#")  # what a Scan holds by itself
+NEEDED = ("Image Data ID", "Subject", "Acq Date", "Description")
+FIELDS = ("Image Data ID", "Subject", "Acq Date", "Age", "Sex", "#")  # what a Scan holds by itself
 IMAGE = re.compile(r"\.(nii|nii\.gz|mgz|mgh|img)$", re.IGNORECASE)
 ID_IN_FOLDER = re.compile(r"^I?(\d+)$")
 ID_IN_NAME = re.compile(r"_I(\d+)\.[A-Za-z.]+$")
@@ -20,21 +20,23 @@ def is_collection(header: list[str]) -> bool:
     return "Image Data ID" in header
 
 
-def read_collection(table: Path, rows: list[dict[str, str]], description: str, excluded: dict[str, int]) -> list[Scan]:
+def read_collection(
+    table: Path, rows: list[dict[str, str]], description: str, label_column: str, excluded: dict[str, int]
+) -> list[Scan]:
     """The collection's scans, one a subject and date; session is the date of acquisition.
 
     Of several images of one date the lowest image id is kept, the others are counted in `excluded`, as are those whose
     description does not match and what is not MRI. A scan that is not in the tree gets the path where it should lie.
     """
-    if rows and (lacking := [name for name in NEEDED if name not in rows[0]]):
+    if rows and (lacking := [name for name in (*NEEDED, label_column) if name not in rows[0]]):
         raise InputError(f"{table}: an ADNI collection needs the columns:\n{listed(lacking)}")
     problems, found = [], []
     for row in rows:
         try:
             number = int(row["Image Data ID"].upper().removeprefix("I"))
             acquired = parse_date(row["Acq Date"])
-            if acquired is None or not row["Subject"] or not row["Group"]:
-                raise ValueError("Subject, Group or Acq Date is empty")
+            if acquired is None or not row["Subject"] or not row[label_column]:
+                raise ValueError(f"Subject, {label_column} or Acq Date is empty")
             found.append((number, acquired, row))
         except ValueError as error:
             problems.append(f"line {row['#']}: {error}")
@@ -56,13 +58,13 @@ def read_collection(table: Path, rows: list[dict[str, str]], description: str, e
         scans[row["Subject"], day] = Scan(
             row["Subject"],
             day,
-            row["Group"],
+            row[label_column],
             path,
             age=row.get("Age", ""),
             sex=row.get("Sex", ""),
             site=row["Subject"].split("_S_")[0],
             acquired=acquired,
-            others=tuple((name, text) for name, text in row.items() if name not in FIELDS),
+            others=tuple((name, text) for name, text in row.items() if name not in (*FIELDS, label_column)),
         )
     return list(scans.values())
 

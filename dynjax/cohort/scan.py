@@ -33,8 +33,8 @@ class Scan(NamedTuple):
 class Cohort(NamedTuple):
     """The scans of a study, ordered by subject and then by time.
 
-    labels: (negative, positive). excluded: how many scans of the table were left out, by reason. shuffled: whether the
-    labels are not the subjects' own.
+    labels: (negative, positive). excluded: how many scans of the table were left out, by reason. kind: what the source
+    was taken for. shuffled: whether the labels are not the subjects' own.
     """
 
     scans: tuple[Scan, ...]
@@ -42,6 +42,7 @@ class Cohort(NamedTuple):
     source: str
     synthetic: bool
     excluded: dict[str, int]
+    kind: str = ""
     shuffled: bool = False
 
     @property
@@ -56,7 +57,8 @@ class Cohort(NamedTuple):
 
     def describe(self) -> str:
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
-        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {self.source}"]
+        source = f"{self.source} ({self.kind})" if self.kind else self.source
+        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {source}"]
         lines += ["  labels SHUFFLED between subjects"] * self.shuffled
         lines += [f"  left out: {count} ({reason})" for reason, count in self.excluded.items() if count]
         return "\n".join(lines)

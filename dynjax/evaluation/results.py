@@ -47,12 +47,18 @@ def name_folds(folds: list[int]) -> str:
     return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
 
 
-def is_complete(path: Path) -> bool:
-    """Whether results.json is there, whole, and that of every fold."""
+def read_results(path: Path) -> dict:
+    """What `write_results` wrote; {} if the file is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["folds_missing"] == []
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return written if isinstance(written, dict) else {}
+
+
+def is_complete(results: dict) -> bool:
+    """Whether they are those of every fold."""
+    return results.get("folds_missing") == []
 
 
 def write_results(path: Path, results: dict) -> None:

@@ -69,6 +69,7 @@ def _results(
         "folds_missing": [fold for fold in range(config.train.folds) if fold not in trained],
         "cohort": {
             "source": cohort.source,
+            "kind": cohort.kind,
             "synthetic": cohort.synthetic,
             "shuffled": cohort.shuffled,
             "n_scans": len(cohort.scans),

@@ -56,12 +56,13 @@ def find_cohort(config: FrozenConfigDict) -> Cohort:
 
 def _read_cohort(config: FrozenConfigDict) -> Cohort:
     cohort, phantom = config.cohort, config.cohort.phantom
+    options = (cohort.labels, cohort.visit, cohort.description, cohort.label_column)
     if cohort.table:
-        return load_cohort(cohort.table, cohort.labels, cohort.visit, cohort.description)
+        return load_cohort(cohort.table, *options)
     from dynjax.cohort.phantom.download import phantom_cohort  # scipy's filters and nilearn, for this cohort alone
 
     folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
-    return load_cohort(folder, cohort.labels, cohort.visit, cohort.description)
+    return load_cohort(folder, *options)
 
 
 def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:

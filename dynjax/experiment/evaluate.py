@@ -54,7 +54,9 @@ def evaluate(
         raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
     if len(missing) == len(paths):
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
-    evaluate_data(workdir, load_data(config, cohort, folds), columns)
+    data = load_data(config, cohort, folds)
+    with workdir.lock_evaluation():
+        evaluate_data(workdir, data, columns)
 
 
 def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = COLUMNS) -> None:

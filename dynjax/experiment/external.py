@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from dynjax.cohort.scan import Cohort
-from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, listed
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.experiment import settings
 from dynjax.experiment.answers import write_answers
 from dynjax.experiment.check import check_first
-from dynjax.experiment.data import Data, keep_folds, load_data
+from dynjax.experiment.data import Data, find_cohort, keep_folds, load_data
 from dynjax.experiment.predict import load_networks
 from dynjax.experiment.refused import keep_refused
 from dynjax.experiment.runtime import configure_jax
@@ -40,7 +39,7 @@ def evaluate_external(
     config = settings.with_table(networks[0].config, source)
     about = {"schema": 1, "run": str(workdir), "networks": len(networks), "config": settings.to_dict(config)}
     other.check_external(about)
-    cohort = load_cohort(source, config.cohort.labels, config.cohort.visit, config.cohort.description)
+    cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     _check_subjects(workdir, cohort)
     cohort, refused = check_first(config, other, cohort, allow_refused)

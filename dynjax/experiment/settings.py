@@ -26,6 +26,7 @@ from dynjax.volumes.nifti import NAN
 
 LATER = {  # keys that first runs do not have
     "cohort.shuffle": False,
+    "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
     "model.dtype": "float32",
@@ -67,7 +68,12 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 FREE = (  # any value of their type
-    *("cohort.table", "cohort.description", "cohort.shuffle", "cohort.phantom.skull", "train.only_folds"),
+    "cohort.table",
+    "cohort.label_column",
+    "cohort.description",
+    "cohort.shuffle",
+    "cohort.phantom.skull",
+    "train.only_folds",
 )
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ml_collections import FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError
-from dynjax.evaluation.results import is_complete, name_folds
+from dynjax.evaluation.results import is_complete, name_folds, read_results
 from dynjax.experiment import settings
 from dynjax.experiment.baseline import train_baseline
 from dynjax.experiment.check import check_first
@@ -39,15 +39,22 @@ def train(
     config = settings.resolve(config)
     configure_jax()
     workdir.check(config)
+    wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
+    with workdir.lock_folds(_unfinished(config, workdir, wanted)):
+        _train(config, workdir, wanted, allow_refused, max_hours)
+
+
+def _train(
+    config: FrozenConfigDict, workdir: Workdir, wanted: list[int], allow_refused: bool, max_hours: float | None
+) -> None:
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     cohort, refused = check_first(config, workdir, cohort, allow_refused)
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
         return train_baseline(config, workdir, cohort, folds)
-    wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
-    todo = [fold for fold in wanted if not is_finished(workdir.fold(fold), config.train.epochs)]
-    if not todo and is_complete(workdir.results):
+    todo, before = _unfinished(config, workdir, wanted), read_results(workdir.results)
+    if not todo and is_complete(before):
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return
     data = load_data(config, cohort, folds)
@@ -57,11 +64,24 @@ def train(
     _check_unchanged(config, workdir, data)
     if todo:
         _train_folds(config, workdir, data, todo, max_hours)
-    left = [f for f in range(config.train.folds) if not is_finished(workdir.fold(f), config.train.epochs)]
-    if left:
+    if left := _unfinished(config, workdir, range(config.train.folds)):
         print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. The run that finds all folds done evaluates.")
         return
-    evaluate_data(workdir, data)
+    _evaluate_once(workdir, data, before)
+
+
+def _unfinished(config: FrozenConfigDict, workdir: Workdir, folds: Iterable[int]) -> list[int]:
+    return [fold for fold in folds if not is_finished(workdir.fold(fold), config.train.epochs)]
+
+
+def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
+    """Unless another run has done so since `before`: several may find all folds done at the same time."""
+    with workdir.lock_evaluation():
+        now = read_results(workdir.results)
+        if is_complete(now) and now != before:
+            print(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
+        else:
+            evaluate_data(workdir, data)
 
 
 def _train_folds(
@@ -74,20 +94,19 @@ def _train_folds(
     log = EventLog(workdir.events)
     with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
         for fold in todo:
-            with workdir.lock(f"fold {fold}"):
-                roles = Roles.of(data, fold)
-                train_fold(
-                    trainer,
-                    fold,
-                    data.images(roles.training),
-                    data.targets[roles.training],
-                    workdir.fold(fold),
-                    about=_about(config, data, fold, origin) | {"n_validation": roles.n_validation},
-                    on_start=functools.partial(_begin, log, display, fold),
-                    on_epoch=functools.partial(_record, log, display),
-                    stop_requested=stop_requested,
-                    selection=roles.selection(data, workdir.selected(fold)),
-                )
+            roles = Roles.of(data, fold)
+            train_fold(
+                trainer,
+                fold,
+                data.images(roles.training),
+                data.targets[roles.training],
+                workdir.fold(fold),
+                about=_about(config, data, fold, origin) | {"n_validation": roles.n_validation},
+                on_start=functools.partial(_begin, log, display, fold),
+                on_epoch=functools.partial(_record, log, display),
+                stop_requested=stop_requested,
+                selection=roles.selection(data, workdir.selected(fold)),
+            )
 
 
 def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:

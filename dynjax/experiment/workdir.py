@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,10 @@ class Workdir:
     def claim(self, config: FrozenConfigDict) -> None:
         """Writes config.json unless it stands there. Raises: UsageError as `check` does."""
         self.check(config)
-        if not self.config.exists():
-            write_text(self.config, settings.to_json(config))
+        with lock(self.path / ".config.lock"):
+            if not self.config.exists():
+                return write_text(self.config, settings.to_json(config))
+        self.check(config)
 
     def read_config(self) -> FrozenConfigDict:
         """Raises: InputError if there is none or it cannot be used."""
@@ -99,16 +101,30 @@ class Workdir:
         return written
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Keeps other processes from the same part of the workdir; a kill releases it.
+    def lock_folds(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Keeps other processes from training these folds; a kill releases them.
 
-        Raises: UsageError that names the host and process which hold it.
+        Raises: UsageError that names the host and process which hold one of them.
         """
         with contextlib.ExitStack() as held:
+            for number in numbers:
+                try:
+                    held.enter_context(lock(self.path / f".fold {number}.lock", wait=False))
+                except BlockingIOError as holder:
+                    advice = "wait for its end, train other folds, or choose another --workdir"
+                    raise UsageError(f"{self}: fold {number} is being trained by {holder}; {advice}") from None
+            yield
+
+    @contextlib.contextmanager
+    def lock_evaluation(self) -> Iterator[None]:
+        """One process at a time evaluates; the others wait, and say for whom."""
+        path = self.path / ".evaluation.lock"
+        with contextlib.ExitStack() as held:
             try:
-                held.enter_context(lock(self.path / f".{name}.lock", wait=False))
+                held.enter_context(lock(path, wait=False))
             except BlockingIOError as holder:
-                raise UsageError(f"{self}: {name} is being trained by {holder}; choose another --workdir") from None
+                print(f"waiting for {holder}, which evaluates {self}", flush=True)
+                held.enter_context(lock(path))
             yield
 
     def _check_same(self, config: FrozenConfigDict) -> None:

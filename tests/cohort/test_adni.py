@@ -62,6 +62,16 @@ def test_first_date_lowest_image_id_and_everything_counted(tmp_path):
     assert load_cohort(tmp_path, description=N3M).scans == cohort.scans
 
 
+def test_labels_may_stand_in_another_column(tmp_path):
+    rows = [row("I1", "002_S_0001", "CN", "1/2/2006"), row("I2", "002_S_0002", "AD", "1/2/2006")]
+    table = download(tmp_path, [[*rows[0][:3], "M", *rows[0][4:]], rows[1]])
+    cohort = load_cohort(table, ("F", "M"), label_column="Sex")
+    assert cohort.targets == [1, 0] and cohort.kind == "an ADNI collection"
+    assert cohort.scans[0].column("Group") == "CN"
+    with pytest.raises(InputError, match="needs the columns:\n  DX"):
+        load_cohort(table, label_column="DX")
+
+
 def test_refusals(tmp_path):
     rows = [row("I1", "002_S_0001", "CN", "1/2/2006"), row("I2", "002_S_0002", "AD", "1/2/2006")]
     table = download(tmp_path, rows)

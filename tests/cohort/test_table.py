@@ -143,6 +143,43 @@ def test_description_is_for_adni_downloads_only(tmp_path):
         load_cohort(table, description="MT1*")
 
 
+def test_labels_may_stand_in_a_column_of_another_name(tmp_path):
+    header = ["subject", "session", "label", "dx", "path"]
+    rows = [["a", "1", "x", "CN", "a.nii"], ["b", "1", "y", "AD", "b.nii"]]
+    cohort = load_cohort(write_table(tmp_path, rows, header), label_column="dx")
+    assert cohort.targets == [0, 1] and cohort.scans[0].others == (("label", "x"),)
+    with pytest.raises(InputError, match="missing column: diagnosis"):
+        load_cohort(tmp_path, label_column="diagnosis")
+
+
+@pytest.mark.parametrize(
+    ("there", "targets", "kind"),
+    [
+        (["CN", "Dementia"], [0, 1], "a plain CSV, Dementia read as AD"),
+        (["normal", "ad"], [0, 1], "a plain CSV, ad read as AD, normal read as CN"),
+        (["CU", "NC", "AD"], [0, 0, 1], "a plain CSV, CU read as CN, NC read as CN"),
+        (["CN", "AD", "Dementia"], [0, 1], "a plain CSV"),
+    ],
+)
+def test_a_label_that_no_scan_has_stands_for_its_synonyms(tmp_path, there, targets, kind):
+    table = write_table(tmp_path, [[f"s{n}", "1", label, f"{n}.nii"] for n, label in enumerate(there)])
+    cohort = load_cohort(table)
+    assert (cohort.targets, cohort.kind) == (targets, kind)
+    assert {scan.label for scan in cohort.scans} == {"CN", "AD"}
+
+
+def test_a_label_that_no_scan_has_is_told_with_those_that_there_are(tmp_path):
+    table = write_table(tmp_path, [["a", "1", "CN", "a.nii"], ["b", "1", "patient", "b.nii"]])
+    with pytest.raises(InputError) as error:
+        load_cohort(table)
+    for said in (
+        "no scan is labelled AD",
+        "for --config.cohort.labels: 1 CN, 1 patient",
+        "left out: 1 (label patient)",
+    ):
+        assert said in str(error.value)
+
+
 def test_natural_order_and_dates():
     assert sorted(["m12", "bl", "m6", "10", "9"], key=natural_key) == ["9", "10", "bl", "m6", "m12"]
     assert parse_date("1/29/2018") == parse_date("2018-01-29") and parse_date(" ") is None

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dynjax.experiment.runtime import stop_when_asked
-from dynjax.files import lock
 from dynjax.training.checkpoint import latest
 from tests.command import PHANTOMS, TINY, interrupt, main
 
@@ -79,12 +78,6 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
     assert latest(tmp_path / "checkpoints" / "fold_0") is not None
     assert main(*RUN, f"--workdir={tmp_path}", "--max-hours=1").returncode == 0
     assert (tmp_path / "predictions.csv").read_bytes() == expected
-
-
-def test_a_fold_that_another_process_trains_is_refused(tmp_path):
-    with lock(tmp_path / ".fold 0.lock"):
-        done = main(*RUN, "--config.train.only_folds=0", f"--workdir={tmp_path}")
-        assert done.returncode == 2 and "fold 0 is being trained by process" in done.stderr
 
 
 @pytest.mark.parametrize(
