@@ -5,7 +5,8 @@ python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
 python main.py audit --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
-python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
+python main.py report --workdir=DIR [--show-ids]
+python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
 """
 
 import importlib
@@ -21,10 +22,11 @@ from dynjax.experiment import command_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "the file to write: predict's .csv, check's .json, compare's .csv or .tex")
+OUT = flags.DEFINE_string("out", None, "the file to write: predict's .csv, check's .json, compare's .csv, .tex, .html")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
+SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -34,6 +36,7 @@ VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the argu
     "audit": lambda _: (_config(), _workdir(WORKDIR.value) if WORKDIR.value else None),
     "evaluate": lambda _: (_workdir(WORKDIR.value), FINISHED_FOLDS.value),
     "predict": lambda scans: (_workdir(WORKDIR.value), scans, _out()),
+    "report": lambda _: (_workdir(WORKDIR.value), SHOW_IDS.value),
     "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
 }
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}

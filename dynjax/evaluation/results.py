@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dynjax.errors import InputError
 from dynjax.evaluation.metrics import PREVALENCES
 from dynjax.files import write_text
 
@@ -52,6 +53,18 @@ def is_complete(path: Path) -> bool:
         return json.loads(path.read_text(encoding="utf-8"))["folds_missing"] == []
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def read_results(path: Path) -> dict:
+    """Raises: InputError if the file is missing or damaged."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        results["positive_class"], results["cohort"]["synthetic"], results["metrics"]["roc_auc"], results["folds"][0]
+        return results
+    except OSError:
+        raise InputError(f"{path}: no such file; run train on this workdir to its end") from None
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise InputError(f"{path}: damaged or of an older version; run evaluate on this workdir") from None
 
 
 def write_results(path: Path, results: dict) -> None:
