@@ -22,7 +22,7 @@ from dynjax.projection.store import project_cohort
 from dynjax.report.card import model_card, to_markdown
 from dynjax.report.facts import Facts
 from dynjax.report.page import render, save_parts
-from dynjax.report.run_page import run_page, subjects_to_show
+from dynjax.report.run_page import PARTS, run_page, subjects_to_show
 from dynjax.training.events import read_events
 
 KINDS = {"dynamic": "Dynamic images", "max": "Maxima", "mean": "Means", "ranksvm": "Rank-pooled images"}
@@ -44,7 +44,7 @@ def report(workdir: Workdir, show_ids: bool = False) -> None:
     facts = _gather(config, workdir, show_ids)
     facts = facts._replace(images=_read_images(config, workdir, subjects_to_show(facts)))
     page, card = run_page(facts), model_card(facts)
-    save_parts(page, workdir.report)
+    save_parts(page, workdir.report, PARTS)
     write_text(workdir.report.with_suffix(".html"), render(page))
     write_text(workdir.path / "card.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
     write_text(workdir.path / "card.md", to_markdown(card))

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]
 STYLES = ("-", "--", "-.", ":")  # lines can be told apart in black and white too
 FULL = 4.6  # inches; a phone shows it at three quarters of its size
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.edgecolor": INK,
@@ -35,7 +36,7 @@ def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Fig
         figure = Figure(size, layout="constrained")
         drawing(figure)
         if mark:
-            figure.suptitle(mark, x=0.01, ha="left", fontsize=8)
+            figure.suptitle(mark, x=0.01, ha="left", fontsize=9)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         return text.getvalue()

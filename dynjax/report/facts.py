@@ -96,11 +96,11 @@ def limits(facts: Facts) -> list[str]:
         f"One cohort, cross-validated within: {len(facts.labels)} subjects. Scans of another site, scanner or "
         "protocol were not tried, and scores there are often lower.",
         f"{share:.0%} of the subjects are {positive}. Accuracy, precision and F1 hold for that share alone.",
-        f"{negative} and {positive} are what the scan table says; nobody else was asked, and no other disease was seen.",
+        f"{negative} and {positive} are what the scan table says; nobody else was asked, no other disease seen.",
         "Intervals are for other test subjects. They leave out what other initial values and folds would change, and "
         "the values of single folds share training subjects.",
-        "Whether a subject, or a copy of a scan, lies on both sides of a fold is not said here; `python main.py audit` "
-        "looks for it, and for what goes with the label, such as age or scanner.",
+        "Whether a subject, or a copy of a scan, lies on both sides of a fold is not said here; dynjax's audit looks "
+        "for it, and for what goes with the label, such as age or scanner.",
     ]
     if not results.get("subgroups"):
         lines.append("Whether it does as well for women and men, for old and young, was not looked at here.")

@@ -1,6 +1,6 @@
 """The figures of a run as SVG, from arrays alone. `mark` says in each what its numbers are: SYNTHETIC, OPTIMISTIC."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,26 +10,25 @@ from matplotlib.ticker import MaxNLocator
 from dynjax.report.canvas import COLOURS, FULL, INK, NEGATIVE, POSITIVE, STYLES, draw
 from dynjax.report.curves import GRID, Bins, Curve
 
+BINS = 10  # of the histogram
 Points = tuple[np.ndarray, np.ndarray]
 
 
-def learning_curves(folds: Mapping[int, Mapping[str, Sequence[float]]], mark: str) -> str:
-    """folds: fold -> epoch, loss and accuracy, of its training subjects, an entry an epoch."""
+def learning_curves(name: str, folds: Mapping[int, Points], mark: str) -> str:
+    """name: 'loss' or 'accuracy'; folds: fold -> its epochs and their values."""
 
     def drawing(figure: Figure) -> None:
-        panels = figure.subplots(2, sharex=True)
-        for index, (fold, values) in enumerate(folds.items()):
-            marker = "." if len(values["epoch"]) < 3 else ""
-            for panel, name in zip(panels, ("loss", "accuracy")):
-                panel.plot(values["epoch"], values[name], marker=marker, label=f"fold {fold}", **_look(index))
-                panel.set_ylabel(f"training {name}")
-        panels[0].set_ylim(bottom=0)
-        panels[1].set_ylim(top=1.02)
-        panels[1].set_xlabel("epoch")
-        panels[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend_below(figure, panels[0], columns=4)
+        axes = figure.subplots()
+        for index, (fold, (epochs, values)) in enumerate(folds.items()):
+            colour, line = _look(index)
+            marker = "." if len(epochs) < 3 else ""
+            axes.plot(epochs, values, color=colour, linestyle=line, marker=marker, label=f"fold {fold}")
+        axes.set(xlabel="epoch", ylabel=f"training {name}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(*((0, None) if name == "loss" else (None, 1.02)))
+        _legend_below(figure, axes, columns=3)
 
-    return draw("learning", (FULL, 4.6), mark, drawing)
+    return draw(name, (FULL, 3.6), mark, drawing)
 
 
 def roc(curve: Curve, folds: Mapping[int, Points], point: tuple[float, float], mark: str) -> str:
@@ -49,7 +48,7 @@ def roc(curve: Curve, folds: Mapping[int, Points], point: tuple[float, float], m
     return draw("roc", (FULL, 5.0), mark, drawing)
 
 
-def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float | None], mark: str) -> str:
+def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float] | None, mark: str) -> str:
     """point: recall and precision where subjects are called, None if nobody is called positive."""
 
     def drawing(figure: Figure) -> None:
@@ -57,7 +56,7 @@ def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float 
         axes.axhline(prevalence, color=INK, linestyle=":", linewidth=1, label="prevalence: by chance")
         axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=0.22, linewidth=0, label="95 % band")
         axes.step(curve.x, curve.y, where="pre", color=COLOURS[0], linewidth=2, label="all subjects")
-        if point[1] is not None:
+        if point is not None:
             axes.plot(*point, "o", color=COLOURS[1], markersize=7, label="as called")
         _unit_square(axes, "recall (sensitivity)", "precision")
         _legend_below(figure, axes, columns=2)
@@ -85,22 +84,36 @@ def confusion(counts: np.ndarray, names: tuple[str, str], mark: str) -> str:
     return draw("confusion", (FULL, 3.8), mark, drawing)
 
 
-def calibration(bins: Bins, probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, str], mark: str) -> str:
-    """The share of positives in bins of equally many subjects; under it how the probabilities of either class lie."""
+def probabilities_by_class(
+    probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, str], thresholds: np.ndarray, mark: str
+) -> str:
+    """How many subjects of either class have which probability, and from where on they are called positive."""
 
     def drawing(figure: Figure) -> None:
-        upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
-        _diagonal(upper)
-        error = np.clip([bins.observed - bins.low, bins.high - bins.observed], 0, None)
-        upper.errorbar(bins.predicted, bins.observed, error, fmt="o-", color=COLOURS[0], linewidth=1.2, capsize=2)
-        upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"share that is {names[1]}")
+        axes = figure.subplots()
         both = [probabilities[labels == label] for label in (0, 1)]
-        lower.hist(both, np.linspace(0, 1, 11), color=[NEGATIVE, POSITIVE], label=list(names))
-        lower.set(xlabel=f"probability of {names[1]}", ylabel="subjects")
-        lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        _legend_below(figure, lower, columns=2)
+        axes.hist(both, bins=BINS, range=(0, 1), color=[NEGATIVE, POSITIVE], label=list(names))
+        for index, threshold in enumerate(np.unique(thresholds)):
+            label = None if index else "threshold"
+            axes.axvline(threshold, color=INK, linestyle=":", linewidth=1, label=label)
+        axes.set(xlim=(-0.02, 1.02), xlabel=f"probability of {names[1]}", ylabel="subjects")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        _legend_below(figure, axes, columns=3)
 
-    return draw("calibration", (FULL, 5.4), mark, drawing)
+    return draw("probabilities", (FULL, 3.8), mark, drawing)
+
+
+def calibration(bins: Bins, positive: str, mark: str) -> str:
+    """The share of positives in bins of equally many subjects, beside their mean probability."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        _diagonal(axes)
+        error = np.clip([bins.observed - bins.low, bins.high - bins.observed], 0, None)
+        axes.errorbar(bins.predicted, bins.observed, error, fmt="o-", color=COLOURS[0], linewidth=1.2, capsize=2)
+        _unit_square(axes, f"mean probability of {positive}", f"share that is {positive}")
+
+    return draw("calibration", (FULL, 4.6), mark, drawing)
 
 
 def overlaid_roc(curves: Mapping[str, Points], mark: str) -> str:
@@ -110,16 +123,17 @@ def overlaid_roc(curves: Mapping[str, Points], mark: str) -> str:
         axes = figure.subplots()
         _diagonal(axes)
         for index, (name, xy) in enumerate(curves.items()):
-            axes.plot(*xy, linewidth=1.8, label=name, **_look(index))
+            colour, line = _look(index)
+            axes.plot(*xy, color=colour, linestyle=line, linewidth=1.8, label=name)
         _unit_square(axes, "1 - specificity", "sensitivity (recall)")
         _legend_below(figure, axes, columns=1)
 
     return draw("roc", (FULL, 4.4 + 0.22 * len(curves)), mark, drawing)
 
 
-def _look(index: int) -> dict[str, str]:
+def _look(index: int) -> tuple[str, str]:
     """A colour and a kind of line that the next ones do not have."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index % len(STYLES)]}
+    return COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
 
 
 def _diagonal(axes: Axes) -> None:

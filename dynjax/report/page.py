@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from dynjax.files import write_text
 from dynjax.report.canvas import INK
 
+NARROW = 5  # columns
 Rows = Sequence[Sequence[Any]]
 
 
@@ -20,21 +21,18 @@ class Text(NamedTuple):
     """A paragraph."""
 
     text: str
-    kind = "text"
 
 
 class Items(NamedTuple):
     """A list of sentences."""
 
     items: Sequence[str]
-    kind = "items"
 
 
 class Numbers(NamedTuple):
     """The few that matter: (name, value, interval)."""
 
     numbers: Sequence[tuple[str, str, str]]
-    kind = "numbers"
 
 
 class Figure(NamedTuple):
@@ -44,7 +42,6 @@ class Figure(NamedTuple):
     svg: str
     caption: str
     alt: str
-    kind = "figure"
 
     @property
     def inline(self) -> Markup:
@@ -59,7 +56,11 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: Rows
     numbers: tuple[Sequence[str], Rows] | None = None
-    kind = "table"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it can stand beside a figure."""
+        return len(self.head) <= NARROW
 
     @property
     def csv(self) -> str:
@@ -95,18 +96,21 @@ def render(page: Page) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["kind"] = lambda block: type(block).__name__
     return environment.get_template("page.html.j2").render(page=page)
 
 
-def save_parts(page: Page, folder: Path) -> None:
-    """Each figure as .svg and each table as .csv, for papers and slides; those of an earlier page go."""
-    for old in [*folder.glob("*.svg"), *folder.glob("*.csv")]:
-        old.unlink()
-    for block in page.blocks():
-        if isinstance(block, Figure):
-            write_text(folder / f"{block.name}.svg", block.svg)
-        elif isinstance(block, Table):
-            write_text(folder / f"{block.name}.csv", block.csv)
+def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:
+    """Each figure as .svg and each table as .csv, for papers and slides.
+
+    Of the parts called by `names`, those that an earlier page had and this one has not go.
+    """
+    parts = {f"{block.name}.svg": block.svg for block in page.blocks() if isinstance(block, Figure)}
+    parts |= {f"{block.name}.csv": block.csv for block in page.blocks() if isinstance(block, Table)}
+    for gone in {f"{name}.{suffix}" for name in names for suffix in ("svg", "csv")} - set(parts):
+        (folder / gone).unlink(missing_ok=True)
+    for name, text in parts.items():
+        write_text(folder / name, text)
 
 
 def _inline(svg: str, name: str, alt: str) -> Markup:

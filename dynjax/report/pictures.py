@@ -4,67 +4,73 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import BoxStyle, FancyBboxPatch
 
 from dynjax.report.canvas import FULL, INK, draw
 
-COLUMNS = 4
-WIDTHS = (26, 24)  # characters in a box of the flow diagram: left, right
-LINE = 0.175  # inches
+WIDTH, GAP = 2.15, 0.3  # of a box of the flow diagram, and between two, in inches
+CHARACTERS = 27  # in a line of it
+LINE, MARGIN = 0.17, 0.24  # the height of a line, and of what is around them, above and below together
 
 
-def images(name: str, rows: Sequence[Sequence[tuple[str, np.ndarray]]], mark: str) -> str:
-    """Rows of (title, image [X, Y]), the first axis to the right and the second upwards, each in its own greys."""
+def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, mark: str) -> str:
+    """(title, image [X, Y]) each, the first axis to the right and the second upwards, each in its own greys."""
+    rows = -(-len(pictures) // columns)
 
     def drawing(figure: Figure) -> None:
-        for axes in (grid := figure.subplots(len(rows), COLUMNS, squeeze=False)).flat:
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat:
             axes.set_axis_off()
-        for axes_row, row in zip(grid, rows):
-            for axes, (title, image) in zip(axes_row, row):
-                axes.imshow(image.T, cmap="gray", origin="lower", interpolation="none")
-                axes.set_title(title, fontsize=9)
+        for axes, (title, image) in zip(grid.flat, pictures):
+            axes.imshow(image.T, cmap="gray", origin="lower", interpolation="none")
+            axes.set_title(title, fontsize=9)
 
-    return draw(name, (FULL, 1.5 * len(rows)), mark, drawing)
+    return draw(name, (FULL, (FULL / columns + 0.25 * any(title for title, _ in pictures)) * rows + 0.2), mark, drawing)
 
 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
-    """Boxes from above to below, each with what leaves the cohort after it, which stands at its right: (text, lines)."""
-    mains = [_wrapped(text.split("\n"), WIDTHS[0]) for text, _ in steps]
-    sides = [_wrapped(lines, WIDTHS[1]) for _, lines in steps]
-    heights = [LINE * (_lines(main) + (_lines(side) if side else 0) + 3) for main, side in zip(mains, sides)]
-    total = sum(heights)
+    """Boxes from above to below, (text, lines): the lines are what leaves the cohort there, in a box at the right."""
+    boxes = [(_wrapped(text.split("\n")), _wrapped(lines)) for text, lines in steps]
+    total = sum(_height(main) + GAP + (_height(side) + GAP if side else 0) for main, side in boxes) - GAP
 
     def drawing(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.set(xlim=(0, FULL), ylim=(-total, 0))
+        axes.set(xlim=(0, FULL), ylim=(-total - 0.05, 0.05))
         axes.set_axis_off()
         top = 0.0
-        for index, (main, side, height) in enumerate(zip(mains, sides, heights)):
-            bottom = top - LINE * (_lines(main) + 1)
-            _box(axes, 1.15, (top + bottom) / 2, main)
-            if index + 1 < len(mains):
-                _arrow(axes, (1.15, bottom), (1.15, top - height + 0.02))
+        for index, (main, side) in enumerate(boxes):
+            bottom = _box(axes, 0.05, top, main)
+            top = bottom - GAP - (_height(side) + GAP if side else 0)
+            if index + 1 < len(boxes):
+                _arrow(axes, (0.05 + WIDTH / 2, bottom), (0.05 + WIDTH / 2, top))
             if side:
-                middle = (bottom + top - height) / 2
-                _arrow(axes, (1.15, middle), (2.4, middle))
-                _box(axes, 3.45, middle, side)
-            top -= height
+                middle = (bottom + top) / 2
+                _box(axes, FULL - WIDTH - 0.05, middle + _height(side) / 2, side)
+                _arrow(axes, (0.05 + WIDTH / 2, middle), (FULL - WIDTH - 0.05, middle))
 
-    return draw("flow", (FULL, total + 0.2), mark, drawing)
-
-
-def _wrapped(lines: Sequence[str], width: int) -> str:
-    return "\n".join(part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  "))
+    return draw("flow", (FULL, total + 0.4), mark, drawing)
 
 
-def _lines(text: str) -> int:
-    return text.count("\n") + 1
+def _wrapped(lines: Sequence[str]) -> str:
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, CHARACTERS, subsequent_indent="   "))
 
 
-def _box(axes, x: float, y: float, text: str) -> None:
-    look = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": INK, "linewidth": 0.9}
-    axes.text(x, y, text, ha="center", va="center", fontsize=9, bbox=look, linespacing=1.25)
+def _height(text: str) -> float:
+    return LINE * (text.count("\n") + 1) + MARGIN
 
 
-def _arrow(axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 0.9})
+def _box(axes: Axes, left: float, top: float, text: str) -> float:
+    """Returns where it ends below."""
+    bottom = top - _height(text)
+    style = BoxStyle("Round", pad=0, rounding_size=0.06)
+    corner = (left, bottom)
+    axes.add_patch(FancyBboxPatch(corner, WIDTH, top - bottom, style, facecolor="none", edgecolor=INK, linewidth=0.9))
+    axes.text(left + 0.1, (top + bottom) / 2, text, ha="left", va="center", fontsize=9, linespacing=1.25)
+    return bottom
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    look = {"arrowstyle": "->", "color": INK, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops=look)

@@ -13,8 +13,14 @@ from dynjax.report.facts import RESEARCH, Facts, limits
 from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Table, Text
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
-EXAMPLES = 4  # of each class
+EXAMPLES = 6  # of each class
 WORST = 8
+# The figures and tables that a page may have; others in report/ are no page's.
+PARTS = (
+    *("flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall"),
+    *("confusion", "probabilities", "metrics", "calibration", "bins", "subgroups", "most_wrong", "folds"),
+    *("provenance", "settings"),
+)
 UNREADABLE = "The scans could not be read again when this page was written, so that no image is shown."
 
 
@@ -48,18 +54,14 @@ def _question(facts: Facts) -> Iterator[Block]:
     (negative, positive), count = facts.classes, facts.settings["train.folds"]
     yield Text(
         f"Can {positive} be told from {negative} by a brain scan of a subject that was never seen before? "
-        f"{facts.name} was trained {count} times, each time without one of {count} folds, and answered for the subjects "
-        f"of that fold alone. Folds are by subject and stratified by class. {SELECTIONS[facts.results['selection']]}."
-        .replace(". last", ". It is the last")
-    )  # fmt: skip
-    estimates = {name: facts.results["metrics"][name] for name in SHOWN}
-    yield Numbers(
-        [
-            (NAMES[name], tables.number(each["value"]), f"95 %: {tables.interval(each)}" if each["ci95"] else "")
-            for name, each in estimates.items()
-        ]
+        f"{facts.name} was trained {count} times, each time without one of {count} folds, and answered for the "
+        f"subjects of that fold alone. Folds are by subject and stratified by class. "
+        f"What is scored: {SELECTIONS[facts.results['selection']]}."
     )
-    yield Text(f"{facts.mark + ': ' if facts.mark else ''}{_people(facts)}; {positive} is the positive class.")
+    estimates = [(NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
+    yield Numbers([(name, tables.number(each["value"]), tables.interval(each)) for name, each in estimates])
+    text = f"{_people(facts)}; {positive} is the positive class. Under each number is its 95 % interval."
+    yield Text(_caption(facts, text))
 
 
 def _people(facts: Facts) -> str:
@@ -95,30 +97,33 @@ def _examples(facts: Facts) -> Iterator[Block]:
     if facts.images is None:
         yield Text(UNREADABLE)
         return
-    drawn = [(name, facts.examples(label, EXAMPLES)) for label, name in enumerate(facts.classes)]
-    rows = [[(name, facts.images[facts.subjects[index]]) for index in members] for name, members in drawn if members]
-    text = f"{facts.kind} Each is stretched to its own range of grey; subjects were drawn by lot."
-    alt = " above ".join(f"{len(members)} images of {name}" for name, members in drawn if members) + "."
-    yield _figure(facts, "examples", pictures.images("examples", rows, facts.mark), text, alt)
+    for label, name in enumerate(facts.classes):
+        if members := facts.examples(label, EXAMPLES):
+            shown = [("", facts.images[facts.subjects[index]]) for index in members]
+            svg = pictures.images(f"examples_{label}", shown, 3, facts.mark)
+            yield _figure(facts, f"examples_{label}", svg, f"{name}.", f"Images of {len(shown)} subjects of {name}.")
+    yield Text(f"{facts.kind} Each is stretched to its own range of grey; subjects were drawn by lot.")
 
 
 def _training(facts: Facts) -> Iterator[Block]:
     if facts.baseline:
         yield Text("A baseline is fitted at once: it has no epochs and no learning curve.")
         return
-    shown = {fold["fold"] for fold in facts.results["folds"]}
-    curves = {
-        fold: {name: [event[name] for event in lines] for name in ("epoch", "loss", "accuracy")}
-        for fold in sorted(shown)
-        if (lines := [event for event in facts.events if event["fold"] == fold])
-    }
-    if not curves:
+    evaluated = [fold["fold"] for fold in facts.results["folds"]]
+    events = {fold: [event for event in facts.events if event["fold"] == fold] for fold in evaluated}
+    if not any(events.values()):
         yield Text("There is no events.jsonl of these folds, and so no learning curve.")
         return
-    text = "Cross-entropy and accuracy of the training subjects, with dropout; nothing of the test subjects."
-    ends = [f"fold {fold} from {each['loss'][0]:.2f} to {each['loss'][-1]:.2f}" for fold, each in curves.items()]
-    alt = f"Training loss by epoch: {', '.join(ends)}."
-    yield _figure(facts, "learning", figures.learning_curves(curves, facts.mark), text, alt)
+    for name, title in (("loss", "Cross-entropy"), ("accuracy", "Accuracy")):
+        curves = {
+            fold: (np.array([line["epoch"] for line in lines]), np.array([line[name] for line in lines]))
+            for fold, lines in events.items()
+            if lines
+        }
+        ends = [f"fold {fold} from {values[0]:.2f} to {values[-1]:.2f}" for fold, (_, values) in curves.items()]
+        text = f"{title} of the training subjects, with dropout; nothing of the test subjects."
+        alt = f"{title} of the training subjects by epoch: {', '.join(ends)}."
+        yield _figure(facts, name, figures.learning_curves(name, curves, facts.mark), text, alt)
 
 
 def _discrimination(facts: Facts) -> Iterator[Block]:
@@ -136,8 +141,9 @@ def _discrimination(facts: Facts) -> Iterator[Block]:
         alt = f"{area} As called: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
         yield _figure(facts, "roc", svg, f"{area} {band}", alt)
         precision = tp / (tp + fp) if tp + fp else None
+        point = None if precision is None else (recall, precision)
         curve = precision_recall_curve(labels, probabilities, seed)
-        svg = figures.precision_recall(curve, float(labels.mean()), (recall, precision), mark)
+        svg = figures.precision_recall(curve, float(labels.mean()), point, mark)
         area = f"Precision and recall, average precision {tables.estimate_text(metrics['average_precision'])}."
         alt = f"{area} As called: recall {recall:.2f}, precision {tables.number(precision, 2)}."
         yield _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
@@ -147,6 +153,11 @@ def _discrimination(facts: Facts) -> Iterator[Block]:
     cells = [f"{names[i]} called {names[j]}: {table[i, j]}" for i in (0, 1) for j in (0, 1)]
     text = f"Subjects by true class and by the one called, {_called(facts)}; shares are of the true class."
     yield _figure(facts, "confusion", figures.confusion(table, names, mark), text, "; ".join(cells) + ".")
+    svg = figures.probabilities_by_class(probabilities, labels, names, facts.thresholds, mark)
+    classes = [(name, probabilities[labels == label]) for label, name in enumerate(names)]
+    medians = [f"{name} {np.median(own):.2f}" for name, own in classes if own.size]
+    text = f"How many subjects of each class got which probability of {names[1]}."
+    yield _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
 
 
 def _called(facts: Facts) -> str:
@@ -158,16 +169,17 @@ def _called(facts: Facts) -> str:
 
 def _calibration(facts: Facts) -> Iterator[Block]:
     bins = reliability(facts.labels, facts.probabilities)
-    svg = figures.calibration(bins, facts.probabilities, facts.labels, facts.classes, facts.mark)
-    found = facts.results["metrics"].get("ece", {"value": None})
-    known = f" Expected calibration error {tables.number(found['value'])}" if found["value"] is not None else ""
-    if "if_calibrated" in found:
-        known += f"; it would be {tables.number(found['if_calibrated']['value'])} were every probability true"
     text = f"{len(bins.counts)} bins of equally many subjects, with Wilson's 95 % intervals; on the diagonal the "
-    text += f"probabilities are true.{known}{'.' if known else ''} Below: how many subjects of each class got which."
+    text += "probabilities are true."
+    found = facts.results["metrics"].get("ece")
+    if found and found["value"] is not None:
+        text += f" Expected calibration error {tables.number(found['value'])}; it would be "
+        text += f"{tables.number(found['if_calibrated']['value'])} were every probability true."
     pairs = ", ".join(f"{p:.2f} and {share:.2f}" for p, share in zip(bins.predicted, bins.observed))
     alt = f"Mean probability and share of {facts.classes[1]} by bin: {pairs}."
+    svg = figures.calibration(bins, facts.classes[1], facts.mark)
     yield _figure(facts, "calibration", svg, text, alt)
+    yield tables.bins(facts, bins)
 
 
 def _most_wrong(facts: Facts) -> Iterator[Block]:
@@ -182,10 +194,9 @@ def _most_wrong(facts: Facts) -> Iterator[Block]:
             (f"{place}: {facts.classes[facts.labels[index]]}", facts.images[facts.subjects[index]])
             for place, index in enumerate(chosen, start=1)
         ]
-        rows = [shown[start : start + pictures.COLUMNS] for start in range(0, len(shown), pictures.COLUMNS)]
-        text = f"By number and true class, the worst first; {facts.kind[0].lower()}{facts.kind[1:]}"
-        alt = f"Images of the {len(shown)} subjects of the table beside it."
-        yield _figure(facts, "most_wrong", pictures.images("most_wrong", rows, facts.mark), text, alt)
+        svg = pictures.images("most_wrong", shown, 4, facts.mark)
+        text = f"By number and true class, the worst first. {facts.kind}"
+        yield _figure(facts, "most_wrong", svg, text, f"Images of the {len(shown)} subjects of the table beside it.")
     yield tables.most_wrong(facts, chosen)
 
 

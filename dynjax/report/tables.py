@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.evaluation.results import NAMES
+from dynjax.evaluation.results import IF_CALIBRATED, NAMES
+from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
 from dynjax.report.page import Table
 
@@ -25,8 +26,13 @@ def metrics(facts: Facts) -> Table:
         estimate, of_folds = results["metrics"][name], [fold["metrics"][name]["value"] for fold in folds]
         rows.append([title, number(estimate["value"]), interval(estimate), *(number(each, 2) for each in of_folds)])
         numbers.append([name, estimate["value"], *(estimate["ci95"] or (None, None)), *of_folds, facts.mark])
+        if "if_calibrated" in estimate:
+            simulated = estimate["if_calibrated"]
+            rows.append([IF_CALIBRATED.strip(), number(simulated["value"]), interval(simulated), *["" for _ in folds]])
+            empty = [None] * len(folds)
+            numbers.append([f"{name}_if_calibrated", simulated["value"], *simulated["ci95"], *empty, facts.mark])
     titles = [f"fold {fold['fold']}" for fold in folds]
-    caption = _marked(f"Every metric over {len(facts.labels)} subjects with its 95 % interval, and in each fold.", facts)
+    caption = _marked(f"Every metric over {len(facts.labels)} subjects, with its 95 % interval, and by fold.", facts)
     head = ["metric", "value", "low", "high", *titles, "mark"]
     return Table("metrics", caption, ["", "all", "95 % interval", *titles], rows, (head, numbers))
 
@@ -50,22 +56,34 @@ def subgroups(facts: Facts) -> Table:
     return Table("subgroups", caption, ["", "subjects", positive, *titles, ""], rows, (head, numbers))
 
 
+def bins(facts: Facts, found: Bins) -> Table:
+    """What the calibration plot shows."""
+    rows = [
+        [number(predicted), number(observed), f"{number(low)} to {number(high)}", str(count)]
+        for predicted, observed, low, high, count in zip(*found)
+    ]
+    numbers = [[*(float(value) for value in line[:-1]), int(line[-1]), facts.mark] for line in zip(*found)]
+    caption = _marked("The bins of the plot, from the lowest probabilities on.", facts)
+    head = ["mean probability", f"share of {facts.classes[1]}", "95 % interval", "subjects"]
+    return Table("bins", caption, head, rows, (["probability", "share", "low", "high", "subjects", "mark"], numbers))
+
+
 def most_wrong(facts: Facts, chosen: list[int]) -> Table:
     """The subjects of the figure beside it, by its numbers; by their ids if these are to be shown."""
-    head = ["", "true class", f"probability of {facts.classes[1]}", "threshold", "fold"]
-    rows = [
-        [
-            str(place),
-            facts.classes[facts.labels[index]],
-            number(facts.probabilities[index]),
-            f"{facts.thresholds[index]:.2f}",
-            str(facts.folds[index]),
-            *([facts.subjects[index]] if facts.show_ids else []),
-        ]
-        for place, index in enumerate(chosen, start=1)
-    ]
+    columns = {
+        "no.": [str(place) for place in range(1, len(chosen) + 1)],
+        "true class": [facts.classes[facts.labels[index]] for index in chosen],
+        f"probability of {facts.classes[1]}": [number(facts.probabilities[index]) for index in chosen],
+        "fold": [str(facts.folds[index]) for index in chosen],
+    }
+    if len(np.unique(facts.thresholds)) > 1:
+        columns["threshold"] = [number(facts.thresholds[index]) for index in chosen]
+    if facts.show_ids:
+        columns["subject"] = [facts.subjects[index] for index in chosen]
     caption = _marked("The subjects that were got most wrong, the worst first.", facts)
-    return Table("most_wrong", caption, [*head, *(["subject"] if facts.show_ids else [])], rows)
+    rows = list(zip(*columns.values()))
+    numbers = ([*columns, "mark"], [[*row, facts.mark] for row in rows])
+    return Table("most_wrong", caption, list(columns), rows, numbers)
 
 
 def cost(facts: Facts) -> Table:
@@ -114,7 +132,7 @@ def settings(facts: Facts) -> Table:
 
 def setting_text(key: str, value: Any) -> str:
     value = Path(value).name if key == "cohort.table" else value
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)) or "-"
 
 
 def source(results: Mapping[str, Any]) -> str:
