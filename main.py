@@ -46,10 +46,9 @@ def main(arguments: list[str]) -> None:
     verb, *rest = arguments or ["train"]
     if verb not in VERBS:
         raise UsageError(f"no verb is called {verb!r}; there are {', '.join(VERBS)}")
-    if rest and verb not in NEEDS:
-        raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
-    if verb in NEEDS and not rest:
-        raise UsageError(f"{verb} needs {NEEDS[verb]}")
+    if bool(rest) != (verb in NEEDS):
+        problem = f"takes no further arguments: {' '.join(rest)}" if rest else f"needs {NEEDS[verb]}"
+        raise UsageError(f"{verb} {problem}")
     values = VERBS[verb](rest)
     getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
 
