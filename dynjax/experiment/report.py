@@ -101,7 +101,7 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
     try:
         paths = _first_scans(config, read_predictions(workdir.predictions))
         images = project_cohort([paths[subject] for subject in subjects], settings.projection_of(config)).images
-    except (InputError, KeyError) as error:
+    except InputError as error:
         print(f"no images: the scans cannot be read as they were: {error}")
         return None
     if config.projection.name in WHOLE:
@@ -112,6 +112,9 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
 
 
 def _first_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Path]:
-    """Raises: KeyError for a scan that the table has no more."""
+    """Raises: InputError for a scan that the table has no more."""
     paths = {(scan.subject, scan.session): Path(scan.path) for scan in find_cohort(config).scans}
+    gone = [row for row in predictions if (row.subject, row.session) not in paths]
+    if gone:
+        raise InputError(f"no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
     return {row.subject: paths[row.subject, row.session] for row in reversed(predictions)}

@@ -1,6 +1,7 @@
 """One way to draw: an SVG in the page's ink on no background, its text left as text, the same bytes every time."""
 
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ STYLE: dict[Any, Any] = {
     "savefig.transparent": True,
     "svg.fonttype": "none",
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -32,7 +34,8 @@ STYLE: dict[Any, Any] = {
 
 def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Figure], None]) -> str:
     """The SVG of a figure of `size` inches that `drawing` fills; `mark` stands in a corner, for who sees it alone."""
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # text is written as text: the reader's fonts have it
         figure = Figure(size, layout="constrained")
         drawing(figure)
         if mark:

@@ -16,7 +16,7 @@ Answers = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities 
 def comparison_page(rows: list[Row], answers: Sequence[Answers | None], with_paper: bool) -> Page:
     """answers: of each run, an entry a subject, None where they cannot be read."""
     synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
-    optimistic = any(row.results["selection"] != "last" for row in rows)
+    optimistic = any("OPTIMISTIC" in row.notes for row in rows)
     mark = ", ".join(synthetic * ["SYNTHETIC subjects"] + optimistic * ["OPTIMISTIC selection"])
     caption = f"{mark}. " if mark else ""
     notices = synthetic * [SYNTHETIC] + optimistic * ["OPTIMISTIC: runs marked so selected epochs on test subjects."]
@@ -32,7 +32,9 @@ def comparison_page(rows: list[Row], answers: Sequence[Answers | None], with_pap
 def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
     text = f"{caption}Each metric with its 95 % interval; seconds are of training."
     yield Table("runs", text, HEADINGS, list(row_lines(rows, with_paper)))
-    yield Items([f"{number}: {row.name}, {row.folder}" for number, row in enumerate(rows, start=1)])
+    yield Items(
+        [f"{number}: {row.name}, {row.folder}: {', '.join(row.notes)}" for number, row in enumerate(rows, start=1)]
+    )
 
 
 def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:

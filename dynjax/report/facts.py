@@ -41,7 +41,7 @@ class Facts(NamedTuple):
 
     @property
     def optimistic(self) -> bool:
-        return self.results["selection"] != "last"
+        return SELECTIONS[self.results["selection"]].startswith("OPTIMISTIC")
 
     @property
     def baseline(self) -> bool:
@@ -68,7 +68,8 @@ class Facts(NamedTuple):
         """The sentences that stand before all numbers."""
         missing = self.results.get("folds_missing")
         notices = [SYNTHETIC] if self.synthetic else []
-        notices += [f"{_sentence(SELECTIONS[self.results['selection']])}."] if self.optimistic else []
+        if self.results["selection"] != "last":
+            notices.append(f"{_sentence(SELECTIONS[self.results['selection']])}.")
         notices += [f"Incomplete: {name_folds(missing)} not evaluated yet."] if missing else []
         if max(fold.get("train_loss") or 0 for fold in self.results["folds"]) > NOT_CONVERGED:
             notices.append("Not converged: some fold's network has not learned its own training subjects.")

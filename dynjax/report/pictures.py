@@ -17,17 +17,21 @@ LINE, MARGIN = 0.17, 0.24  # the height of a line, and of what is around them, a
 
 def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, mark: str) -> str:
     """(title, image [X, Y]) each, the first axis to the right and the second upwards, each in its own greys."""
+    width, height = pictures[0][1].shape
+    step = 1.06 * width, (1.06 + 0.2 * any(title for title, _ in pictures)) * height
     rows = -(-len(pictures) // columns)
 
     def drawing(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for axes, (title, image) in zip(grid.flat, pictures):
-            axes.imshow(image.T, cmap="gray", origin="lower", interpolation="none")
-            axes.set_title(title, fontsize=9)
+        axes = figure.subplots()
+        axes.set_axis_off()
+        for index, (title, image) in enumerate(pictures):
+            left, bottom = index % columns * step[0], -(index // columns) * step[1]
+            edges = (left, left + width, bottom, bottom + height)
+            axes.imshow(image.T, cmap="gray", origin="lower", interpolation="none", extent=edges)
+            axes.text(left + width / 2, bottom + 1.05 * height, title, ha="center", va="bottom", fontsize=9)
+        axes.set(xlim=(0, columns * step[0]), ylim=(-(rows - 1) * step[1], step[1]), aspect="equal")
 
-    return draw(name, (FULL, (FULL / columns + 0.25 * any(title for title, _ in pictures)) * rows + 0.2), mark, drawing)
+    return draw(name, (FULL, FULL * rows * step[1] / (columns * step[0]) + 0.3), mark, drawing)
 
 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:

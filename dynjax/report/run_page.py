@@ -29,7 +29,7 @@ def run_page(facts: Facts) -> Page:
     sections = {
         "The question": _question,
         "Who was studied": _cohort,
-        "What the network is given": _examples,
+        "What the scans look like": _examples,
         "Training": _training,
         "How well they are told apart": _discrimination,
         "Every metric": lambda facts: [tables.metrics(facts)],
@@ -52,11 +52,12 @@ def subjects_to_show(facts: Facts) -> list[str]:
 
 def _question(facts: Facts) -> Iterator[Block]:
     (negative, positive), count = facts.classes, facts.settings["train.folds"]
+    how = "fitted" if facts.baseline else "trained"
+    scored = "" if facts.baseline else f" What is scored: {SELECTIONS[facts.results['selection']]}."
     yield Text(
         f"Can {positive} be told from {negative} by a brain scan of a subject that was never seen before? "
-        f"{facts.name} was trained {count} times, each time without one of {count} folds, and answered for the "
-        f"subjects of that fold alone. Folds are by subject and stratified by class. "
-        f"What is scored: {SELECTIONS[facts.results['selection']]}."
+        f"{facts.name} was {how} {count} times, each time without one of {count} folds, and answered for the "
+        f"subjects of that fold alone. Folds are by subject and stratified by class.{scored}"
     )
     estimates = [(NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
     yield Numbers([(name, tables.number(each["value"]), tables.interval(each)) for name, each in estimates])
