@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from dynjax.report.canvas import COLOURS
 from dynjax.report.card import model_card, to_markdown
 from dynjax.report.facts import limits
 from dynjax.report.page import Figure, Page, Section, Table, Text, render, save_parts
@@ -194,6 +195,30 @@ def test_a_card_for_machines_and_readers():
     auc = made.results["metrics"]["roc_auc"]
     assert f"| ROC AUC | {auc['value']:.2f} ({auc['ci95'][0]:.2f} to {auc['ci95'][1]:.2f}) |" in text
     assert text.startswith("# Dyn + VGG11 + Att\n\n**SYNTHETIC") and "SYNTHETIC value (95 % interval)" in text
+
+
+def luminance(colour):
+    """WCAG's relative luminance of #rrggbb."""
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [
+        0.2126,
+        0.7152,
+        0.0722,
+    ]
+
+
+def contrast(*colours):
+    low, high = sorted(map(luminance, colours))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_everything_can_be_read_on_light_and_on_dark_screens(page):
+    schemes = [dict(re.findall(r"--([\w-]+): (#\w{6})", rule)) for rule in re.findall(r":root \{(.*?)\}", page)]
+    assert len(schemes) == 2 and contrast("#ffffff", "#000000") == pytest.approx(21)
+    for scheme in schemes:
+        assert contrast(scheme["ink"], scheme["paper"]) > 7 and contrast(scheme["warn-ink"], scheme["warn"]) > 7
+        assert contrast(scheme["soft"], scheme["paper"]) > 4.5 and contrast(scheme["soft"], scheme["tint"]) > 4.5
+        assert all(contrast(colour, scheme["paper"]) > 3 for colour in COLOURS)
 
 
 def test_wide_tables_and_long_words_are_boxed():
