@@ -33,7 +33,7 @@ class Bins(NamedTuple):
 
 def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The share of the negatives and of the positives at or above each threshold, from none to all."""
-    true, false = _counts(labels, probabilities, np.ones((1, len(labels))))
+    true, false = _counter(labels, probabilities)(np.ones((1, len(labels))))
     return _from_zero(false[0]), _from_zero(true[0])
 
 
@@ -54,7 +54,7 @@ def precision_recall_curve(labels: np.ndarray, probabilities: np.ndarray, seed: 
         first = np.maximum(first, np.argmax(true > 0))
         return true[first] / (true[first] + false[first])
 
-    (true,), (false,) = _counts(labels, probabilities, np.ones((1, len(labels))))
+    (true,), (false,) = _counter(labels, probabilities)(np.ones((1, len(labels))))
     rises = np.diff(true, prepend=0) > 0
     recall, precision = true[rises] / true[-1], true[rises] / (true + false)[rises]
     curve = np.r_[0, recall], np.r_[precision[0], precision]
@@ -71,22 +71,27 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Bins:
     return Bins(np.array(predicted), np.array(observed), low, high, np.array([group.sum() for group in groups]))
 
 
-def _counts(labels, probabilities, weights) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of the positives and of the negatives at or above each distinct probability, descending: [K, S] each."""
+def _counter(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Maps weights [K, N] to those of the positives and of the negatives, [K, S] each, at or above each probability.
+
+    Distinct probabilities, descending.
+    """
     order = np.argsort(-probabilities, kind="stable")
-    scores, labels, weights = probabilities[order], labels[order], weights[:, order]
+    scores, positive = probabilities[order], labels[order] == 1
     last = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])
-    true, false = ((weights * (labels == label)).cumsum(1)[:, last] for label in (1, 0))
-    return true, false
+
+    def count(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ranked = weights[:, order]
+        true, everyone = (ranked * positive).cumsum(1)[:, last], ranked.cumsum(1)[:, last]
+        return true, everyone - true
+
+    return count
 
 
 def _band(labels, probabilities, seed: int, at_grid: Callable) -> np.ndarray:
     """Low and high [2, GRID] of at_grid(true [S], false [S]) over the resamples of a stratified bootstrap."""
-    drawn = [
-        at_grid(true, false)
-        for weights in resamples(labels, seed)
-        for true, false in zip(*_counts(labels, probabilities, weights))
-    ]
+    count = _counter(labels, probabilities)
+    drawn = [at_grid(*each) for weights in resamples(labels, seed) for each in zip(*count(weights))]
     return np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 

@@ -11,6 +11,7 @@ from dynjax.report.canvas import COLOURS, FULL, INK, NEGATIVE, POSITIVE, STYLES,
 from dynjax.report.curves import GRID, Bins, Curve
 
 BINS = 10  # of the histogram
+BAND = 0.3  # how opaque
 Points = tuple[np.ndarray, np.ndarray]
 
 
@@ -39,7 +40,7 @@ def roc(curve: Curve, folds: Mapping[int, Points], point: tuple[float, float], m
         _diagonal(axes)
         for index, xy in enumerate(folds.values()):
             axes.plot(*xy, color=INK, alpha=0.35, linewidth=0.8, label=None if index else "each fold")
-        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=0.22, linewidth=0, label="95 % band")
+        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=BAND, linewidth=0, label="95 % band")
         axes.plot(curve.x, curve.y, color=COLOURS[0], linewidth=2, label="all subjects")
         axes.plot(*point, "o", color=COLOURS[1], markersize=7, label="as called")
         _unit_square(axes, "1 - specificity", "sensitivity (recall)")
@@ -54,7 +55,7 @@ def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float]
     def drawing(figure: Figure) -> None:
         axes = figure.subplots()
         axes.axhline(prevalence, color=INK, linestyle=":", linewidth=1, label="prevalence: by chance")
-        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=0.22, linewidth=0, label="95 % band")
+        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=BAND, linewidth=0, label="95 % band")
         axes.step(curve.x, curve.y, where="pre", color=COLOURS[0], linewidth=2, label="all subjects")
         if point is not None:
             axes.plot(*point, "o", color=COLOURS[1], markersize=7, label="as called")

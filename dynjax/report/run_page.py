@@ -51,12 +51,13 @@ def subjects_to_show(facts: Facts) -> list[str]:
 
 
 def _question(facts: Facts) -> Iterator[Block]:
-    (negative, positive), count = facts.classes, facts.settings["train.folds"]
+    negative, positive = facts.classes
+    done, count = len(facts.results["folds"]), facts.settings["train.folds"]
     how = "fitted" if facts.baseline else "trained"
     scored = "" if facts.baseline else f" What is scored: {SELECTIONS[facts.results['selection']]}."
     yield Text(
         f"Can {positive} be told from {negative} by a brain scan of a subject that was never seen before? "
-        f"{facts.name} was {how} {count} times, each time without one of {count} folds, and answered for the "
+        f"{facts.name} was {how} {done} times, each time without one of {count} folds, and answered for the "
         f"subjects of that fold alone. Folds are by subject and stratified by class.{scored}"
     )
     estimates = [(NAMES[name], facts.results["metrics"][name]) for name in SHOWN]

@@ -46,14 +46,14 @@ def subgroups(facts: Facts) -> Table:
         note = group.get("note") or ("" if group["metrics"] else "too small")
         note = note if group["metrics"] or "too small" in note else f"too small: {note}"
         name = f"{group['column']}: {group['group']}"
-        rows.append([name, str(group["n"]), str(group["n_positive"]), *map(estimate_text, found), note])
+        rows.append([name, str(group["n"]), str(group["n_positive"]), note, *map(estimate_text, found)])
         values = [value for each in found for value in (each["value"], *(each["ci95"] or (None, None)))]
         numbers.append([group["column"], group["group"], group["n"], group["n_positive"], *values, note, facts.mark])
     titles = [NAMES[name] for name in OF_SUBGROUPS]
     columns = [f"{name}{suffix}" for name in OF_SUBGROUPS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
-    caption = _marked("The same network by group, with 95 % intervals that are not corrected for their number.", facts)
-    return Table("subgroups", caption, ["", "subjects", positive, *titles, ""], rows, (head, numbers))
+    caption = _marked("The same answers by group, with 95 % intervals that are not corrected for their number.", facts)
+    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
 
 
 def bins(facts: Facts, found: Bins) -> Table:
