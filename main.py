@@ -5,7 +5,8 @@ python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
-python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex]
+python main.py report --workdir=DIR [--show-ids]
+python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
 """
 
 from collections.abc import Callable
@@ -20,13 +21,14 @@ from dynjax.experiment.command_line import config_of, workdir_of
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "what to write: a .csv, .json or .tex file, or evaluate's folder")
+OUT = flags.DEFINE_string("out", None, "what to write: a .csv, .json, .tex or .html file, or evaluate's folder")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
 SHUFFLE = flags.DEFINE_bool("shuffle", False, "audit: also train on shuffled labels, in --workdir; is the AUC 0.5?")
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan table besides sex, age and site")
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
+SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -43,6 +45,7 @@ VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the argu
         *(SUBGROUPS.value, TABLE.value, _out(), ALLOW_REFUSED.value),
     ),
     "predict": lambda scans: (workdir_of(WORKDIR), scans, _out()),
+    "report": lambda _: (workdir_of(WORKDIR), SHOW_IDS.value),
     "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
 }
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}

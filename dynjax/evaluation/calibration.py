@@ -68,7 +68,7 @@ def ece(labels, probabilities, weights):
 
     BINS bins of equally many subjects, by rank; subjects of equal probability share a bin.
     """
-    bins = _bins(probabilities)
+    bins = rank_bins(probabilities)
     gaps = [weights @ np.where(bins == each, labels - probabilities, 0) for each in range(BINS)]
     return np.abs(gaps).sum(0) / weights.sum(-1)
 
@@ -78,7 +78,7 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float |
 
     With few subjects it is far above 0 even then (Brocker and Smith 2007: the consistency of reliability diagrams).
     """
-    rng, bins = np.random.default_rng(seed), _bins(probabilities)
+    rng, bins = np.random.default_rng(seed), rank_bins(probabilities)
     values = []
     for _ in range(DRAWS):
         gaps = (rng.random(len(probabilities)) < probabilities) - probabilities
@@ -86,7 +86,8 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float |
     return {"value": float(np.mean(values)), "ci95": np.quantile(values, [0.025, 0.975]).tolist()}
 
 
-def _bins(probabilities) -> np.ndarray:
+def rank_bins(probabilities) -> np.ndarray:
+    """Which of BINS bins of equally many subjects each of [N] lies in, 0 the lowest; equal ones share a bin."""
     return np.ceil(rankdata(probabilities) * BINS / len(probabilities)).astype(int) - 1
 
 

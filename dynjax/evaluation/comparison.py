@@ -5,6 +5,7 @@ And each tested against the first, by subject.
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ PAPER = {
 # guessing gives.
 NOT_CONVERGED = np.log(2) / 2
 
+HEADINGS = ("", *COLUMNS.values(), "parameters", "s/fold", "notes")
+PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
 PAIRED_COLUMNS = [
     *("paired_with", "paired_folds", "paired_subjects"),
     *(f"accuracy_difference{suffix}" for suffix in ("", "_low", "_high")), *("mcnemar_p", "mcnemar_p_holm"),
@@ -93,13 +96,10 @@ class Row(NamedTuple):
 
 def print_rows(rows: list[Row], with_paper: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("", *COLUMNS.values(), "parameters", "s/fold", "notes"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in ("", "notes") else "right", no_wrap=True)
-    for row in rows:
-        estimates = [_estimate(row.results["metrics"][name]) for name in COLUMNS]
-        table.add_row(row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes))
-        if with_paper and row.name in PAPER:
-            table.add_row("  the paper", *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI")
+    for line in row_lines(rows, with_paper):
+        table.add_row(*line)
     _print(table)
 
 
@@ -108,16 +108,25 @@ def print_pairings(rows: list[Row]) -> None:
     pairings = [(row.name, row.pairing) for row in rows if row.pairing]
     if pairings:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for heading in ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm"):
+        for heading in PAIRING_HEADINGS:
             table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
         for name, pairing in pairings:
-            table.add_row(name, *_pairing(pairing))
+            table.add_row(name, *pairing_cells(pairing))
         print(f"Paired by subject, minus {rows[0].name} ({rows[0].folder})")
         _print(table)
-        print(_method(len(pairings)))
+        print(method(len(pairings)))
     for row in rows:
         if row.unpaired:
             print(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
+
+
+def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
+    """The cells under HEADINGS, of each run and, if wanted, of the paper's."""
+    for row in rows:
+        estimates = [_estimate(row.results["metrics"][name]) for name in COLUMNS]
+        yield [row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes)]
+        if with_paper and row.name in PAPER:
+            yield ["  the paper", *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI"]
 
 
 def to_csv(rows: list[Row], with_paper: bool) -> str:
@@ -163,14 +172,16 @@ def _print(table: Table) -> None:
     Console(width=max(Console().width, needed)).print(table)
 
 
-def _method(runs: int) -> str:
+def method(runs: int) -> str:
+    """How so many pairings were tested."""
     return (
         f"Acc: exact McNemar; ROC: DeLong; intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
         f"p Holm: corrected for all {2 * runs} tests here"
     )
 
 
-def _pairing(pairing: Pairing) -> list[str]:
+def pairing_cells(pairing: Pairing) -> list[str]:
+    """Under PAIRING_HEADINGS, but for the name."""
     cells = [str(pairing.n_subjects), ",".join(map(str, pairing.folds))]
     for test in (pairing.accuracy, pairing.roc_auc):
         interval = " to ".join(f"{end:+.2f}" for end in test.ci95 or ())

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dynjax.errors import InputError
 from dynjax.evaluation.metrics import PREVALENCES
 from dynjax.files import write_text
 
@@ -47,7 +48,7 @@ def name_folds(folds: list[int]) -> str:
     return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
 
 
-def read_results(path: Path) -> dict:
+def results_so_far(path: Path) -> dict:
     """What `write_results` wrote; {} if the file is missing or damaged."""
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
@@ -59,6 +60,18 @@ def read_results(path: Path) -> dict:
 def is_complete(results: dict) -> bool:
     """Whether they are those of every fold."""
     return results.get("folds_missing") == []
+
+
+def read_results(path: Path) -> dict:
+    """Raises: InputError if the file is missing or damaged."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        results["positive_class"], results["cohort"]["synthetic"], results["metrics"]["roc_auc"], results["folds"][0]
+        return results
+    except OSError:
+        raise InputError(f"{path}: no such file; run train on this workdir to its end") from None
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise InputError(f"{path}: damaged or of an older version; run evaluate on this workdir") from None
 
 
 def write_results(path: Path, results: dict) -> None:

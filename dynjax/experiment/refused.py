@@ -24,7 +24,7 @@ def without(cohort: Cohort, refused: Refused) -> Cohort:
 
 def without_refused(workdir: Workdir, cohort: Cohort) -> Cohort:
     """The cohort as it was when the run began. Raises: InputError if refused.csv is damaged."""
-    return without(cohort, _read(workdir))
+    return without(cohort, read_refused(workdir))
 
 
 def keep_refused(workdir: Workdir, refused: Refused) -> None:
@@ -41,7 +41,7 @@ def check_same(workdir: Workdir, refused: Refused) -> None:
     """Raises: InputError if the folds were written when other scans were refused."""
     if not workdir.folds.exists():
         return
-    before = _read(workdir)
+    before = read_refused(workdir)
     problems = [f"refused now: subject {s}, session {t}: {refused[s, t]}" for s, t in refused.keys() - before.keys()]
     problems += [f"refused then and good now: subject {s}, session {t}" for s, t in before.keys() - refused.keys()]
     if problems:
@@ -49,7 +49,8 @@ def check_same(workdir: Workdir, refused: Refused) -> None:
         raise InputError(f"{workdir.folds}: {advice}:\n{listed(sorted(problems))}")
 
 
-def _read(workdir: Workdir) -> Refused:
+def read_refused(workdir: Workdir) -> Refused:
+    """Those of the run, none without the file. Raises: InputError if it is damaged."""
     if not workdir.refused.exists():
         return {}
     try:

@@ -8,7 +8,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError
-from dynjax.evaluation.results import is_complete, name_folds, read_results
+from dynjax.evaluation.results import is_complete, name_folds, results_so_far
 from dynjax.experiment import settings
 from dynjax.experiment.baseline import train_baseline
 from dynjax.experiment.check import check_first
@@ -53,7 +53,7 @@ def _train(
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
         return train_baseline(config, workdir, cohort, folds)
-    todo, before = _unfinished(config, workdir, wanted), read_results(workdir.results)
+    todo, before = _unfinished(config, workdir, wanted), results_so_far(workdir.results)
     if not todo and is_complete(before):
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return
@@ -77,7 +77,7 @@ def _unfinished(config: FrozenConfigDict, workdir: Workdir, folds: Iterable[int]
 def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
     """Unless another run has done so since `before`: several may find all folds done at the same time."""
     with workdir.lock_evaluation():
-        now = read_results(workdir.results)
+        now = results_so_far(workdir.results)
         if is_complete(now) and now != before:
             print(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
         else:

@@ -26,6 +26,7 @@ class Workdir:
         self.events = self.path / "events.jsonl"
         self.predictions = self.path / "predictions.csv"
         self.results = self.path / "results.json"
+        self.report = self.path / "report"
 
     def __str__(self) -> str:
         return str(self.path)

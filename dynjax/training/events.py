@@ -25,12 +25,14 @@ class EventLog:
         with lock(self.lock_file):
             if not self.path.exists():
                 return
-            kept = [line for line in self._lines() if not (line["fold"] == fold and line["epoch"] > epoch)]
+            kept = [line for line in read_events(self.path) if not (line["fold"] == fold and line["epoch"] > epoch)]
             temporary = self.path.with_name(f".{self.path.name}.partial")
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
             temporary.replace(self.path)
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                yield json.loads(line)
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of an event log that is there, without one that a kill cut short."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)

@@ -62,6 +62,15 @@ def test_as_csv_and_as_latex(runs, tmp_path):
     assert widths == {9}
 
 
+def test_as_a_page(runs, tmp_path):
+    (runs[1] / "predictions.csv").unlink()
+    compare([*map(str, runs)], with_paper=True, only_paired=False, out=tmp_path / "rows.html")
+    page = (tmp_path / "rows.html").read_text()
+    assert "SYNTHETIC subjects, OPTIMISTIC selection. Each metric" in page and "  the paper</th>" in page
+    assert "Not paired: Dyn + VGG11 + Att" in page and page.count("<svg") == 1
+    assert "1: Dyn + AlexNet + Att" in page and "have no curve" in page
+
+
 @pytest.fixture
 def other(runs, tmp_path):
     """A third run on the folds of `runs`, with predictions of its own; a function that changes a key of its files."""

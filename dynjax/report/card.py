@@ -1,0 +1,108 @@
+"""The model card: the facts of a run for machines and, from the same values, for readers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynjax.evaluation.results import NAMES, SELECTIONS
+from dynjax.report.facts import RESEARCH, Facts, limits
+from dynjax.report.tables import estimate_text, setting_text, source
+
+SCHEMA = 1
+
+
+def model_card(facts: Facts) -> dict[str, Any]:
+    """As JSON has it, without a participant's id."""
+    results, (negative, positive) = facts.results, facts.classes
+    return {
+        "schema": SCHEMA,
+        "name": facts.name,
+        "synthetic": facts.synthetic,
+        "notices": facts.notices(),
+        "intended_use": f"Research on telling {positive} from {negative} by structural MRI of the brain. {RESEARCH}",
+        "out_of_scope": [
+            "Diagnosis, screening or any decision about a person.",
+            f"Other classes than {negative} and {positive}.",
+            "Scans that were prepared in another way than those it was trained on.",
+        ],
+        "data": {
+            "source": source(results),
+            "synthetic": facts.synthetic,
+            "negative_class": negative,
+            "positive_class": positive,
+            "n_scans": results["cohort"]["n_scans"],
+            "excluded": results["cohort"]["excluded"],
+            "n_subjects": {name: int((facts.labels == label).sum()) for label, name in enumerate(facts.classes)},
+        },
+        "model": results["model"] | {"weights": results["weights"]},
+        "training": {key: setting_text(key, value) for key, value in facts.settings.items()},
+        "evaluation": {
+            "scheme": f"{facts.settings['train.folds']}-fold cross-validation by subject, stratified by class",
+            "selection": results["selection"],
+            "folds_missing": results.get("folds_missing", []),
+            "intervals": results.get("intervals"),
+            "metrics": results["metrics"],
+            "subgroups": results.get("subgroups"),
+        },
+        "cost": {"train_seconds": [fold["train_seconds"] for fold in results["folds"]]},
+        "limits": limits(facts),
+        "provenance": results["provenance"],
+    }
+
+
+def to_markdown(card: dict[str, Any]) -> str:
+    data, evaluation, weights = card["data"], card["evaluation"], card["model"]["weights"]
+    mark = "SYNTHETIC " if card["synthetic"] else ""
+    counts = ", ".join(f"{count} {name}" for name, count in data["n_subjects"].items())
+    metrics = [
+        [NAMES[name], estimate_text(estimate)] for name, estimate in evaluation["metrics"].items() if name in NAMES
+    ]
+    left_out = [f"{count} scans left out: {reason}" for reason, count in data["excluded"].items() if count]
+    origin = f"from {weights['source']}" if weights["source"] else "from random initial values"
+    parts = [
+        f"# {card['name']}",
+        *(f"**{notice}**" for notice in card["notices"]),
+        "## Intended use",
+        card["intended_use"],
+        "Not for:",
+        _items(card["out_of_scope"]),
+        "## Data",
+        _items([f"{data['source']}: {data['n_scans']} scans", f"{mark}subjects evaluated: {counts}", *left_out]),
+        "## Model",
+        f"{card['model']['name']}, {card['model']['parameters']:,} parameters, {origin}.",
+        "## Evaluation",
+        f"{evaluation['scheme']}; {SELECTIONS[evaluation['selection']]}.",
+        _table(["metric", f"{mark}value (95 % interval)"], metrics),
+        *_subgroups(evaluation["subgroups"], mark),
+        "## Cost",
+        f"{sum(card['cost']['train_seconds']):.0f} s of training, on {card['provenance'].get('device', '-')}.",
+        "## Limits",
+        _items(card["limits"]),
+        "## Provenance",
+        _table(["", ""], [[name, str(value)] for name, value in card["provenance"].items()]),
+        "## Config",
+        _table(["key", "value"], [[key, value] for key, value in card["training"].items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _subgroups(groups: Sequence[dict[str, Any]] | None, mark: str) -> list[str]:
+    if not groups:
+        return []
+    rows = [
+        [f"{group['column']}: {group['group']}", str(group["n"]), _area(group["metrics"]) or group.get("note") or "-"]
+        for group in groups
+    ]
+    return [_table(["group", "subjects", f"{mark}ROC AUC (95 % interval)"], rows)]
+
+
+def _area(metrics: dict[str, Any] | None) -> str:
+    return estimate_text(metrics["roc_auc"]) if metrics and "roc_auc" in metrics else ""
+
+
+def _items(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,60 @@
+"""The page of several runs: their rows, their tests against the first, and their ROC curves."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dynjax.evaluation.comparison import HEADINGS, PAIRING_HEADINGS, Row, method, pairing_cells, row_lines
+from dynjax.report import figures
+from dynjax.report.curves import roc_points
+from dynjax.report.facts import RESEARCH, SYNTHETIC
+from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
+
+Answers = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
+
+
+def comparison_page(rows: list[Row], answers: Sequence[Answers | None], with_paper: bool) -> Page:
+    """answers: of each run, an entry a subject, None where they cannot be read."""
+    synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
+    optimistic = any("OPTIMISTIC" in row.notes for row in rows)
+    mark = ", ".join(synthetic * ["SYNTHETIC subjects"] + optimistic * ["OPTIMISTIC selection"])
+    caption = f"{mark}. " if mark else ""
+    notices = synthetic * [SYNTHETIC] + optimistic * ["OPTIMISTIC: runs marked so selected epochs on test subjects."]
+    sections = [
+        Section("The runs", list(_runs(rows, with_paper, caption))),
+        Section("Against the first", list(_pairings(rows, caption))),
+        Section("ROC curves", list(_curves(rows, answers, mark, caption))),
+    ]
+    filled = [section for section in sections if section.blocks]
+    return Page(f"{len(rows)} runs compared", [*notices, RESEARCH], filled, RESEARCH)
+
+
+def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
+    text = f"{caption}Each metric with its 95 % interval; seconds are of training."
+    yield Table("runs", text, HEADINGS, list(row_lines(rows, with_paper)))
+    yield Items(
+        [f"{number}: {row.name}, {row.folder}: {', '.join(row.notes)}" for number, row in enumerate(rows, start=1)]
+    )
+
+
+def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:
+    lines = [[row.name, *pairing_cells(row.pairing)] for row in rows if row.pairing]
+    if lines:
+        yield Text(f"Differences from {rows[0].name} ({rows[0].folder}), paired by subject. {method(len(lines))}.")
+        yield Table("paired", f"{caption}Paired differences with 95 % intervals.", PAIRING_HEADINGS, lines)
+    if reasons := [f"Not paired: {row.name} ({row.folder}): {row.unpaired}" for row in rows if row.unpaired]:
+        yield Items(reasons)
+
+
+def _curves(rows: list[Row], answers: Sequence[Answers | None], mark: str, caption: str) -> Iterator[Block]:
+    curves, areas = {}, []
+    for number, (row, answer) in enumerate(zip(rows, answers), start=1):
+        if answer is not None and len(np.unique(answer[0])) == 2:
+            curves[f"{number}: {row.name}"] = roc_points(*answer)
+            areas.append(f"{row.name} {row.results['metrics']['roc_auc']['value']:.2f}")
+    if curves:
+        text = f"{caption}Each over all the subjects that its run has answered for, numbered as above."
+        alt = f"{caption}ROC curves. Areas: {', '.join(areas)}."
+        yield Figure("roc", figures.overlaid_roc(curves, mark), text, alt)
+    if len(curves) < len(rows):
+        yield Text("Runs without a readable predictions.csv, or of one class alone, have no curve.")

@@ -1,0 +1,149 @@
+"""The figures of a run as SVG, from arrays alone. `mark` says in each what its numbers are: SYNTHETIC, OPTIMISTIC."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dynjax.report.canvas import COLOURS, FULL, INK, NEGATIVE, POSITIVE, STYLES, draw
+from dynjax.report.curves import GRID, Bins, Curve
+
+BINS = 10  # of the histogram
+BAND = 0.3  # how opaque
+Points = tuple[np.ndarray, np.ndarray]
+
+
+def learning_curves(name: str, folds: Mapping[int, Points], mark: str) -> str:
+    """name: 'loss' or 'accuracy'; folds: fold -> its epochs and their values."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        for index, (fold, (epochs, values)) in enumerate(folds.items()):
+            colour, line = _look(index)
+            marker = "." if len(epochs) < 3 else ""
+            axes.plot(epochs, values, color=colour, linestyle=line, marker=marker, label=f"fold {fold}")
+        axes.set(xlabel="epoch", ylabel=f"training {name}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(*((0, None) if name == "loss" else (None, 1.02)))
+        _legend_below(figure, axes, columns=3)
+
+    return draw(name, (FULL, 3.6), mark, drawing)
+
+
+def roc(curve: Curve, folds: Mapping[int, Points], point: tuple[float, float], mark: str) -> str:
+    """point: 1 - specificity and sensitivity where subjects are called; folds: the curve of each by itself."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        _diagonal(axes)
+        for index, xy in enumerate(folds.values()):
+            axes.plot(*xy, color=INK, alpha=0.35, linewidth=0.8, label=None if index else "each fold")
+        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=BAND, linewidth=0, label="95 % band")
+        axes.plot(curve.x, curve.y, color=COLOURS[0], linewidth=2, label="all subjects")
+        axes.plot(*point, "o", color=COLOURS[1], markersize=7, label="as called")
+        _unit_square(axes, "1 - specificity", "sensitivity (recall)")
+        _legend_below(figure, axes, columns=2)
+
+    return draw("roc", (FULL, 5.0), mark, drawing)
+
+
+def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float] | None, mark: str) -> str:
+    """point: recall and precision where subjects are called, None if nobody is called positive."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.axhline(prevalence, color=INK, linestyle=":", linewidth=1, label="prevalence: by chance")
+        axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=BAND, linewidth=0, label="95 % band")
+        axes.step(curve.x, curve.y, where="pre", color=COLOURS[0], linewidth=2, label="all subjects")
+        if point is not None:
+            axes.plot(*point, "o", color=COLOURS[1], markersize=7, label="as called")
+        _unit_square(axes, "recall (sensitivity)", "precision")
+        _legend_below(figure, axes, columns=2)
+
+    return draw("precision_recall", (FULL, 5.0), mark, drawing)
+
+
+def confusion(counts: np.ndarray, names: tuple[str, str], mark: str) -> str:
+    """counts: int [2, 2], rows the true class, columns the one called; names: (negative, positive)."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        for row, column in np.ndindex(2, 2):
+            colour = COLOURS[0] if row == column else COLOURS[1]
+            axes.fill_between([column, column + 1], row, row + 1, color=colour, alpha=0.6 * shares[row, column], lw=0)
+            text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=14)
+        axes.set(xlim=(0, 2), ylim=(2, 0), aspect="equal", xlabel="called", ylabel="true class")
+        axes.set_xticks([0.5, 1.5], names)
+        axes.set_yticks([0.5, 1.5], names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+
+    return draw("confusion", (FULL, 3.8), mark, drawing)
+
+
+def probabilities_by_class(
+    probabilities: np.ndarray, labels: np.ndarray, names: tuple[str, str], thresholds: np.ndarray, mark: str
+) -> str:
+    """How many subjects of either class have which probability, and from where on they are called positive."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        both = [probabilities[labels == label] for label in (0, 1)]
+        axes.hist(both, bins=BINS, range=(0, 1), color=[NEGATIVE, POSITIVE], label=list(names))
+        for index, threshold in enumerate(np.unique(thresholds)):
+            label = None if index else "threshold"
+            axes.axvline(threshold, color=INK, linestyle=":", linewidth=1, label=label)
+        axes.set(xlim=(-0.02, 1.02), xlabel=f"probability of {names[1]}", ylabel="subjects")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        _legend_below(figure, axes, columns=3)
+
+    return draw("probabilities", (FULL, 3.8), mark, drawing)
+
+
+def calibration(bins: Bins, positive: str, mark: str) -> str:
+    """The share of positives in bins of equally many subjects, beside their mean probability."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        _diagonal(axes)
+        error = np.clip([bins.observed - bins.low, bins.high - bins.observed], 0, None)
+        axes.errorbar(bins.predicted, bins.observed, error, fmt="o-", color=COLOURS[0], linewidth=1.2, capsize=2)
+        _unit_square(axes, f"mean probability of {positive}", f"share that is {positive}")
+
+    return draw("calibration", (FULL, 4.6), mark, drawing)
+
+
+def overlaid_roc(curves: Mapping[str, Points], mark: str) -> str:
+    """The curves of several runs by their names."""
+
+    def drawing(figure: Figure) -> None:
+        axes = figure.subplots()
+        _diagonal(axes)
+        for index, (name, xy) in enumerate(curves.items()):
+            colour, line = _look(index)
+            axes.plot(*xy, color=colour, linestyle=line, linewidth=1.8, label=name)
+        _unit_square(axes, "1 - specificity", "sensitivity (recall)")
+        _legend_below(figure, axes, columns=1)
+
+    return draw("roc", (FULL, 4.4 + 0.22 * len(curves)), mark, drawing)
+
+
+def _look(index: int) -> tuple[str, str]:
+    """A colour and a kind of line that the next ones do not have."""
+    return COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
+
+
+def _diagonal(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
+
+
+def _unit_square(axes: Axes, x: str, y: str) -> None:
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=x, ylabel=y)
+
+
+def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=9)

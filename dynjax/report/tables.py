@@ -1,0 +1,156 @@
+"""The tables of a run's page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.evaluation.results import IF_CALIBRATED, NAMES
+from dynjax.report.curves import Bins
+from dynjax.report.facts import Facts
+from dynjax.report.page import Table
+
+OF_SUBGROUPS = ("accuracy", "roc_auc", "recall", "specificity")
+GIBI = 2**30
+
+
+def metrics(facts: Facts) -> Table:
+    """Every metric, over all subjects with its interval and in each fold."""
+    results, folds = facts.results, facts.results["folds"]
+    rows, numbers = [], []
+    for name, title in NAMES.items():
+        if name not in results["metrics"]:
+            continue
+        estimate, of_folds = results["metrics"][name], [fold["metrics"][name]["value"] for fold in folds]
+        rows.append([title, number(estimate["value"]), interval(estimate), *(number(each, 2) for each in of_folds)])
+        numbers.append([name, estimate["value"], *(estimate["ci95"] or (None, None)), *of_folds, facts.mark])
+        if "if_calibrated" in estimate:
+            simulated = estimate["if_calibrated"]
+            rows.append([IF_CALIBRATED.strip(), number(simulated["value"]), interval(simulated), *["" for _ in folds]])
+            empty = [None] * len(folds)
+            numbers.append([f"{name}_if_calibrated", simulated["value"], *simulated["ci95"], *empty, facts.mark])
+    titles = [f"fold {fold['fold']}" for fold in folds]
+    caption = _marked(f"Every metric over {len(facts.labels)} subjects, with its 95 % interval, and by fold.", facts)
+    head = ["metric", "value", "low", "high", *titles, "mark"]
+    return Table("metrics", caption, ["", "all", "95 % interval", *titles], rows, (head, numbers))
+
+
+def subgroups(facts: Facts) -> Table:
+    """results.json's 'subgroups'; those without metrics were too small."""
+    positive, rows, numbers = facts.classes[1], [], []
+    for group in facts.results["subgroups"]:
+        estimates = group["metrics"] or {}
+        found = [estimates.get(name, {"value": None, "ci95": None}) for name in OF_SUBGROUPS]
+        note = group.get("note") or ("" if group["metrics"] else "too small")
+        note = note if group["metrics"] or "too small" in note else f"too small: {note}"
+        name = f"{group['column']}: {group['group']}"
+        rows.append([name, str(group["n"]), str(group["n_positive"]), note, *map(estimate_text, found)])
+        values = [value for each in found for value in (each["value"], *(each["ci95"] or (None, None)))]
+        numbers.append([group["column"], group["group"], group["n"], group["n_positive"], *values, note, facts.mark])
+    titles = [NAMES[name] for name in OF_SUBGROUPS]
+    columns = [f"{name}{suffix}" for name in OF_SUBGROUPS for suffix in ("", "_low", "_high")]
+    head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
+    caption = _marked("The same answers by group, with 95 % intervals that are not corrected for their number.", facts)
+    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
+
+
+def bins(facts: Facts, found: Bins) -> Table:
+    """What the calibration plot shows."""
+    rows = [
+        [number(predicted), number(observed), f"{number(low)} to {number(high)}", str(count)]
+        for predicted, observed, low, high, count in zip(*found)
+    ]
+    numbers = [[*(float(value) for value in line[:-1]), int(line[-1]), facts.mark] for line in zip(*found)]
+    caption = _marked("The bins of the plot, from the lowest probabilities on.", facts)
+    head = ["mean probability", f"share of {facts.classes[1]}", "95 % interval", "subjects"]
+    return Table("bins", caption, head, rows, (["probability", "share", "low", "high", "subjects", "mark"], numbers))
+
+
+def most_wrong(facts: Facts, chosen: list[int]) -> Table:
+    """The subjects of the figure beside it, by its numbers; by their ids if these are to be shown."""
+    columns = {
+        "no.": [str(place) for place in range(1, len(chosen) + 1)],
+        "true class": [facts.classes[facts.labels[index]] for index in chosen],
+        f"probability of {facts.classes[1]}": [number(facts.probabilities[index]) for index in chosen],
+        "fold": [str(facts.folds[index]) for index in chosen],
+    }
+    if len(np.unique(facts.thresholds)) > 1:
+        columns["threshold"] = [number(facts.thresholds[index]) for index in chosen]
+    if facts.show_ids:
+        columns["subject"] = [facts.subjects[index] for index in chosen]
+    caption = _marked("The subjects that were got most wrong, the worst first.", facts)
+    rows = list(zip(*columns.values()))
+    numbers = ([*columns, "mark"], [[*row, facts.mark] for row in rows])
+    return Table("most_wrong", caption, list(columns), rows, numbers)
+
+
+def cost(facts: Facts) -> Table:
+    """Of each fold: subjects, epoch, seconds, and what else results.json says."""
+    folds = facts.results["folds"]
+    head = ["", "training scans", "test scans", "epoch", "seconds", "last training loss", "threshold"]
+    rows = [
+        [
+            f"fold {fold['fold']}",
+            f"{fold['n_train']:,}",
+            f"{fold['n_test']:,}",
+            "-" if fold["epoch"] is None else str(fold["epoch"]),
+            f"{fold['train_seconds']:.1f}",
+            number(fold.get("train_loss"), 4),
+            f"{fold.get('threshold', THRESHOLD):.2f}",
+        ]
+        for fold in folds
+    ]
+    if any("peak_memory_bytes" in fold for fold in folds):
+        head.append("peak memory, GiB")
+        for row, fold in zip(rows, folds):
+            row.append(number(fold["peak_memory_bytes"] / GIBI, 2) if fold.get("peak_memory_bytes") else "-")
+    return Table("folds", _marked("What each fold was trained on, and what it took.", facts), head, rows)
+
+
+def refused(facts: Facts) -> Table:
+    """The ids of scans that could not be used."""
+    rows = [[subject, session, reason] for subject, session, reason in facts.refused]
+    return Table("refused", "Scans that could not be used.", ["subject", "session", "reason"], rows)
+
+
+def provenance(facts: Facts) -> Table:
+    """What was run, by what, on what; of the scan table its name alone, for a path can say who somebody is."""
+    results = facts.results
+    origin = results["weights"]
+    rows = {"scan table": source(results), "weights": origin["source"] or "random initial values"}
+    rows |= {"weights sha256": origin["sha256"]} if origin.get("sha256") else {}
+    rows |= {name.replace("_", " "): str(value) for name, value in results["provenance"].items()}
+    return Table("provenance", "Where these numbers come from.", ["", "value"], list(map(list, rows.items())))
+
+
+def settings(facts: Facts) -> Table:
+    rows = [[key, setting_text(key, value)] for key, value in facts.settings.items()]
+    return Table("settings", "The run's config, as it was resolved.", ["key", "value"], rows)
+
+
+def setting_text(key: str, value: Any) -> str:
+    value = Path(value).name if key == "cohort.table" else value
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)) or "-"
+
+
+def source(results: Mapping[str, Any]) -> str:
+    return Path(results["cohort"]["source"]).name + (" (SYNTHETIC)" if results["cohort"]["synthetic"] else "")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def interval(estimate: Mapping[str, Any], digits: int = 3) -> str:
+    return " to ".join(number(end, digits) for end in estimate["ci95"] or ())
+
+
+def estimate_text(estimate: Mapping[str, Any]) -> str:
+    between = f" ({interval(estimate, 2)})" if estimate["ci95"] else ""
+    return number(estimate["value"], 2) + between
+
+
+def _marked(caption: str, facts: Facts) -> str:
+    return f"{facts.mark}. {caption}" if facts.mark else caption

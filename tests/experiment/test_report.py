@@ -1,0 +1,89 @@
+"""`report`: the page, its parts and the card of a run that was really trained."""
+
+import json
+import shutil
+
+import pytest
+
+from dynjax.errors import InputError
+from dynjax.evaluation.predictions import read_predictions, write_predictions
+from dynjax.experiment.report import report
+from dynjax.experiment.workdir import Workdir
+from tests.command import main
+
+
+@pytest.fixture
+def workdir(run, tmp_path):
+    """A finished run to write into; its checkpoints are not needed."""
+    shutil.copytree(run[0], tmp_path / "w", ignore=shutil.ignore_patterns("checkpoints"))
+    return Workdir(tmp_path / "w")
+
+
+def change(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_page_in_a_new_process(workdir):
+    done = main("report", f"--workdir={workdir}")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (workdir.path / "report.html").read_text()
+    subjects = {row.subject for row in read_predictions(workdir.predictions)}
+    assert "SYNTHETIC" in page and page.count("<svg") == 11 and page.count("<image") >= 12
+    assert not any(subject in page for subject in subjects)
+    assert {"roc.svg", "examples_0.svg", "loss.svg", "metrics.csv"} <= {path.name for path in workdir.report.iterdir()}
+    results, card = (json.loads((workdir.path / name).read_text()) for name in ("results.json", "card.json"))
+    assert card["evaluation"]["metrics"] == results["metrics"] and card["name"] == "Dyn + AlexNet + Att"
+    assert (
+        f"{results['metrics']['roc_auc']['value']:.3f}" in page
+        and "SYNTHETIC" in (workdir.path / "card.md").read_text()
+    )
+
+
+def test_ids_where_they_are_asked_for(workdir):
+    report(workdir, show_ids=True)
+    subjects = [row.subject for row in read_predictions(workdir.predictions)]
+    page, card = (workdir.path / "report.html").read_text(), (workdir.path / "card.md").read_text()
+    assert any(subject in page for subject in subjects) and not any(subject in card for subject in subjects)
+
+
+def test_scans_that_are_gone_leave_no_images_and_no_ids(workdir, tmp_path, capsys):
+    config = json.loads(workdir.config.read_text())
+    (tmp_path / "scans.csv").write_text("subject,session,label,path\n" + "zz,1,CN,a.nii.gz\nzy,1,AD,b.nii.gz\n")
+    change(workdir.config, cohort=config["cohort"] | {"table": str(tmp_path / "scans.csv")})
+    report(workdir)
+    page = (workdir.path / "report.html").read_text()
+    assert "no images: the scans cannot be read" in capsys.readouterr().out
+    assert "no image is shown" in page and "<image" not in page and str(tmp_path) not in page
+
+
+def test_some_folds_alone(workdir):
+    kept = [row for row in read_predictions(workdir.predictions) if row.fold != 1]
+    write_predictions(workdir.predictions, kept)
+    results = json.loads(workdir.results.read_text())
+    with pytest.raises(InputError, match="not the answers of results"):
+        report(workdir)
+    folds = [fold for fold in results["folds"] if fold["fold"] != 1]
+    change(workdir.results, folds=folds, folds_missing=[1], n_subjects=len(kept))
+    report(workdir)
+    page = (workdir.path / "report.html").read_text()
+    assert "Incomplete: fold 1 not evaluated yet." in page and '<th scope="col">fold 1' not in page
+    assert "Not evaluated yet: fold 1" in page and ">fold 2<" in page
+
+
+def test_whole_volumes_are_shown_by_their_middle_slice(workdir):
+    config = json.loads(workdir.config.read_text())
+    model = config["model"] | {"name": "brain_volume", "pretrained": "none"}
+    change(workdir.config, model=model, projection=config["projection"] | {"name": "none"})
+    report(workdir)
+    page = (workdir.path / "report.html").read_text()
+    assert "The middle axial slices" in page and page.count("<image") >= 12 and "Brain volume: AD against CN" in page
+
+
+def test_a_run_that_is_not_finished_says_what_to_do(workdir):
+    workdir.results.unlink()
+    done = main("report", f"--workdir={workdir}")
+    assert done.returncode == 3 and "--finished-folds" in done.stderr and "not finished" in done.stderr
+    workdir.results.write_text("{}")
+    with pytest.raises(InputError, match="run evaluate on this workdir"):
+        report(workdir)
+    assert not (workdir.path / "report.html").exists()

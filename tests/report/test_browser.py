@@ -1,0 +1,61 @@
+"""Pages as a browser shows them, wide and narrow: nothing is asked of a network, nothing lies beyond the edge."""
+
+import pytest
+
+from dynjax.evaluation.comparison import Row
+from dynjax.report.comparison_page import comparison_page
+from dynjax.report.page import render
+from dynjax.report.run_page import run_page
+from tests.report.browser import CHROMIUM, open_tab
+from tests.report.fabricated import facts, results
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
+BEYOND = "document.documentElement.scrollWidth - innerWidth"
+CLIPPED = """[...document.querySelectorAll("p, li, h1, h2, figcaption, svg, .numbers div")].filter(
+    element => element.getBoundingClientRect().right > innerWidth + 0.5).length"""
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with open_tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A run's, with names as long as they come, and a comparison's."""
+    folder = tmp_path_factory.mktemp("pages")
+    group = {"column": "scanner", "group": "S" * 50, "n": 9, "n_positive": 4, "metrics": results()["metrics"]}
+    made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]))
+    (folder / "run.html").write_text(render(run_page(made)))
+    answers = (made.labels, made.probabilities)
+    rows = [Row("Dyn + VGG11 + Att", f"runs/{'folder' * 20}/{number}", 4, results()) for number in range(3)]
+    (folder / "compare.html").write_text(render(comparison_page(rows, [answers, answers, None], with_paper=True)))
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+@pytest.mark.parametrize("width", (1280, 360))
+@pytest.mark.parametrize("name", ("run", "compare"))
+def test_a_page_fits_and_asks_for_nothing(tab, pages, name, width, scheme):
+    path = pages / f"{name}.html"
+    tab.open(path, width, scheme=scheme)
+    assert tab.requests() == [path.as_uri()] and tab.complaints() == []
+    assert tab.evaluate("innerWidth") == width and tab.evaluate(BEYOND) <= 0 and tab.evaluate(CLIPPED) == 0
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_what_would_be_wrong_is_seen(tab, tmp_path):
+    """The checks can fail: a page that is too wide, asks for an image and complains."""
+    page = tmp_path / "bad.html"
+    page.write_text("<p style='width: 2000px'>x</p><img src='missing.png'><script>console.error('x'); y()</script>")
+    tab.open(page, 1280)
+    assert tab.evaluate(BEYOND) > 0 and tab.evaluate(CLIPPED) == 1
+    assert len(tab.requests()) == 2 and len(tab.complaints()) >= 2
+
+
+def test_it_prints(tab, pages, tmp_path):
+    tab.open(pages / "run.html", 1280, scheme="dark")
+    tab.pdf(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") in range(5, 13)
