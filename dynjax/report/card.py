@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.results import NAMES, SELECTIONS
 from dynjax.report.facts import RESEARCH, Facts, limits
 from dynjax.report.tables import estimate_text, setting_text, source
@@ -38,6 +39,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
         "evaluation": {
             "scheme": f"{facts.settings['train.folds']}-fold cross-validation by subject, stratified by class",
             "selection": results["selection"],
+            "thresholds": [fold.get("threshold", THRESHOLD) for fold in results["folds"]],
             "folds_missing": results.get("folds_missing", []),
             "intervals": results.get("intervals"),
             "metrics": results["metrics"],

@@ -52,6 +52,16 @@ class Facts(NamedTuple):
         """What has to stand beside every number; '' for a plain run of real subjects."""
         return ", ".join(self.synthetic * ["SYNTHETIC subjects"] + self.optimistic * ["OPTIMISTIC selection"])
 
+    def marked(self, text: str) -> str:
+        """A caption with the mark before it."""
+        return f"{self.mark}. {text}" if self.mark else text
+
+    @property
+    def people(self) -> str:
+        """'100 subjects (51 CN, 49 AD)'."""
+        counts = [f"{(self.labels == label).sum():,} {name}" for label, name in enumerate(self.classes)]
+        return f"{len(self.labels):,} subjects ({', '.join(counts)})"
+
     @property
     def thresholds(self) -> np.ndarray:
         """From which probability on each subject is called positive, [N]."""

@@ -1,7 +1,6 @@
 """The page of one run: the question, who was studied, how well it was answered, and what that cannot say."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from dynjax.evaluation.results import NAMES, SELECTIONS, name_folds
 from dynjax.report import figures, pictures, tables
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
 from dynjax.report.facts import RESEARCH, Facts, limits
-from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Table, Text
+from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
 EXAMPLES = 6  # of each class
@@ -62,37 +61,30 @@ def _question(facts: Facts) -> Iterator[Block]:
     )
     estimates = [(NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
     yield Numbers([(name, tables.number(each["value"]), tables.interval(each)) for name, each in estimates])
-    text = f"{_people(facts)}; {positive} is the positive class. Under each number is its 95 % interval."
-    yield Text(_caption(facts, text))
-
-
-def _people(facts: Facts) -> str:
-    counts = [f"{(facts.labels == label).sum():,} {name}" for label, name in enumerate(facts.classes)]
-    return f"{len(facts.labels):,} subjects ({', '.join(counts)})"
+    text = f"{facts.people}; {positive} is the positive class. Under each number is its 95 % interval."
+    yield Text(facts.marked(text))
 
 
 def _cohort(facts: Facts) -> Iterator[Block]:
-    cohort, missing = facts.results["cohort"], facts.results.get("folds_missing")
-    excluded = {reason: count for reason, count in cohort["excluded"].items() if count}
-    used, answered = cohort["n_scans"], sum(fold["n_test"] for fold in facts.results["folds"])
-    left = used - answered
-    steps = [("Scans in the table", used + sum(excluded.values()))]
-    steps += [(f"Left out: {reason}", count) for reason, count in excluded.items()]
-    steps += [("Scans used", used), *([(f"Not evaluated yet: {name_folds(missing)}", left)] if missing else [])]
-    steps += [(f"Subjects evaluated: {name}", int((facts.labels == i).sum())) for i, name in enumerate(facts.classes)]
-    sides = [f"{count:,} {reason}" for reason, count in excluded.items()]
-    boxes = [
-        (f"{used + sum(excluded.values()):,} scans in the table", ["left out:", *sides] if sides else []),
-        (f"{used:,} scans used", [f"{left:,} of {name_folds(missing)}:", "not evaluated yet"] if missing else []),
-        (f"{answered:,} scans evaluated of\n" + _people(facts).replace(" (", "\n("), []),
-    ]
-    alt = "Flow of the cohort: " + "; ".join(f"{name}: {count}" for name, count in steps) + "."
-    yield _figure(facts, "flow", pictures.flow(boxes, facts.mark), "From the scan table to the answers.", alt)
-    rows = [[name, f"{count:,}"] for name, count in steps]
-    numbers = (["step", "count", "mark"], [[*step, facts.mark] for step in steps])
-    yield Table("cohort", _caption(facts, "The same as numbers."), ["", "count"], rows, numbers)
+    table = tables.cohort(facts)
+    alt = f"Flow of the cohort: {'; '.join(': '.join(row) for row in table.rows)}."
+    yield _figure(facts, "flow", pictures.flow(_boxes(facts), facts.mark), "From the scan table to the answers.", alt)
+    yield table
     if facts.show_ids and facts.refused:
         yield tables.refused(facts)
+
+
+def _boxes(facts: Facts) -> list[tuple[str, list[str]]]:
+    """Of the flow diagram: what there is at each step, and what goes after it."""
+    cohort, missing = facts.results["cohort"], facts.results.get("folds_missing")
+    used, answered = cohort["n_scans"], tables.answered(facts.results)
+    out = [f"{count:,} {reason}" for reason, count in cohort["excluded"].items() if count]
+    left = [f"{used - answered:,} of {name_folds(missing)}:", "not evaluated yet"] if missing else []
+    return [
+        (f"{used + sum(cohort['excluded'].values()):,} scans in the table", ["left out:", *out] if out else []),
+        (f"{used:,} scans used", left),
+        (f"{answered:,} scans evaluated of\n" + facts.people.replace(" (", "\n("), []),
+    ]
 
 
 def _examples(facts: Facts) -> Iterator[Block]:
@@ -108,58 +100,81 @@ def _examples(facts: Facts) -> Iterator[Block]:
 
 
 def _training(facts: Facts) -> Iterator[Block]:
-    if facts.baseline:
-        yield Text("A baseline is fitted at once: it has no epochs and no learning curve.")
-        return
     evaluated = [fold["fold"] for fold in facts.results["folds"]]
     events = {fold: [event for event in facts.events if event["fold"] == fold] for fold in evaluated}
-    if not any(events.values()):
+    if facts.baseline:
+        yield Text("A baseline is fitted at once: it has no epochs and no learning curve.")
+    elif not any(events.values()):
         yield Text("There is no events.jsonl of these folds, and so no learning curve.")
-        return
-    for name, title in (("loss", "Cross-entropy"), ("accuracy", "Accuracy")):
-        curves = {
-            fold: (np.array([line["epoch"] for line in lines]), np.array([line[name] for line in lines]))
-            for fold, lines in events.items()
-            if lines
-        }
-        ends = [f"fold {fold} from {values[0]:.2f} to {values[-1]:.2f}" for fold, (_, values) in curves.items()]
-        text = f"{title} of the training subjects, with dropout; nothing of the test subjects."
-        alt = f"{title} of the training subjects by epoch: {', '.join(ends)}."
-        yield _figure(facts, name, figures.learning_curves(name, curves, facts.mark), text, alt)
+    else:
+        yield _learning(facts, events, "loss", "Cross-entropy")
+        yield _learning(facts, events, "accuracy", "Accuracy")
+
+
+def _learning(facts: Facts, events: dict[int, list[dict]], name: str, title: str) -> Figure:
+    curves = {
+        fold: (np.array([line["epoch"] for line in lines]), np.array([line[name] for line in lines]))
+        for fold, lines in events.items()
+        if lines
+    }
+    ends = [f"fold {fold} from {values[0]:.2f} to {values[-1]:.2f}" for fold, (_, values) in curves.items()]
+    text = f"{title} of the training subjects while training; nothing of the test subjects."
+    svg = figures.learning_curves(name, curves, facts.mark)
+    return _figure(facts, name, svg, text, f"{title} of the training subjects by epoch: {', '.join(ends)}.")
 
 
 def _discrimination(facts: Facts) -> Iterator[Block]:
-    labels, probabilities, seed = facts.labels, facts.probabilities, facts.results["provenance"]["seed"]
-    (tn, fp), (fn, tp) = table = facts.confusion
-    metrics, mark = facts.results["metrics"], facts.mark
-    if 0 < labels.sum() < len(labels):
+    if 0 < facts.labels.sum() < len(facts.labels):
+        seed = facts.results["provenance"]["seed"]
         band = f"Band: pointwise 95 %, bootstrap over subjects stratified by class, {RESAMPLES} resamples, seed {seed}."
-        recall, false_positives = tp / (tp + fn), fp / (tn + fp)
-        members = {fold: facts.folds == fold for fold in np.unique(facts.folds)}
-        whole = {fold: own for fold, own in members.items() if len(np.unique(labels[own])) == 2}
-        of_folds = {fold: roc_points(labels[own], probabilities[own]) for fold, own in whole.items()}
-        svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), mark)
-        area = f"ROC curve, area {tables.estimate_text(metrics['roc_auc'])}."
-        alt = f"{area} As called: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
-        yield _figure(facts, "roc", svg, f"{area} {band}", alt)
-        precision = tp / (tp + fp) if tp + fp else None
-        point = None if precision is None else (recall, precision)
-        curve = precision_recall_curve(labels, probabilities, seed)
-        svg = figures.precision_recall(curve, float(labels.mean()), point, mark)
-        area = f"Precision and recall, average precision {tables.estimate_text(metrics['average_precision'])}."
-        alt = f"{area} As called: recall {recall:.2f}, precision {tables.number(precision, 2)}."
-        yield _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
+        yield _roc(facts, band, seed)
+        yield _precision_recall(facts, band, seed)
     else:
         yield Text("The evaluated subjects are all of one class: there is no curve.")
-    names = facts.classes
+    yield _confusion(facts)
+    yield _probabilities(facts)
+
+
+def _roc(facts: Facts, band: str, seed: int) -> Figure:
+    labels, probabilities = facts.labels, facts.probabilities
+    (tn, fp), (fn, tp) = facts.confusion
+    recall, false_positives = tp / (tp + fn), fp / (tn + fp)
+    members = {fold: facts.folds == fold for fold in np.unique(facts.folds)}
+    whole = {fold: own for fold, own in members.items() if len(np.unique(labels[own])) == 2}
+    of_folds = {fold: roc_points(labels[own], probabilities[own]) for fold, own in whole.items()}
+    svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), facts.mark)
+    area = f"ROC curve, area {tables.estimate_text(facts.results['metrics']['roc_auc'])}."
+    alt = f"{area} As called: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
+    return _figure(facts, "roc", svg, f"{area} {band}", alt)
+
+
+def _precision_recall(facts: Facts, band: str, seed: int) -> Figure:
+    (_, fp), (fn, tp) = facts.confusion
+    recall, precision = tp / (tp + fn), tp / (tp + fp) if tp + fp else None
+    point = None if precision is None else (recall, precision)
+    curve = precision_recall_curve(facts.labels, facts.probabilities, seed)
+    svg = figures.precision_recall(curve, float(facts.labels.mean()), point, facts.mark)
+    average = tables.estimate_text(facts.results["metrics"]["average_precision"])
+    area = f"Precision and recall, average precision {average}."
+    alt = f"{area} As called: recall {recall:.2f}, precision {tables.number(precision, 2)}."
+    return _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
+
+
+def _confusion(facts: Facts) -> Figure:
+    names, table = facts.classes, facts.confusion
     cells = [f"{names[i]} called {names[j]}: {table[i, j]}" for i in (0, 1) for j in (0, 1)]
     text = f"Subjects by true class and by the one called, {_called(facts)}; shares are of the true class."
-    yield _figure(facts, "confusion", figures.confusion(table, names, mark), text, "; ".join(cells) + ".")
-    svg = figures.probabilities_by_class(probabilities, labels, names, facts.thresholds, mark)
+    svg = figures.confusion(table, names, facts.mark)
+    return _figure(facts, "confusion", svg, text, f"{'; '.join(cells)}.")
+
+
+def _probabilities(facts: Facts) -> Figure:
+    names, labels, probabilities = facts.classes, facts.labels, facts.probabilities
+    svg = figures.probabilities_by_class(probabilities, labels, names, facts.thresholds, facts.mark)
     classes = [(name, probabilities[labels == label]) for label, name in enumerate(names)]
     medians = [f"{name} {np.median(own):.2f}" for name, own in classes if own.size]
     text = f"How many subjects of each class got which probability of {names[1]}."
-    yield _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
+    return _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
 
 
 def _called(facts: Facts) -> str:
@@ -211,9 +226,4 @@ def _cost(facts: Facts) -> Iterator[Block]:
 
 
 def _figure(facts: Facts, name: str, svg: str, caption: str, alt: str) -> Figure:
-    marked = partial(_caption, facts)
-    return Figure(name, svg, marked(caption), marked(alt))
-
-
-def _caption(facts: Facts, text: str) -> str:
-    return f"{facts.mark}. {text}" if facts.mark else text
+    return Figure(name, svg, facts.marked(caption), facts.marked(alt))

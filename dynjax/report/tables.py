@@ -7,13 +7,33 @@ from typing import Any
 import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.evaluation.results import IF_CALIBRATED, NAMES
+from dynjax.evaluation.results import IF_CALIBRATED, NAMES, name_folds
 from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
 from dynjax.report.page import Table
 
 OF_SUBGROUPS = ("accuracy", "roc_auc", "recall", "specificity")
 GIBI = 2**30
+
+
+def cohort(facts: Facts) -> Table:
+    """How many scans were there at each step, and how many subjects at the last one."""
+    counts = facts.results["cohort"]
+    excluded = {reason: count for reason, count in counts["excluded"].items() if count}
+    rows = [("Scans in the table", counts["n_scans"] + sum(excluded.values()))]
+    rows += [(f"Left out: {reason}", count) for reason, count in excluded.items()]
+    rows.append(("Scans used", counts["n_scans"]))
+    if missing := facts.results.get("folds_missing"):
+        rows.append((f"Not evaluated yet: {name_folds(missing)}", counts["n_scans"] - answered(facts.results)))
+    rows += [(f"Subjects evaluated: {name}", int((facts.labels == i).sum())) for i, name in enumerate(facts.classes)]
+    numbers = (["step", "count", "mark"], [(*row, facts.mark) for row in rows])
+    cells = [[name, f"{count:,}"] for name, count in rows]
+    return Table("cohort", facts.marked("The same as numbers."), ["", "count"], cells, numbers)
+
+
+def answered(results: Mapping[str, Any]) -> int:
+    """How many scans some network has answered for."""
+    return sum(fold["n_test"] for fold in results["folds"])
 
 
 def metrics(facts: Facts) -> Table:
@@ -32,7 +52,7 @@ def metrics(facts: Facts) -> Table:
             empty = [None] * len(folds)
             numbers.append([f"{name}_if_calibrated", simulated["value"], *simulated["ci95"], *empty, facts.mark])
     titles = [f"fold {fold['fold']}" for fold in folds]
-    caption = _marked(f"Every metric over {len(facts.labels)} subjects, with its 95 % interval, and by fold.", facts)
+    caption = facts.marked(f"Every metric over {len(facts.labels)} subjects, with its 95 % interval, and by fold.")
     head = ["metric", "value", "low", "high", *titles, "mark"]
     return Table("metrics", caption, ["", "all", "95 % interval", *titles], rows, (head, numbers))
 
@@ -52,7 +72,7 @@ def subgroups(facts: Facts) -> Table:
     titles = [NAMES[name] for name in OF_SUBGROUPS]
     columns = [f"{name}{suffix}" for name in OF_SUBGROUPS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
-    caption = _marked("The same answers by group, with 95 % intervals that are not corrected for their number.", facts)
+    caption = facts.marked("The same answers by group, with 95 % intervals that are not corrected for their number.")
     return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
 
 
@@ -63,7 +83,7 @@ def bins(facts: Facts, found: Bins) -> Table:
         for predicted, observed, low, high, count in zip(*found)
     ]
     numbers = [[*(float(value) for value in line[:-1]), int(line[-1]), facts.mark] for line in zip(*found)]
-    caption = _marked("The bins of the plot, from the lowest probabilities on.", facts)
+    caption = facts.marked("The bins of the plot, from the lowest probabilities on.")
     head = ["mean probability", f"share of {facts.classes[1]}", "95 % interval", "subjects"]
     return Table("bins", caption, head, rows, (["probability", "share", "low", "high", "subjects", "mark"], numbers))
 
@@ -80,7 +100,7 @@ def most_wrong(facts: Facts, chosen: list[int]) -> Table:
         columns["threshold"] = [number(facts.thresholds[index]) for index in chosen]
     if facts.show_ids:
         columns["subject"] = [facts.subjects[index] for index in chosen]
-    caption = _marked("The subjects that were got most wrong, the worst first.", facts)
+    caption = facts.marked("The subjects that were got most wrong, the worst first.")
     rows = list(zip(*columns.values()))
     numbers = ([*columns, "mark"], [[*row, facts.mark] for row in rows])
     return Table("most_wrong", caption, list(columns), rows, numbers)
@@ -106,7 +126,7 @@ def cost(facts: Facts) -> Table:
         head.append("peak memory, GiB")
         for row, fold in zip(rows, folds):
             row.append(number(fold["peak_memory_bytes"] / GIBI, 2) if fold.get("peak_memory_bytes") else "-")
-    return Table("folds", _marked("What each fold was trained on, and what it took.", facts), head, rows)
+    return Table("folds", facts.marked("What each fold was trained on, and what it took."), head, rows)
 
 
 def refused(facts: Facts) -> Table:
@@ -150,7 +170,3 @@ def interval(estimate: Mapping[str, Any], digits: int = 3) -> str:
 def estimate_text(estimate: Mapping[str, Any]) -> str:
     between = f" ({interval(estimate, 2)})" if estimate["ci95"] else ""
     return number(estimate["value"], 2) + between
-
-
-def _marked(caption: str, facts: Facts) -> str:
-    return f"{facts.mark}. {caption}" if facts.mark else caption
