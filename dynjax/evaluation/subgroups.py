@@ -1,6 +1,7 @@
 """How well a run does among women, the old, the scans of a site: every metric with its interval, group by group."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from rich import box
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dynjax.evaluation.intervals import estimate_all
+
+Group = dict[str, Any]  # column, group, n, n_positive, metrics (None if it is too small), note
 
 FEWEST = 5  # subjects of either label, below which a group is named and not estimated
 TERTILES = ("age",)  # columns whose numbers are cut into three groups of equally many subjects
@@ -21,19 +24,17 @@ def estimate_subgroups(
     thresholds: np.ndarray,
     columns: Mapping[str, Sequence[str]],
     seed: int,
-) -> list[dict]:
-    """An entry a group of every column: column, group, n, n_positive, metrics (None if too small), note.
+) -> list[Group]:
+    """An entry a group of every column.
 
     Args: labels, probabilities and thresholds [N], an entry a subject; columns: what the scan table says of each, ''
       where it says nothing. A column of one group alone is left out.
     """
     estimates = []
     for column, values in columns.items():
-        names = np.array(_tertiles(values) if column in TERTILES else [value or UNKNOWN for value in values])
-        groups = sorted(set(names), key=lambda name: (name == UNKNOWN, names.tolist().index(name), name))
-        for group in groups if len(groups) > 1 else []:
-            own = names == group
-            found = {"column": column, "group": group, "n": int(own.sum()), "n_positive": int(labels[own].sum())}
+        groups = _groups(column, values)
+        for group, own in groups.items() if len(groups) > 1 else ():
+            found: Group = {"column": column, "group": group, "n": int(own.sum()), "n_positive": int(labels[own].sum())}
             fewest = min(found["n_positive"], found["n"] - found["n_positive"])
             metrics = estimate_all(labels[own], probabilities[own], seed, thresholds[own]) if fewest >= FEWEST else None
             note = "" if metrics else f"too small: needs {FEWEST} subjects of either label"
@@ -41,28 +42,47 @@ def estimate_subgroups(
     return estimates
 
 
-def print_subgroups(subgroups: list[dict]) -> None:
+def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
+    """The groups as a table shows them: those of a column that are too small share a line."""
+    lines = [group for group in subgroups if group["metrics"]]
+    for column in dict.fromkeys(group["column"] for group in subgroups):
+        small = [group for group in subgroups if group["column"] == column and not group["metrics"]]
+        if small:
+            name = small[0]["group"] if len(small) == 1 else f"{len(small)} groups"
+            counts = {key: sum(group[key] for group in small) for key in ("n", "n_positive")}
+            lines.append(small[0] | counts | {"group": name})
+    return lines
+
+
+def print_subgroups(subgroups: Sequence[Group]) -> None:
     """Nothing where there are none."""
     if not subgroups:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("", "", "subjects", "positive", *SHOWN.values()):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for group in subgroups:
+    for group in shown_subgroups(subgroups):
         cells = [_cell(group["metrics"][name]) for name in SHOWN] if group["metrics"] else [group["note"]]
         table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
     needed = Console(width=1000).measure(table).maximum
     Console(width=max(Console().width, needed)).print(table)
 
 
-def _tertiles(values: Sequence[str]) -> list[str]:
-    """Names of the thirds, lowest first; a value that is no number is not known."""
-    numbers = np.array([_number(value) for value in values])
-    if np.isnan(numbers).all():
-        return [UNKNOWN] * len(values)
-    low, high = np.nanquantile(numbers, [1 / 3, 2 / 3])
-    names = [f"up to {low:.1f}", f"above {low:.1f}, up to {high:.1f}", f"above {high:.1f}"]
-    return [UNKNOWN if np.isnan(number) else names[int(number > low) + int(number > high)] for number in numbers]
+def _groups(column: str, values: Sequence[str]) -> dict[str, np.ndarray]:
+    """Who is in which group, bool [N]: by value, or by thirds, the lowest first; last who is in none."""
+    if column in TERTILES and not np.isnan(numbers := np.array([_number(value) for value in values])).all():
+        low, high = np.nanquantile(numbers, [1 / 3, 2 / 3])
+        groups = {
+            f"up to {low:.1f}": numbers <= low,
+            f"above {low:.1f}, up to {high:.1f}": (numbers > low) & (numbers <= high),
+            f"above {high:.1f}": numbers > high,
+            UNKNOWN: np.isnan(numbers),
+        }
+    else:
+        texts = np.array(values)
+        named = sorted(set(values), key=lambda value: (not value, value))
+        groups = {value or UNKNOWN: texts == value for value in named}
+    return {name: own for name, own in groups.items() if own.any()}
 
 
 def _number(text: str) -> float:

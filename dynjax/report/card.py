@@ -5,6 +5,7 @@ from typing import Any
 
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.results import NAMES, SELECTIONS
+from dynjax.evaluation.subgroups import shown_subgroups
 from dynjax.report.facts import RESEARCH, Facts, limits
 from dynjax.report.tables import estimate_text, setting_text, source
 
@@ -92,7 +93,7 @@ def _subgroups(groups: Sequence[dict[str, Any]] | None, mark: str) -> list[str]:
         return []
     rows = [
         [f"{group['column']}: {group['group']}", str(group["n"]), _area(group["metrics"]) or group.get("note") or "-"]
-        for group in groups
+        for group in shown_subgroups(groups)
     ]
     return [_table(["group", "subjects", f"{mark}ROC AUC (95 % interval)"], rows)]
 

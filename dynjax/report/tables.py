@@ -8,6 +8,7 @@ import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.results import IF_CALIBRATED, NAMES, name_folds
+from dynjax.evaluation.subgroups import shown_subgroups
 from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
 from dynjax.report.page import Table
@@ -58,17 +59,16 @@ def metrics(facts: Facts) -> Table:
 
 
 def subgroups(facts: Facts) -> Table:
-    """results.json's 'subgroups'; those without metrics were too small."""
+    """results.json's 'subgroups'; those of a column that are too small share a line."""
     positive, rows, numbers = facts.classes[1], [], []
-    for group in facts.results["subgroups"]:
+    for group in shown_subgroups(facts.results["subgroups"]):
         estimates = group["metrics"] or {}
         found = [estimates.get(name, {"value": None, "ci95": None}) for name in OF_SUBGROUPS]
-        note = group.get("note") or ("" if group["metrics"] else "too small")
-        note = note if group["metrics"] or "too small" in note else f"too small: {note}"
         name = f"{group['column']}: {group['group']}"
-        rows.append([name, str(group["n"]), str(group["n_positive"]), note, *map(estimate_text, found)])
+        rows.append([name, str(group["n"]), str(group["n_positive"]), group["note"], *map(estimate_text, found)])
         values = [value for each in found for value in (each["value"], *(each["ci95"] or (None, None)))]
-        numbers.append([group["column"], group["group"], group["n"], group["n_positive"], *values, note, facts.mark])
+        who = [group[key] for key in ("column", "group", "n", "n_positive")]
+        numbers.append([*who, *values, group["note"], facts.mark])
     titles = [NAMES[name] for name in OF_SUBGROUPS]
     columns = [f"{name}{suffix}" for name in OF_SUBGROUPS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.evaluation.subgroups import estimate_subgroups, print_subgroups
+from dynjax.evaluation.subgroups import estimate_subgroups, print_subgroups, shown_subgroups
 
 N = 30
 LABELS = np.arange(N) % 2
@@ -29,6 +29,7 @@ def test_ages_are_cut_into_thirds():
     ages = [str(60 + index / 2) for index in np.random.default_rng(1).permutation(N)]
     ages[3] = "n/a"
     groups = {group["group"]: group["n"] for group in estimate(age=ages)}
+    assert next(iter(groups)).startswith("up to") and list(groups)[2].startswith("above 69")
     assert len(groups) == 4 and groups.pop("not known") == 1 and set(groups.values()) <= {9, 10}
     assert estimate(age=[""] * N) == [] == estimate(site=["one"] * N)
 
@@ -40,5 +41,7 @@ def test_five_of_either_label_are_enough(capsys):
     print_subgroups(found)
     printed = capsys.readouterr().out
     assert "too small" in printed and f"{found[0]['metrics']['roc_auc']['value']:.2f} (" in printed
+    lines = [(line["group"], line["n"]) for line in shown_subgroups(estimate(site=["b"] * 9 + ["c"] * 2 + ["a"] * 19))]
+    assert lines == [("a", 19), ("2 groups", 11)]
     print_subgroups([])
     assert not capsys.readouterr().out

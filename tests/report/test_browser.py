@@ -25,7 +25,9 @@ def tab(tmp_path_factory):
 def pages(tmp_path_factory):
     """A run's, with names as long as they come, and a comparison's."""
     folder = tmp_path_factory.mktemp("pages")
-    group = {"column": "scanner", "group": "S" * 50, "n": 9, "n_positive": 4, "metrics": results()["metrics"]}
+    group = {"column": "scanner", "group": "S" * 50, "n": 9, "n_positive": 4, "note": ""} | {
+        "metrics": results()["metrics"]
+    }
     made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]))
     (folder / "run.html").write_text(render(run_page(made)))
     answers = (made.labels, made.probabilities)

@@ -146,12 +146,12 @@ def test_the_most_wrong_lie_farthest_on_the_wrong_side():
 
 def test_subgroups_stand_there_and_those_too_small_say_so(tmp_path):
     group = {"column": "sex", "group": "F", "n": 20, "n_positive": 9, "metrics": results()["metrics"], "note": ""}
-    small = {"column": "site", "group": "7", "n": 3, "n_positive": 1, "metrics": None, "note": "one class has 1"}
+    small = {"column": "site", "group": "7", "n": 3, "n_positive": 1, "metrics": None, "note": "too small"}
     made = facts(results=results(subgroups=[group, small]), **PLAIN)
     page = run_page(made)
     (table,) = (block for block in page.blocks() if isinstance(block, Table) and block.name == "subgroups")
     assert table.rows[0][:4] == ["sex: F", "20", "9", ""] and "(" in table.rows[0][4]
-    assert table.rows[1][3:] == ["too small: one class has 1", "-", "-", "-", "-"]
+    assert table.rows[1][3:] == ["too small", "-", "-", "-", "-"]
     assert "sex: F" in to_markdown(model_card(made))
     assert any("women and men" in line for line in limits(facts())) and not any("women" in x for x in limits(made))
 
