@@ -89,6 +89,7 @@ def _results(
                 "epoch": trained[fold].about["epoch"],
                 "train_seconds": trained[fold].about["train_seconds"],
                 "train_loss": trained[fold].about.get("train_loss"),
+                "peak_memory_bytes": trained[fold].about.get("peak_memory_bytes"),
                 "threshold": threshold_of[fold],
                 "metrics": estimate_all(
                     labels[folds == fold], probabilities[folds == fold], config.seed, threshold_of[fold]

@@ -1,5 +1,7 @@
 """Training of one fold, from its first epoch or its last checkpoint to its last epoch."""
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -149,7 +151,13 @@ class _Record:
             self.on_epoch(Epoch(self.fold, self.done, self.loss, accuracy, elapsed))
 
     def about(self) -> dict[str, Any]:
-        return {"fold": self.fold, "train_seconds": self.seconds, "train_loss": self.loss}
+        about = {"fold": self.fold, "train_seconds": self.seconds, "train_loss": self.loss}
+        return about | {"peak_memory_bytes": peak_memory()}
+
+
+def peak_memory() -> int:
+    """The largest resident size of this process so far, in bytes; that of an accelerator is not part of it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def is_finished(folder: Path, epochs: int) -> bool:

@@ -48,6 +48,7 @@ def test_it_learns_reports_and_saves(tmp_path):
     assert names(tmp_path / "f") == ["epoch_0006", "epoch_0006.json"]
     about = checkpoint.read_about(checkpoint.latest(tmp_path / "f"))
     assert (about["epoch"], about["fold"], about["n_train"], about["config"]) == (6, 1, 10, {"a": [1, 2]})
+    assert 5e7 < about["peak_memory_bytes"] < 1e11
     assert is_finished(tmp_path / "f", 6) and not is_finished(tmp_path / "f", 7) and not is_finished(tmp_path, 6)
     assert float(arrays(tmp_path / "f")[1]["passes"]) == 18
 
