@@ -49,6 +49,7 @@ PAPER = {
 # guessing gives.
 NOT_CONVERGED = np.log(2) / 2
 
+THE_PAPER = "  the paper"
 HEADINGS = ("", *COLUMNS.values(), "parameters", "s/fold", "notes")
 PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
 PAIRED_COLUMNS = [
@@ -126,7 +127,7 @@ def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
         estimates = [_estimate(row.results["metrics"][name]) for name in COLUMNS]
         yield [row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes)]
         if with_paper and row.name in PAPER:
-            yield ["  the paper", *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI"]
+            yield [THE_PAPER, *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI"]
 
 
 def to_csv(rows: list[Row], with_paper: bool) -> str:

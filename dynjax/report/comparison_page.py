@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dynjax.evaluation.comparison import HEADINGS, PAIRING_HEADINGS, Row, method, pairing_cells, row_lines
+from dynjax.evaluation.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
 from dynjax.report import figures
 from dynjax.report.curves import roc_points
 from dynjax.report.facts import RESEARCH, SYNTHETIC
@@ -31,7 +31,11 @@ def comparison_page(rows: list[Row], answers: Sequence[Answers | None], with_pap
 
 def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
     text = f"{caption}Each metric with its 95 % interval; seconds are of training."
-    yield Table("runs", text, HEADINGS, list(row_lines(rows, with_paper)))
+    lines = [
+        [f"{name}, on {notes}" if name == THE_PAPER else name, *cells]
+        for name, *cells, notes in row_lines(rows, with_paper)
+    ]
+    yield Table("runs", text, HEADINGS[:-1], lines)
     yield Items(
         [f"{number}: {row.name}, {row.folder}: {', '.join(row.notes)}" for number, row in enumerate(rows, start=1)]
     )

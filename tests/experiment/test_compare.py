@@ -66,7 +66,7 @@ def test_as_a_page(runs, tmp_path):
     (runs[1] / "predictions.csv").unlink()
     compare([*map(str, runs)], with_paper=True, only_paired=False, out=tmp_path / "rows.html")
     page = (tmp_path / "rows.html").read_text()
-    assert "SYNTHETIC subjects, OPTIMISTIC selection. Each metric" in page and "  the paper</th>" in page
+    assert "SYNTHETIC subjects, OPTIMISTIC selection. Each metric" in page and "  the paper, on ADNI</th>" in page
     assert "Not paired: Dyn + VGG11 + Att" in page and page.count("<svg") == 1
     assert "1: Dyn + AlexNet + Att" in page and "have no curve" in page
 

@@ -7,8 +7,10 @@ import pytest
 
 from dynjax.errors import InputError
 from dynjax.evaluation.predictions import read_predictions, write_predictions
-from dynjax.experiment.report import report
+from dynjax.experiment.report import KINDS, VIEWS, report
 from dynjax.experiment.workdir import Workdir
+from dynjax.projection.dynamic import AXES
+from dynjax.projection.project import PROJECTIONS
 from tests.command import main
 
 
@@ -77,6 +79,10 @@ def test_whole_volumes_are_shown_by_their_middle_slice(workdir):
     report(workdir)
     page = (workdir.path / "report.html").read_text()
     assert "The middle axial slices" in page and page.count("<image") >= 12 and "Brain volume: AD against CN" in page
+
+
+def test_every_projection_has_words():
+    assert set(KINDS) == set(PROJECTIONS) and set(VIEWS) == set(AXES)
 
 
 def test_a_run_that_is_not_finished_says_what_to_do(workdir):
