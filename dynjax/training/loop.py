@@ -120,6 +120,7 @@ def train_fold(
             record.up_to(epoch + 1)
             about = about | record.about() | {"n_train": len(labels)}
             if selection is not None:
+                saver.wait()  # Orbax writes one checkpoint at a time
                 selection.offer(state, epoch + 1, about)
             if last or stop or is_due:
                 saver.save(state, epoch + 1, about, keep_optimizer=not last)

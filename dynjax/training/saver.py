@@ -27,17 +27,18 @@ class Saver:
     def __exit__(self, kind, error, trace) -> None:
         self._thread.shutdown()
         if error is None:
-            self._wait()
+            self.wait()
 
     @property
     def is_busy(self) -> bool:
         return self._saving is not None and not self._saving.done()
 
     def save(self, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool) -> None:
-        self._wait()
+        self.wait()
         copy = jax.tree.map(np.array, state)  # the next epoch takes the state's memory
         self._saving = self._thread.submit(checkpoint.save, self.folder, copy, epoch, about, keep_optimizer)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until the last is written. Raises: what went wrong in writing it."""
         if self._saving is not None:
             self._saving.result()
