@@ -84,8 +84,10 @@ def _evaluate_once(config: FrozenConfigDict, workdir: Workdir, data: Data, befor
         now = read_results(workdir.results)
         if is_complete(now) and now != before:
             print(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
-        else:
-            evaluate_data(config, workdir, data)
+            return
+        for fold in range(config.train.folds):
+            checkpoint.tidy(workdir.fold(fold))
+        evaluate_data(config, workdir, data)
 
 
 def _train_folds(
