@@ -2,11 +2,14 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+PARTIAL = ".partial-"  # begins the names of files that are being written
 
 
 def cache_folder() -> Path:
@@ -19,11 +22,13 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` with the same suffixes; renames it over `path` if the block succeeds."""
+    """Yields a temporary path beside `path` with the same suffixes; renames it over `path` if the block succeeds.
+
+    What a killed process left of such files in the folder is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix="".join(path.suffixes), dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_leftovers(path.parent)
+    handle, temporary = _make_partial(path)
     try:
         yield temporary
         with open(temporary, "rb+") as written:
@@ -33,11 +38,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a shared workdir must stay readable
         temporary.replace(path)
     except OSError as error:
-        if error.filename == name:  # whom nobody has heard of
+        if error.filename == str(temporary):  # whom nobody has heard of
             error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _make_partial(path: Path) -> tuple[int, Path]:
+    """A temporary file that is locked for as long as its writer lives, by which others know a leftover."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix="".join(path.suffixes), dir=path.parent)
+        with contextlib.suppress(OSError):  # where files cannot be locked nobody removes them
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.exists(name):  # and was not taken for a leftover before it was locked
+            return handle, Path(name)
+        os.close(handle)
+
+
+@functools.cache
+def _remove_leftovers(folder: Path) -> None:
+    """Once a process and folder; files of living processes are locked."""
+    for partial in folder.glob(f"{PARTIAL}*"):
+        with contextlib.suppress(OSError), open(partial, "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink(missing_ok=True)
 
 
 def can_be_written(path: Path) -> bool:

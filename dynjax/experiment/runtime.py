@@ -1,11 +1,14 @@
 """What is set once a process: JAX's compilation cache, quiet libraries, and what a signal does."""
 
 import contextlib
+import functools
 import hashlib
 import logging
 import platform
+import re
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,14 +18,29 @@ from dynjax.files import cache_folder
 from dynjax.progress import console
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # a scheduler's warning is often the last
+DAMAGED_PROGRAM = re.compile(r"Error reading persistent compilation cache entry for '(\w+)'")
 _STARTED = time.monotonic()
 
 
 def configure_jax() -> None:
     """Keeps compiled programs between processes, so that a second start is quick."""
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla" / _processor()))
+    programs = cache_folder() / "xla" / _processor()
+    jax.config.update("jax_compilation_cache_dir", str(programs))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every file that it writes
+    warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
+
+
+def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning | str, *about, **more) -> None:
+    """Shows a warning, unless jax cannot read a program, which a kill or a full disk cut short.
+
+    jax would compile it, but keep the damaged file and warn anew each time; without the file it writes another.
+    """
+    found = DAMAGED_PROGRAM.search(str(message))
+    if not found:
+        return show(message, *about, **more)
+    for entry in programs.glob(f"{found[1]}-*"):
+        entry.unlink(missing_ok=True)
 
 
 def _processor() -> str:

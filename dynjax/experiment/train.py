@@ -80,8 +80,10 @@ def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
         now = results_so_far(workdir.results)
         if is_complete(now) and now != before:
             print(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
-        else:
-            evaluate_data(workdir, data)
+            return
+        for fold in range(data.config.train.folds):
+            checkpoint.tidy(workdir.fold(fold))
+        evaluate_data(workdir, data)
 
 
 def _train_folds(

@@ -55,13 +55,25 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
     arrays = {part: _shapes(named) for part, named in parts.items()}
     about = about | {"schema": SCHEMA, "epoch": epoch, "arrays": arrays, "files": _digests(path)}
     write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
-    kept = {path.name, before.name if before else ""}
-    for other in folder.iterdir():
-        if other.is_dir() and other.name not in kept:
-            shutil.rmtree(other)
-        elif NAME.fullmatch(other.name) and other.stem not in kept:
-            other.unlink()
+    _remove_others(folder, {path.name, before.name if before else ""})
     return path
+
+
+def tidy(folder: Path) -> None:
+    """Removes what a kill left of a fold that is finished: all but its newest checkpoint."""
+    if newest := latest(folder):
+        _remove_others(folder, {newest.name})
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Descriptions first: a folder without one counts as none."""
+    others = [path for path in folder.iterdir() if path.name.removesuffix(".json") not in kept]
+    for other in others:
+        if NAME.fullmatch(other.name):
+            other.unlink(missing_ok=True)
+    for other in others:
+        if other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def epochs_saved(folder: Path) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dynjax.files import lock
+from dynjax.files import lock, write_text
 
 
 class EventLog:
@@ -26,9 +26,7 @@ class EventLog:
             if not self.path.exists():
                 return
             kept = [line for line in read_events(self.path) if not (line["fold"] == fold and line["epoch"] > epoch)]
-            temporary = self.path.with_name(f".{self.path.name}.partial")
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            temporary.replace(self.path)
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

@@ -117,6 +117,17 @@ def test_what_a_killed_save_left_is_ignored_and_removed(tmp_path):
     assert len(epochs) == 6 and names(tmp_path) == ["epoch_0006", "epoch_0006.json"]
 
 
+def test_what_a_kill_after_the_last_save_left_is_removed(tmp_path):
+    """The fold is finished then, and no further save would remove it."""
+    run(tmp_path)
+    shutil.copytree(tmp_path / "epoch_0006", tmp_path / "epoch_0004")
+    shutil.copy(tmp_path / "epoch_0006.json", tmp_path / "epoch_0004.json")
+    (tmp_path / "epoch_0006.orbax-checkpoint-tmp-0").mkdir()
+    checkpoint.tidy(tmp_path)
+    assert names(tmp_path) == ["epoch_0006", "epoch_0006.json"]
+    checkpoint.tidy(tmp_path / "nowhere")
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):
     """Bits flipped in arrays, manifests and descriptions: the run ends as if they had not been."""
     run(tmp_path / "whole")
