@@ -13,6 +13,7 @@ from tests.command import ROOT
 PROMISED = {"name", "jax", "torch", "ratio", "low", "high", "device"}
 
 
+@pytest.mark.slow
 def test_quick_prints_a_json_line_a_figure(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError")  # as where it is not installed
     env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}

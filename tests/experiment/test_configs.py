@@ -22,6 +22,7 @@ SLOW = (
     "vgg3d",
     "resnet3d",
     "patches3d",
+    *("max_vgg11", "avg_vgg11", "ranksvm_vgg11", "triplanar_vgg11"),  # the network of dyn_vgg11
 )  # to compile
 PARAMETERS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in CONFIGS]
 

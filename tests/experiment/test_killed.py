@@ -36,7 +36,7 @@ def command(arguments: list[str], cache: Path, log: Path) -> None:
     sys.argv = ["main.py", *arguments]
     import main as program
 
-    program.command_line.run(program.main)
+    program.command_line.run(program.VERBS, program.NEEDS)
 
 
 def start(context, folder: Path, folds: str):

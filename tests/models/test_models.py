@@ -78,9 +78,9 @@ def test_the_learned_projection_begins_as_the_simple_dynamic_image(axis, scale):
 
 
 def test_gradients_reach_the_learned_weights():
-    network = build_classifier("vgg11", (32, 33, 12), Options(learned_axis="axial", attention="none"))
+    network = build_classifier("alexnet", (34, 35, 12), Options(learned_axis="axial", attention="none"))
     params, _ = jax.jit(network.init)(jax.random.key(0))
-    volumes = jax.random.uniform(jax.random.key(1), (2, 32, 33, 12, 1))
+    volumes = jax.random.uniform(jax.random.key(1), (2, 34, 35, 12, 1))
 
     @jax.jit
     @jax.grad

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.models.build import Network, build_classifier
+from dynjax.models.build import Network, Options, build_classifier
 from dynjax.training.plan import epoch_order, make_run_epoch
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
@@ -70,11 +70,11 @@ def test_order_of_an_epoch():
 
 
 def test_an_epoch_gives_the_numbers_of_its_steps():
-    """On the real network, with BatchNorm and dropout, at a size that compiles quickly."""
-    network, optimizer = build_classifier("vgg11", (32, 32)), make_optimizer()
+    """On a real network, with BatchNorm and dropout, at a size that compiles quickly."""
+    network, optimizer = build_classifier("alexnet", (34, 34), Options(head="released")), make_optimizer()
     train_step = make_train_step(network, optimizer)
     rng = np.random.default_rng(0)
-    images, labels = jnp.asarray(rng.normal(size=(5, 32, 32, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
+    images, labels = jnp.asarray(rng.normal(size=(5, 34, 34, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
     order, key, rate = epoch_order(0, 0, 0, 5, 2), jax.random.key(1), np.float32(1e-4)
     by_steps = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
     by_scan, metrics = make_run_epoch(train_step)(jax.tree.map(jnp.copy, by_steps), images, labels, order, key, rate)
