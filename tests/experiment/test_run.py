@@ -159,7 +159,7 @@ def test_a_plain_csv_of_the_same_scans_gives_the_same_folds_and_numbers(run, tmp
 
 
 def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
-    """Jobs of some folds each, in any order; the one that finds all done evaluates, with the same result as a single run."""
+    """Jobs of some folds each; the one that finds all done evaluates, with the same result as a single run."""
     done = main(*RUN, "--config.train.only_folds=2,0", f"--workdir={tmp_path}")
     assert done.returncode == 0 and "not yet" in done.stdout and not (tmp_path / "results.json").exists()
     _score_the_finished_folds(run, tmp_path)
