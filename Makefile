@@ -8,7 +8,7 @@ demo: .venv/.base
 test: .venv/.test
 	$(RUN) -m pytest -m "not slow"
 
-test-slow: .venv/.test
+test-slow: .venv/.test .venv/.preprocess
 	$(RUN) -m pytest -m slow
 
 # Tables 2 and 3 of the paper on synthetic subjects: about half an hour on two cores, continued where it stopped.
@@ -25,6 +25,10 @@ baselines: .venv/.base
 	for name in $(BASELINES); do \
 		$(RUN) main.py --config=configs/baseline_$$name.py --workdir=runs/baselines/$$name $(OPTIONS) || exit; done
 	$(RUN) main.py compare $(BASELINES:%=runs/baselines/%) --out=runs/baselines/baselines.csv
+
+# Raw scans of synthetic subjects through `prepare`: how far from the truth they end. A few minutes.
+preparation: .venv/.preprocess
+	$(RUN) -m benchmarks.preparation
 
 lint: .venv/.test
 	.venv/bin/ruff check .
@@ -51,9 +55,13 @@ table5: .venv/.base
 	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2 || true
 	touch $@
 
+.venv/.preprocess: .venv/.base
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
+	touch $@
+
 .venv/.bench: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage lint bench table5
+.PHONY: demo test test-slow tables baselines coverage preparation lint bench table5
 .DELETE_ON_ERROR:

@@ -1,6 +1,7 @@
 """dynjax on the command line.
 
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
+python main.py prepare --config=... --out=DIR
 python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
@@ -19,9 +20,11 @@ from ml_collections import FrozenConfigDict, config_flags
 from dynjax.errors import UsageError
 from dynjax.experiment import command_line
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
+CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "the file to write: predict's .csv, check's .json, compare's .csv or .tex")
+OUT = flags.DEFINE_string(
+    "out", None, "a .csv of predict, a .json of check, a .csv or .tex of compare, a folder of prepare"
+)
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
@@ -30,6 +33,7 @@ PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be t
 
 VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
     "train": lambda _: (_config(), _workdir(WORKDIR.value or _default_workdir()), ALLOW_REFUSED.value, MAX_HOURS.value),
+    "prepare": lambda _: (_config(), _out()),
     "check": lambda _: (_config(), _out()),
     "audit": lambda _: (_config(), _workdir(WORKDIR.value) if WORKDIR.value else None),
     "evaluate": lambda _: (_workdir(WORKDIR.value), FINISHED_FOLDS.value),
