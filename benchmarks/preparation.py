@@ -1,8 +1,8 @@
 """`make preparation`, or python -m benchmarks.preparation [N]: raw scans of synthetic subjects through `prepare`.
 
 Each is a phantom with skull and neck, turned by 15 degrees, shifted by 20 mm, scaled by up to 1.1 and sheared, on
-voxels and axes of its own, with a bias field and noise. The residual is the distance between where the true affine and the
-one found put a voxel of the brain; the Dice coefficient is that of the masks in MNI space.
+voxels and axes of its own, with a bias field and noise. The residual is the distance between where the true affine and
+the one found put a voxel of the brain; the Dice coefficient is that of the masks in MNI space.
 """
 
 import csv
