@@ -35,9 +35,9 @@ def prepare(config: FrozenConfigDict, out: Path | None) -> None:
     Raises: UsageError if SimpleITK is missing or `out` cannot be used; InputError, once all good scans are prepared, if
     any was refused.
     """
-    _check_installed()
     config = settings.resolve(config)
     folder = _checked(out)
+    _check_installed()
     cohort = find_cohort(config)
     if Path(cohort.source).absolute() == folder / TABLE:
         raise UsageError(f"--out={out}: the scans themselves are listed there; name another folder")

@@ -1,6 +1,7 @@
 """The files of one prepared scan: volume, picture, and a record that is written last and checked against them."""
 
 import collections
+import gzip
 import json
 import re
 from collections.abc import Sequence
@@ -85,6 +86,6 @@ def _write(folder: Path, volume: str, picture: str, prepared: Prepared, grid: Gr
     image.set_qform(grid.affine, MNI)
     image.header.set_xyzt_units("mm")
     with atomic_path(folder / volume) as temporary:
-        nibabel.save(image, temporary)
+        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))  # the same bytes every time
     with atomic_path(folder / picture) as temporary:
         write_picture(draw(prepared), temporary)

@@ -16,7 +16,8 @@ from dynjax.volumes.nifti import Volume
 RECIPE = 1  # raised whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
 MEAN = 1000.0  # of the brain's voxels in the result: a scan's own unit means nothing
-LEAST_ALIKE = 0.3  # correlation with the template, below which a scan is taken not to be registered
+LEAST_COVERED = 0.95  # of the brain, by the scan's field of view
+LEAST_ALIKE = 0.4  # correlation with the template, below which a scan is taken not to be registered
 
 
 class Prepared(NamedTuple):
@@ -48,11 +49,13 @@ def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
     matrix = matrix_of(affine)
     like = to_image(np.zeros(grid.shape, np.float32), grid.affine)
     head = resample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
-    brain = to_array(_on(like, template.brain)) > 0.5
-    wanted = to_array(_on(like, template.image))
+    brain, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
     similarity = _alike(head[brain], wanted[brain])
+    covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[brain].mean()
     if similarity < LEAST_ALIKE:
         raise Refused("registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}")
+    if covered < LEAST_COVERED:
+        raise Refused("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
     return Prepared(head * (MEAN / head[brain].mean()), brain, wanted, matrix, similarity)
 
 
