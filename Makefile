@@ -30,6 +30,10 @@ baselines: .venv/.base
 preparation: .venv/.preprocess
 	$(RUN) -m benchmarks.preparation
 
+# The store of projected scans at scale: 10,000 small volumes, a kill -9, a full disk. A few minutes.
+store: .venv/.base
+	$(RUN) -m benchmarks.store
+
 lint: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -63,5 +67,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage preparation lint bench table5
+.PHONY: demo test test-slow tables baselines coverage preparation store lint bench table5
 .DELETE_ON_ERROR:

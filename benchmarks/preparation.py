@@ -8,6 +8,7 @@ the one found put a voxel of the brain; the Dice coefficient is that of the mask
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,10 +62,12 @@ def main(count: int = SCANS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, out = write_table(Path(folder), scans), Path(folder, "prepared")
         command = [sys.executable, "main.py", "prepare", "--config=configs/dyn_vgg11.py"]
-        start = time.monotonic()
+        start, before = time.monotonic(), _cpu_seconds()
         subprocess.run([*command, f"--config.cohort.table={table}", f"--out={out}"], cwd=ROOT, check=True)
-        seconds = (time.monotonic() - start) / count
-        print(f"\nSYNTHETIC subjects, {seconds:.1f} s a scan on {os.cpu_count()} cores\n")
+        seconds, cpu = (
+            (after - first) / count for after, first in ((time.monotonic(), start), (_cpu_seconds(), before))
+        )
+        print(f"\nSYNTHETIC subjects, {seconds:.1f} s a scan on {os.cpu_count()} cores, {cpu:.1f} s of one\n")
         print(f"{'':6}{'axes':6}{'mm':18}{'residual, mm: mean':>20}{'max':>7}{'Dice':>8}{'like the template':>19}")
         found = []
         for name, about in zip(scans, json.loads((out / "prepare.json").read_text())["scans"]):
@@ -77,6 +80,11 @@ def main(count: int = SCANS) -> None:
             print(f"{name:6}{how}{mean:20.2f}{largest:7.2f}{dice:8.3f}{about['similarity']:19.2f}")
     mean, largest, dice = np.mean(found, axis=0)
     print(f"{'mean':30}{mean:20.2f}{largest:7.2f}{dice:8.3f}")
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a shared workdir must stay readable
         temporary.replace(path)
     except OSError as error:
-        if error.filename == name:  # whom nobody has heard of
+        if error.filename in (None, name):  # a disk that is full, or a file that nobody has heard of
             error.filename = str(path)
         raise
     finally:

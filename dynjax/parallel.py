@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from dynjax.errors import InputError, listed
@@ -30,17 +29,17 @@ def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], desc
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def map_scans(function: Callable[[Path], Result], paths: Sequence[Path], description: str) -> list[Result]:
-    """`parallel_map` over scan files. Raises: InputError that lists all which `function` refuses, after trying them."""
+def map_scans(function: Callable[[Item], Result], scans: Sequence[Item], description: str) -> list[Result]:
+    """`parallel_map` over scans. Raises: InputError that lists all which `function` refuses, after trying them."""
 
-    def attempt(path: Path) -> Result | InputError:
+    def attempt(scan: Item) -> Result | InputError:
         try:
-            return function(path)
+            return function(scan)
         except InputError as error:
             return error
 
-    results = parallel_map(attempt, paths, description)
+    results = parallel_map(attempt, scans, description)
     refused = [result for result in results if isinstance(result, InputError)]
     if refused:
-        raise InputError(f"{len(refused)} of {len(paths)} scans cannot be used:\n{listed(refused)}")
+        raise InputError(f"{len(refused)} of {len(scans)} scans cannot be used:\n{listed(refused)}")
     return [result for result in results if not isinstance(result, InputError)]
