@@ -62,11 +62,9 @@ def main(count: int = SCANS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, out = write_table(Path(folder), scans), Path(folder, "prepared")
         command = [sys.executable, "main.py", "prepare", "--config=configs/dyn_vgg11.py"]
-        start, before = time.monotonic(), _cpu_seconds()
+        start = _clocks()
         subprocess.run([*command, f"--config.cohort.table={table}", f"--out={out}"], cwd=ROOT, check=True)
-        seconds, cpu = (
-            (after - first) / count for after, first in ((time.monotonic(), start), (_cpu_seconds(), before))
-        )
+        seconds, cpu = (_clocks() - start) / count
         print(f"\nSYNTHETIC subjects, {seconds:.1f} s a scan on {os.cpu_count()} cores, {cpu:.1f} s of one\n")
         print(f"{'':6}{'axes':6}{'mm':18}{'residual, mm: mean':>20}{'max':>7}{'Dice':>8}{'like the template':>19}")
         found = []
@@ -82,9 +80,10 @@ def main(count: int = SCANS) -> None:
     print(f"{'mean':30}{mean:20.2f}{largest:7.2f}{dice:8.3f}")
 
 
-def _cpu_seconds() -> float:
+def _clocks() -> np.ndarray:
+    """Seconds that have passed, and seconds of all cores that the commands took."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return np.array([time.monotonic(), used.ru_utime + used.ru_stime])
 
 
 if __name__ == "__main__":

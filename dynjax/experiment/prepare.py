@@ -45,7 +45,8 @@ def prepare(config: FrozenConfigDict, out: Path | None) -> None:
     try:
         with lock(folder / LOCK, wait=False):
             _begin(folder, cohort)
-            _finish(folder, cohort, _prepare_all(folder, cohort, settings.projection_of(config)))
+            projection = settings.projection_of(config)
+            _finish(folder, cohort, projection, _prepare_all(folder, cohort, projection))
     except BlockingIOError as holder:
         raise UsageError(f"--out={folder}: is being written by {holder}; choose another folder") from None
 
@@ -81,16 +82,19 @@ def _checked(out: Path | None) -> Path:
 
 def _begin(folder: Path, cohort: Cohort) -> None:
     """The table goes until every scan that it lists is as it should be; what is synthetic stays called so."""
+    for left in folder.rglob(".partial-*"):  # of a process that was killed
+        left.unlink()
     (folder / TABLE).unlink(missing_ok=True)
     (folder / PHANTOM_MARK).unlink(missing_ok=True)
     if cohort.synthetic:
         shutil.copyfile(Path(cohort.source).parent / PHANTOM_MARK, folder / PHANTOM_MARK)
 
 
-def _finish(folder: Path, cohort: Cohort, outcomes: list[Record | InputError]) -> None:
+def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list[Record | InputError]) -> None:
     records = {scan: found for scan, found in zip(cohort.scans, outcomes) if not isinstance(found, InputError)}
     refused = [str(found) for found in outcomes if isinstance(found, InputError)]
-    write_text(folder / REPORT, json.dumps(_report(cohort, list(records.values()), refused), indent=2) + "\n")
+    scans = {"scans": [record.about for record in records.values()], "refused": refused}
+    write_text(folder / REPORT, json.dumps(_about(cohort, projection) | scans, indent=2) + "\n")
     write_text(folder / TABLE, _table(records))
     new = sum(record.new for record in records.values())
     print(f"{new} scans prepared, {len(records) - new} were before, {len(refused)} refused: {folder / TABLE}")
@@ -101,13 +105,12 @@ def _finish(folder: Path, cohort: Cohort, outcomes: list[Record | InputError]) -
         raise InputError(f"{len(refused)} of {len(outcomes)} scans are refused:\n{listed(refused)}")
 
 
-def _report(cohort: Cohort, records: list[Record], refused: list[str]) -> dict[str, Any]:
+def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:
     return {
         "cohort": cohort.source,
         "synthetic": cohort.synthetic,
         "versions": {"dynjax": __version__} | {name: version(name) for name in ("SimpleITK", "nilearn")},
-        "scans": [record.about for record in records],
-        "refused": refused,
+        "parameters": {**projection.grid._asdict(), "nan": projection.nan},
     }
 
 

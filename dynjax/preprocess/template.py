@@ -23,15 +23,17 @@ class Template(NamedTuple):
 NEAR = 4.0  # mm
 
 
-@functools.cache
 def load_template() -> Template:
+    """Images of the caller's own: ITK's filters write to what they read, and threads must not share it."""
+    *volumes, affine = _read()
+    return Template(*(to_image(volume, affine) for volume in volumes))
+
+
+@functools.cache
+def _read() -> tuple[np.ndarray, ...]:
     from nilearn import datasets  # slow to import
 
-    image, brain = datasets.load_mni152_template(resolution=1), datasets.load_mni152_brain_mask(resolution=1)
-    inside = np.asarray(brain.dataobj) > 0
-    near = ndimage.distance_transform_edt(~inside) <= NEAR
-    return Template(
-        to_image(image.get_fdata(dtype=np.float32), image.affine),
-        to_image(inside.astype(np.uint8), brain.affine),
-        to_image(near.astype(np.uint8), brain.affine),
-    )
+    image, mask = datasets.load_mni152_template(resolution=1), datasets.load_mni152_brain_mask(resolution=1)
+    brain = np.asarray(mask.dataobj) > 0
+    near = ndimage.distance_transform_edt(~brain) <= NEAR
+    return image.get_fdata(dtype=np.float32), brain.astype(np.uint8), near.astype(np.uint8), image.affine

@@ -36,6 +36,7 @@ def test_a_folder_that_cannot_be_used_is_named_before_any_work(out, capsys):
     assert not capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_scans_that_would_share_a_file_are_named():
     pytest.importorskip("SimpleITK")
     from dynjax.experiment.prepared import file_names
