@@ -3,6 +3,8 @@
 import numpy as np
 import SimpleITK as sitk
 
+sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # sums in one order, so the same result; scans run in parallel
+
 
 def to_image(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
     """An image of [X, Y, Z] whose physical points are those of the affine, voxel index to mm."""
@@ -12,6 +14,13 @@ def to_image(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
     return image
+
+
+def to_image_like(image: sitk.Image, data: np.ndarray) -> sitk.Image:
+    """Of [X, Y, Z] with the physical points of another image."""
+    result = sitk.GetImageFromArray(np.ascontiguousarray(data.T))
+    result.CopyInformation(image)
+    return result
 
 
 def to_array(image: sitk.Image) -> np.ndarray:

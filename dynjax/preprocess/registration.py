@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from dynjax.preprocess.bias import flatten
 from dynjax.preprocess.image import shrink, to_array
 from dynjax.preprocess.template import Template
 from dynjax.volumes.finding import Refused
@@ -27,7 +28,7 @@ SCALES = (0.65, 1.55)  # of the scan along any direction: adult heads lie well w
 
 def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
     """Template to scan, mm to mm, within a few mm; the scan as it is, in any position. Raises: Refused."""
-    coarse, target = _surrounded(shrink(scan, 6.0)), shrink(template.image, 6.0)
+    coarse, target = _surrounded(flatten(shrink(scan, 6.0))), shrink(template.image, 6.0)
     starts = sorted(_starts(scan), key=lambda start: _evaluate(target, coarse, template.brain, start))
     followed = [sitk.Similarity3DTransform(start) for start in starts[:STARTS]]
     values = [_follow(target, coarse, template.brain, each, step=4.0) for each in followed]
@@ -36,7 +37,8 @@ def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
     affine.SetCenter(best.GetCenter())
     affine.SetMatrix(best.GetMatrix())
     affine.SetTranslation(best.GetTranslation())
-    _follow(shrink(template.image, 4.0), _surrounded(shrink(scan, 4.0)), template.brain, affine, step=2.0)
+    finer = _surrounded(flatten(shrink(scan, 4.0)))
+    _follow(shrink(template.image, 4.0), finer, template.brain, affine, step=2.0)
     return affine
 
 
@@ -92,7 +94,6 @@ def _surrounded(image: sitk.Image) -> sitk.Image:
 
 def _method(mask: sitk.Image, start: sitk.Transform) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # a sum in one order: the same result every time
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricFixedMask(mask)
     method.SetInterpolator(sitk.sitkLinear)
