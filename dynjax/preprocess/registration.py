@@ -22,12 +22,11 @@ ANGLES = (-0.35, 0.0, 0.35)  # radians about each axis, from where the search st
 SHIFTS = (-20.0, 0.0, 20.0)  # mm up and down
 STARTS = 3  # that are followed
 MARGIN = 60.0  # mm of air around the scan, lest the template lie where nothing is known
-OUTSIDE = "All samples map outside"  # what ITK says of images that do not overlap
 SCALES = (0.65, 1.55)  # of the scan along any direction: adult heads lie well within
 
 
 def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
-    """Template to scan, mm to mm, within a few mm; the scan as it is, in any position. Raises: Refused."""
+    """Template to scan, mm to mm, within a few mm; the scan may lie anywhere. Raises: Refused, RuntimeError."""
     coarse, target = _surrounded(flatten(shrink(scan, 6.0))), shrink(template.image, 6.0)
     starts = sorted(_starts(scan), key=lambda start: _evaluate(target, coarse, template.brain, start))
     followed = [sitk.Similarity3DTransform(start) for start in starts[:STARTS]]
@@ -43,7 +42,7 @@ def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
 
 
 def refine(scan: sitk.Image, template: Template, rough: sitk.AffineTransform) -> sitk.AffineTransform:
-    """The affine to its last step, for a scan of about 2 mm without bias. Raises: Refused."""
+    """The affine to its last step, for a scan of about 2 mm without bias. Raises: RuntimeError."""
     affine = sitk.AffineTransform(rough)
     _follow(shrink(template.image, 2.0), scan, template.brain, affine, step=1.0, share=0.3)
     return affine
@@ -113,10 +112,5 @@ def _follow(target, scan, mask, transform, step: float, share: float = 1.0) -> f
         method.SetMetricSamplingPercentage(share, seed=1)
     method.SetOptimizerAsRegularStepGradientDescent(step, 1e-3, 150, relaxationFactor=0.5)
     method.SetOptimizerScalesFromPhysicalShift()
-    try:
-        method.Execute(target, scan)
-    except RuntimeError as error:
-        if OUTSIDE not in str(error):
-            raise
-        raise Refused("registration", "it cannot be registered: it has too little in common with a brain") from None
+    method.Execute(target, scan)
     return method.GetMetricValue()

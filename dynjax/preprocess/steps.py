@@ -16,6 +16,7 @@ from dynjax.volumes.nifti import Volume
 RECIPE = 1  # raised whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
 MEAN = 1000.0  # of the brain's voxels in the result: a scan's own unit means nothing
+SMALLEST_VIEW = 80.0  # mm along any axis: no brain is smaller
 LEAST_COVERED = 0.95  # of the brain, by the scan's field of view
 LEAST_ALIKE = 0.4  # correlation with the template, below which a scan is taken not to be registered
 
@@ -41,8 +42,23 @@ class Prepared(NamedTuple):
 
 def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
     """N4, an affine registration to MNI space, the template's brain as mask, and one resampling. Raises: Refused."""
+    view = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.data.shape
+    if view.min() < SMALLEST_VIEW:
+        raise Refused("field of view", f"its field of view is {' x '.join(f'{side:.0f}' for side in view)} mm")
+    brightest = np.percentile(raw.data, BRIGHTEST)
+    if not brightest > 0:
+        raise Refused("registration", "it cannot be registered: nothing in it is as large as a head")
+    try:
+        return _prepare(Volume(raw.data / brightest, raw.affine), grid)
+    except RuntimeError as error:  # ITK's, of images that have nothing in common with a head
+        text = str(error).strip().splitlines()[-1]
+        raise Refused("registration", f"it cannot be registered ({text})") from None
+
+
+def _prepare(raw: Volume, grid: Grid) -> Prepared:
+    """For a scan of which 1 is the brightest that counts."""
     template = load_template()
-    scan = shrink(to_image(np.clip(raw.data, 0, np.percentile(raw.data, BRIGHTEST)), raw.affine), 2.0)
+    scan = shrink(to_image(np.clip(raw.data, 0, 1), raw.affine), 2.0)
     rough = find_rough(scan, template)
     bias = log_bias(scan, sitk.Resample(template.near, scan, rough.GetInverse(), sitk.sitkNearestNeighbor))
     affine = refine(without(scan, bias), template, rough)
