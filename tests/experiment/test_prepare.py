@@ -2,7 +2,11 @@
 
 import importlib.util
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -11,8 +15,11 @@ from ml_collections import FrozenConfigDict
 
 from configs.base import paper
 from dynjax.cohort.scan import Scan
+from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
 from dynjax.experiment import prepare as verb
+from dynjax.experiment.data import find_cohort
+from dynjax.files import lock
 from dynjax.volumes.grid import Grid, fits
 from dynjax.volumes.inspection import inspect_scan
 from dynjax.volumes.nifti import load_volume
@@ -34,6 +41,60 @@ def test_a_folder_that_cannot_be_used_is_named_before_any_work(out, capsys):
     with pytest.raises(UsageError, match="--out="):
         verb.prepare(FrozenConfigDict(paper()), out)
     assert not capsys.readouterr().out
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """As if each scan were prepared, without SimpleITK; those whose subject is named in the list are refused."""
+    refused = []
+
+    def prepare_scan(scan, name, folder, grid, nan):
+        if scan.subject in refused:
+            raise InputError(f"{scan.path}: refused: for a test")
+        shutil.copyfile(scan.path, folder / f"{name}.nii.gz")
+        return SimpleNamespace(about={"similarity": 0.9}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True)
+
+    steps = SimpleNamespace(file_names=lambda scans: [scan.subject for scan in scans], prepare_scan=prepare_scan)
+    monkeypatch.setitem(sys.modules, "dynjax.experiment.prepared", steps)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: steps)
+    monkeypatch.setattr(verb, "version", lambda name: "1")
+    return refused
+
+
+def phantoms() -> FrozenConfigDict:
+    config = paper()
+    config.cohort.phantom.n = 12
+    return FrozenConfigDict(config)
+
+
+def test_the_table_keeps_every_column_and_what_is_synthetic(pretended, tmp_path):
+    out = tmp_path / "new" / "out"
+    verb.prepare(phantoms(), out)
+    before, after = find_cohort(phantoms()), load_cohort(out)
+    assert after.synthetic and json.loads((out / "prepare.json").read_text())["synthetic"]
+    assert [scan._replace(path=None) for scan in after.scans] == [scan._replace(path=None) for scan in before.scans]
+    assert all(scan.path.parent == out for scan in after.scans)
+
+
+def test_refused_scans_are_named_once_the_others_are_done(pretended, tmp_path):
+    cohort = find_cohort(phantoms())
+    pretended += [cohort.scans[2].subject, cohort.scans[5].subject]
+    with pytest.raises(InputError, match="2 of 12 scans are refused") as error:
+        verb.prepare(phantoms(), tmp_path)
+    assert str(cohort.scans[2].path) in str(error.value) and str(cohort.scans[5].path) in str(error.value)
+    assert len((tmp_path / "scans.csv").read_text().splitlines()) == 1 + 10
+    assert len(json.loads((tmp_path / "prepare.json").read_text())["refused"]) == 2
+
+
+def test_a_folder_in_use_or_that_holds_the_scans_themselves_is_refused(pretended, tmp_path):
+    verb.prepare(phantoms(), tmp_path)
+    config = paper()
+    config.cohort.table = str(tmp_path / "scans.csv")
+    with pytest.raises(UsageError, match="the scans themselves are listed there"):
+        verb.prepare(FrozenConfigDict(config), tmp_path)
+    with lock(tmp_path / verb.LOCK), pytest.raises(UsageError, match=f"written by process {os.getpid()} on"):
+        verb.prepare(phantoms(), tmp_path)
+    assert (tmp_path / "scans.csv").exists()
 
 
 @pytest.mark.slow
