@@ -12,6 +12,7 @@ from dynjax.preprocess.template import load_template
 from dynjax.volumes.finding import Refused
 from dynjax.volumes.grid import Grid, resample
 from dynjax.volumes.nifti import Volume
+from dynjax.volumes.outliers import STRIPPED
 
 RECIPE = 1  # raised whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
@@ -41,7 +42,10 @@ class Prepared(NamedTuple):
 
 
 def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
-    """N4, an affine registration to MNI space, the template's brain as mask, and one resampling. Raises: Refused."""
+    """N4, an affine registration to MNI space and one resampling; the mask is the template's unless the scan has one.
+
+    Raises: Refused.
+    """
     view = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.data.shape
     if view.min() < SMALLEST_VIEW:
         raise Refused("field of view", f"its field of view is {' x '.join(f'{side:.0f}' for side in view)} mm")
@@ -65,14 +69,24 @@ def _prepare(raw: Volume, grid: Grid) -> Prepared:
     matrix = matrix_of(affine)
     like = to_image(np.zeros(grid.shape, np.float32), grid.affine)
     head = resample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
-    brain, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
-    similarity = _alike(head[brain], wanted[brain])
-    covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[brain].mean()
+    expected, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
+    similarity = _alike(head[expected], wanted[expected])
+    covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[expected].mean()
     if similarity < LEAST_ALIKE:
         raise Refused("registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}")
     if covered < LEAST_COVERED:
         raise Refused("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
+    brain = _own_brain(raw, matrix, grid) if _is_stripped(raw) else expected
     return Prepared(head * (MEAN / head[brain].mean()), brain, wanted, matrix, similarity)
+
+
+def _is_stripped(raw: Volume) -> bool:
+    """Whether what is not 0 is no more than a brain."""
+    return np.count_nonzero(raw.data) * abs(np.linalg.det(raw.affine[:3, :3])) / 1e6 < STRIPPED
+
+
+def _own_brain(raw: Volume, matrix: np.ndarray, grid: Grid) -> np.ndarray:
+    return resample((raw.data != 0).astype(np.float32), matrix @ raw.affine, grid) > 0.5
 
 
 def _on(like: sitk.Image, image: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:

@@ -8,6 +8,8 @@ from scipy import ndimage
 pytest.importorskip("SimpleITK")
 pytestmark = pytest.mark.slow  # for `make test-slow`, which installs SimpleITK; seconds
 
+from dynjax.cohort.phantom.anatomy import AFFINE, load_anatomy
+from dynjax.cohort.phantom.subject import draw_subjects, render_scan
 from dynjax.preprocess.bias import flatten
 from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.picture import BRAIN, ENLARGED, TISSUE, draw
@@ -62,6 +64,15 @@ def one_voxel(value: float) -> np.ndarray:
 def test_what_cannot_hold_a_head_is_refused(data, reason):
     with pytest.raises(Refused, match=reason):
         prepare_volume(Volume(data, np.diag([2.5, 2.5, 2.5, 1.0])), Grid())
+
+
+def test_a_stripped_scan_keeps_its_own_mask():
+    scan = render_scan(draw_subjects(10, seed=1)[3], 0, 1, load_anatomy()).astype(np.float32)
+    scan[:, :, :20] = 0  # as nobody would strip it: no lower cerebellum
+    prepared = prepare_volume(Volume(np.asfortranarray(scan), AFFINE), Grid())
+    voxels = np.count_nonzero(scan) * np.linalg.det(prepared.matrix)
+    assert prepared.brain.sum() == pytest.approx(voxels, rel=0.03) and prepared.similarity > 0.5
+    assert not prepared.volume[:, :, :16].any() and (prepared.volume > 0)[prepared.brain].all()
 
 
 def test_a_picture_shows_both_outlines_in_three_planes():
