@@ -10,6 +10,7 @@ from dynjax.progress import progress_bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+TOGETHER = 1000  # items that are queued at a time: each takes some KiB until it is done
 
 
 def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
@@ -24,7 +25,8 @@ def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], desc
                 advance(1)
                 return result
 
-            return list(pool.map(run, items))
+            starts = range(0, len(items), TOGETHER)
+            return [result for start in starts for result in pool.map(run, items[start : start + TOGETHER])]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
