@@ -8,7 +8,7 @@ demo: .venv/.base
 test: .venv/.test
 	$(RUN) -m pytest -m "not slow"
 
-test-slow: .venv/.test
+test-slow: .venv/.test .venv/.preprocess
 	$(RUN) -m pytest -m slow
 
 # Tables 2 and 3 of the paper on synthetic subjects: about half an hour on two cores, continued where it stopped.
@@ -29,6 +29,14 @@ baselines: .venv/.base
 	for name in $(BASELINES); do \
 		$(RUN) main.py --config=configs/baseline_$$name.py --workdir=runs/baselines/$$name $(OPTIONS) || exit; done
 	$(RUN) main.py compare $(BASELINES:%=runs/baselines/%) --out=runs/baselines/baselines.csv
+
+# Raw scans of synthetic subjects through `prepare`: how far from the truth they end. A few minutes.
+preparation: .venv/.preprocess
+	$(RUN) -m benchmarks.preparation
+
+# The store of projected scans at scale: 10,000 small volumes, a kill -9, a full disk. A few minutes.
+store: .venv/.base
+	$(RUN) -m benchmarks.store
 
 lint: .venv/.test
 	.venv/bin/ruff check .
@@ -55,9 +63,13 @@ table5: .venv/.base
 	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2 || true
 	touch $@
 
+.venv/.preprocess: .venv/.base
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
+	touch $@
+
 .venv/.bench: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage noise lint bench table5
+.PHONY: demo test test-slow tables baselines coverage noise preparation store lint bench table5
 .DELETE_ON_ERROR:

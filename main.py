@@ -1,6 +1,7 @@
 """dynjax on the command line.
 
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
+python main.py prepare --config=... --out=DIR
 python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
@@ -19,9 +20,9 @@ from ml_collections import config_flags
 from dynjax.experiment import command_line
 from dynjax.experiment.command_line import config_of, workdir_of
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "what to train or audit: FILE.py or FILE.py:VARIANT")
+CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "what to write: a .csv, .json, .tex or .html file, or evaluate's folder")
+OUT = flags.DEFINE_string("out", None, "to write: a .csv, .json, .tex or .html file; a folder of prepare or evaluate")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
@@ -34,6 +35,7 @@ PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be t
 
 VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
     "train": lambda _: (config_of(CONFIG), _workdir_or_default(), ALLOW_REFUSED.value, MAX_HOURS.value),
+    "prepare": lambda _: (config_of(CONFIG), _out()),
     "check": lambda _: (config_of(CONFIG), _out()),
     "audit": lambda _: (
         config_of(CONFIG),

@@ -12,6 +12,15 @@ from pathlib import Path
 PARTIAL = ".partial-"  # begins the names of files that are being written
 
 
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+UMASK = _umask()  # once: it is read by changing it, which no two threads may do at a time
+
+
 def cache_folder() -> Path:
     """$DYNJAX_CACHE, else dynjax/ under $XDG_CACHE_HOME or ~/.cache: phantoms, projections, compiled programs."""
     base = os.environ.get("DYNJAX_CACHE")
@@ -33,12 +42,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; a shared workdir must stay readable
+        temporary.chmod(0o666 & ~UMASK)  # mkstemp makes files private; a shared workdir must stay readable
         temporary.replace(path)
     except OSError as error:
-        if error.filename == str(temporary):  # whom nobody has heard of
+        if error.filename in (None, str(temporary)):  # a disk that is full, or a file that nobody has heard of
             error.filename = str(path)
         raise
     finally:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from dynjax.errors import InputError, listed
@@ -11,6 +10,7 @@ from dynjax.progress import progress_bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+TOGETHER = 1000  # items that are queued at a time: each takes some KiB until it is done
 
 
 def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
@@ -25,22 +25,23 @@ def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], desc
                 advance(1)
                 return result
 
-            return list(pool.map(run, items))
+            starts = range(0, len(items), TOGETHER)
+            return [result for start in starts for result in pool.map(run, items[start : start + TOGETHER])]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def map_scans(function: Callable[[Path], Result], paths: Sequence[Path], description: str) -> list[Result]:
-    """`parallel_map` over scan files. Raises: InputError that lists all which `function` refuses, after trying them."""
+def map_scans(function: Callable[[Item], Result], scans: Sequence[Item], description: str) -> list[Result]:
+    """`parallel_map` over scans. Raises: InputError that lists all which `function` refuses, after trying them."""
 
-    def attempt(path: Path) -> Result | InputError:
+    def attempt(scan: Item) -> Result | InputError:
         try:
-            return function(path)
+            return function(scan)
         except InputError as error:
             return error
 
-    results = parallel_map(attempt, paths, description)
+    results = parallel_map(attempt, scans, description)
     refused = [result for result in results if isinstance(result, InputError)]
     if refused:
-        raise InputError(f"{len(refused)} of {len(paths)} scans cannot be used:\n{listed(refused)}")
+        raise InputError(f"{len(refused)} of {len(scans)} scans cannot be used:\n{listed(refused)}")
     return [result for result in results if not isinstance(result, InputError)]

@@ -27,6 +27,13 @@ def project(volume: np.ndarray, name: str = "dynamic", axis: str = "axial", weig
     return POOLINGS[name](volume, AXES[axis]).astype(np.float32)
 
 
+def image_shape(volume: tuple[int, ...], axis: str = "axial") -> tuple[int, ...]:
+    """That of what `project` gives for a volume of this shape."""
+    if axis == "triplanar":
+        return (*volume[:2], 3)
+    return tuple(size for position, size in enumerate(volume) if position != AXES[axis])
+
+
 def _ranked(rank: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, int], np.ndarray]:
     def pool(volume: np.ndarray, position: int) -> np.ndarray:
         slices = np.moveaxis(volume, position, 0)

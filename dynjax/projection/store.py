@@ -1,6 +1,7 @@
 """The projected cohort, computed once: a file a scan, named by the scan's content and by all that shapes its image."""
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from dynjax.files import atomic_path, cache_folder
 from dynjax.parallel import map_scans
-from dynjax.projection.project import WHOLE, project
+from dynjax.projection.project import WHOLE, image_shape, project
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
 
@@ -51,20 +52,17 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
     Raises: InputError that lists every refused scan; the images of the others are stored by then.
     """
 
-    def stored(path: Path) -> tuple[str, np.ndarray]:
-        digest = content_digest(path)
-        if projection.name in WHOLE:
-            return digest, project_scan(path, projection)
-        entry = _entry(digest, projection)
-        image = _read(entry)
-        if image is None:
-            image = project_scan(path, projection)
-            with atomic_path(entry) as temporary:
-                np.save(temporary, image, allow_pickle=False)
-        return digest, image
+    grid, whole = projection.grid.shape, projection.name in WHOLE
+    images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
 
-    digests, images = zip(*map_scans(stored, paths, "reading and projecting scans"))
-    return Projected(np.stack(images), list(digests))
+    def fill(item: tuple[int, Path]) -> str:
+        index, path = item
+        digest = content_digest(path)
+        images[index] = project_scan(path, projection) if whole else _stored(path, digest, projection)
+        return digest
+
+    digests = map_scans(fill, list(enumerate(paths)), "reading and projecting scans")
+    return Projected(images, digests)
 
 
 def is_stored(path: Path, projection: Projection) -> bool:
@@ -76,6 +74,18 @@ def _entry(digest: str, projection: Projection) -> Path:
     description = json.dumps([RECIPE, *projection])
     key = hashlib.sha256(description.encode()).hexdigest()[:16]
     return cache_folder() / "projections" / key / digest[:2] / f"{digest}.npy"
+
+
+def _stored(path: Path, digest: str, projection: Projection) -> np.ndarray:
+    entry = _entry(digest, projection)
+    image = _read(entry)
+    if image is None:
+        image = project_scan(path, projection)
+        content = io.BytesIO()
+        np.save(content, image, allow_pickle=False)
+        with atomic_path(entry) as temporary:
+            temporary.write_bytes(content.getvalue())  # which, unlike np.save, says it if the disk is full
+    return image
 
 
 def _read(entry: Path) -> np.ndarray | None:

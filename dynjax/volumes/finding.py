@@ -21,7 +21,8 @@ REMEDIES = {
     "NaN": "make them 0 with --config.volume.nan=zero if they lie outside the brain of a masked scan",
     "infinite": "find out which step of the preprocessing made them, and do it again",
     "constant": AGAIN + ", or leave it out of the table",
-    "outside the grid": "register it to the template",
+    "outside the grid": "register it to the template, as `python main.py prepare` does",
+    "registration": LOOK,
     # and warned of for one of these
     "NaN outside": "",
     "orientation": "make sure that its axes are right, left and anterior as it says, and set its sform_code",
@@ -29,7 +30,7 @@ REMEDIES = {
     "trailing bytes": AGAIN + " if they are not known to be harmless",
     "grid": "bring all scans to one grid by the same preprocessing",
     "field of view": LOOK,
-    "skull": "strip its skull, as those of the others are",
+    "skull": "strip its skull, as those of the others are; `python main.py prepare` does",
 }
 
 

@@ -1,6 +1,8 @@
 """The stored projections: used while nothing changed, never after anything did."""
 
 import os
+import resource
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -98,6 +100,30 @@ def test_an_entry_that_is_not_whole_is_made_anew(scans, reads, tmp_path):
     after = project_cohort(scans, Projection(GRID))
     assert len(reads) == 6
     np.testing.assert_array_equal(before.images, after.images)
+
+
+def test_a_disk_that_is_full_is_named_and_what_is_stored_stays_good(scans, tmp_path):
+    expected = project_cohort(scans[:1], Projection(GRID)).images
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/projections/.*\.npy'"):
+            project_cohort(scans, Projection(GRID))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 1
+    again = project_cohort(scans, Projection(GRID)).images
+    np.testing.assert_array_equal(again[0], expected[0])
+    assert not (again[1] == again[0]).all()
+
+
+def test_memory_is_that_of_the_images_and_no_more(scans):
+    tracemalloc.start()
+    try:
+        images = project_cohort([scans[0]] * 60, Projection(GRID, "none")).images
+        assert images.nbytes < tracemalloc.get_traced_memory()[1] < 1.5 * images.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_all_refused_scans_are_named_and_the_good_ones_kept(scans, reads):

@@ -72,6 +72,18 @@ def render_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy, skull
     return np.where(inside, _rician(image, 22.0, scan), 0).astype(np.int16)
 
 
+def brain_of_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+    """What `render_scan` does not tell of a scan: its brain and fluid, bool [110, 110, 110], and what its voxels show.
+
+    The latter are places in the anatomy, in voxels, [3, 110, 110, 110].
+    """
+    shape = _rng(seed, subject.number, Stream.SHAPE)
+    _tissues(anatomy, subject.severity + YEARLY_DECLINE * visit, shape)  # draws first
+    warp = _coordinates(shape, _rng(seed, subject.number, Stream.SCAN, visit))
+    brain = anatomy.grey + anatomy.white + anatomy.fluid + _within(anatomy.to_ventricles, 0.0)
+    return ndimage.map_coordinates(brain, warp, order=1) > 0.5, warp
+
+
 def _rng(seed: int, index: int, stream: int, visit: int = 0) -> np.random.Generator:
     return np.random.default_rng([seed, index, stream, visit])
 

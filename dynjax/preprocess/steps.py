@@ -1,0 +1,100 @@
+"""One raw T1 scan to a volume that fits the grid: registered, without bias and skull."""
+
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from dynjax.preprocess.bias import log_bias, without
+from dynjax.preprocess.image import shrink, to_array, to_image
+from dynjax.preprocess.registration import find_rough, matrix_of, refine
+from dynjax.preprocess.template import load_template
+from dynjax.volumes.finding import Refused
+from dynjax.volumes.grid import Grid, resample
+from dynjax.volumes.nifti import Volume
+from dynjax.volumes.outliers import STRIPPED
+
+RECIPE = 1  # raised whenever the same scan gives another result
+BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
+MEAN = 1000.0  # of the brain's voxels in the result: a scan's own unit means nothing
+SMALLEST_VIEW = 80.0  # mm along any axis: no brain is smaller
+LEAST_COVERED = 0.95  # of the brain, by the scan's field of view
+LEAST_ALIKE = 0.4  # correlation with the template, below which a scan is taken not to be registered
+
+
+class Prepared(NamedTuple):
+    """On the grid. head: float32 without bias, its brain's mean MEAN. brain: bool. template: float32, 0 to 1.
+
+    matrix: scan to MNI, mm to mm, float64 [4, 4]. similarity: correlation with the template, within its brain.
+    """
+
+    head: np.ndarray
+    brain: np.ndarray
+    template: np.ndarray
+    matrix: np.ndarray
+    similarity: float
+
+    @property
+    def volume(self) -> np.ndarray:
+        """int16 [X, Y, Z], 0 outside the brain and only there."""
+        inside = np.clip(np.rint(self.head), 1, np.iinfo(np.int16).max)
+        return np.where(self.brain, inside, 0).astype(np.int16)
+
+
+def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
+    """N4, an affine registration to MNI space and one resampling; the mask is the template's unless the scan has one.
+
+    Raises: Refused.
+    """
+    view = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.data.shape
+    if view.min() < SMALLEST_VIEW:
+        raise Refused("field of view", f"its field of view is {' x '.join(f'{side:.0f}' for side in view)} mm")
+    brightest = np.percentile(raw.data, BRIGHTEST)
+    if not brightest > 0:
+        raise Refused("registration", "it cannot be registered: nothing in it is as large as a head")
+    try:
+        return _prepare(Volume(raw.data / brightest, raw.affine), grid)
+    except RuntimeError as error:  # ITK's, of images that have nothing in common with a head
+        text = str(error).strip().splitlines()[-1]
+        raise Refused("registration", f"it cannot be registered ({text})") from None
+
+
+def _prepare(raw: Volume, grid: Grid) -> Prepared:
+    """For a scan of which 1 is the brightest that counts."""
+    template = load_template()
+    scan = shrink(to_image(np.clip(raw.data, 0, 1), raw.affine), 2.0)
+    rough = find_rough(scan, template)
+    bias = log_bias(scan, sitk.Resample(template.near, scan, rough.GetInverse(), sitk.sitkNearestNeighbor))
+    affine = refine(without(scan, bias), template, rough)
+    matrix = matrix_of(affine)
+    like = to_image(np.zeros(grid.shape, np.float32), grid.affine)
+    head = resample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
+    expected, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
+    similarity = _alike(head[expected], wanted[expected])
+    covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[expected].mean()
+    if similarity < LEAST_ALIKE:
+        raise Refused("registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}")
+    if covered < LEAST_COVERED:
+        raise Refused("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
+    brain = _own_brain(raw, matrix, grid) if _is_stripped(raw) else expected
+    return Prepared(head * (MEAN / head[brain].mean()), brain, wanted, matrix, similarity)
+
+
+def _is_stripped(raw: Volume) -> bool:
+    """Whether what is not 0 is no more than a brain."""
+    return np.count_nonzero(raw.data) * abs(np.linalg.det(raw.affine[:3, :3])) / 1e6 < STRIPPED
+
+
+def _own_brain(raw: Volume, matrix: np.ndarray, grid: Grid) -> np.ndarray:
+    return resample((raw.data != 0).astype(np.float32), matrix @ raw.affine, grid) > 0.5
+
+
+def _on(like: sitk.Image, image: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:
+    return sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), like, transform or sitk.Transform(), sitk.sitkLinear, 0.0)
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's correlation; 0 where either is constant."""
+    if not (one.std() > 0 and other.std() > 0):
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])

@@ -1,0 +1,39 @@
+"""The template: nilearn's copy of the ICBM 2009a symmetric brain (Fonov et al. 2011), which has no skull."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from dynjax.preprocess.image import to_image
+
+NAME = "ICBM 2009a nonlinear symmetric, of nilearn"
+
+
+class Template(NamedTuple):
+    """In MNI space, voxels of 1 mm. image: float32, 0 outside the brain. brain: uint8. near: uint8, NEAR mm more."""
+
+    image: sitk.Image
+    brain: sitk.Image
+    near: sitk.Image
+
+
+NEAR = 4.0  # mm
+
+
+def load_template() -> Template:
+    """Images of the caller's own: ITK's filters write to what they read, and threads must not share it."""
+    *volumes, affine = _read()
+    return Template(*(to_image(volume, affine) for volume in volumes))
+
+
+@functools.cache
+def _read() -> tuple[np.ndarray, ...]:
+    from nilearn import datasets  # slow to import
+
+    image, mask = datasets.load_mni152_template(resolution=1), datasets.load_mni152_brain_mask(resolution=1)
+    brain = np.asarray(mask.dataobj) > 0
+    near = ndimage.distance_transform_edt(~brain) <= NEAR
+    return image.get_fdata(dtype=np.float32), brain.astype(np.uint8), near.astype(np.uint8), image.affine
