@@ -50,7 +50,7 @@ def load_cohort(
     if problems:
         raise InputError(f"{source}: the scan table cannot be used:\n{listed(problems)}")
     synthetic = ((source if source.is_dir() else source.parent) / PHANTOM_MARK).exists()
-    return Cohort(tuple(scans), labels, str(source), synthetic, dict(+excluded), ", ".join([kind, *notes]))
+    return Cohort(tuple(scans), labels, str(source), synthetic, dict(excluded), ", ".join([kind, *notes]))
 
 
 def _read(path: Path, description: str, label_column: str, excluded: dict[str, int]) -> tuple[Path, str, list[Scan]]:

@@ -139,6 +139,13 @@ def test_folds_that_stand_are_not_changed_by_a_scan_that_is_refused_or_mended(co
         without_refused(workdir, find_cohort(config))
 
 
+def test_refused_scans_of_a_run_that_was_killed_before_its_folds_are_forgotten(tmp_path):
+    workdir = Workdir(tmp_path)
+    keep_refused(workdir, {("s1", "1"): "truncated"})
+    keep_refused(workdir, {})
+    assert not workdir.refused.exists()
+
+
 def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatch):
     """Until a file is written to; and if what is known is lost, the stored images say it."""
     monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))
