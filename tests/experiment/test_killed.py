@@ -101,12 +101,12 @@ def summary(workdir: Path) -> dict:
 
 @pytest.mark.slow
 def test_fifty_kills(context, tmp_path):
-    """Each moment within half of the time that an uninterrupted run takes, counted from a start."""
+    """Each moment within a third of the time that an uninterrupted run takes, counted from a start."""
     world, random_ = World(context, tmp_path), random.Random(0)
     for name in ("cold", "whole"):  # the first compiles
         begun = time.monotonic()
         assert kill_until_done(world, name, random_, 0, 0) == 0
-    longest = (time.monotonic() - begun) / 2
+    longest = (time.monotonic() - begun) / 3
     expected = summary(tmp_path / "whole")
     assert expected == summary(tmp_path / "cold")
     killed, runs = 0, 0
