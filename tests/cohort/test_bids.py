@@ -55,7 +55,9 @@ def test_clinicas_names_and_what_it_was_taken_for(tmp_path):
 
 
 def test_without_sessions_in_natural_order_and_missing_values(tmp_path):
-    scans = load_cohort(dataset(tmp_path)).scans
+    cohort = load_cohort(dataset(tmp_path))
+    assert cohort == load_cohort(tmp_path / "participants.tsv") and cohort.source == str(tmp_path)
+    scans = cohort.scans
     assert [(s.subject, s.session, s.label) for s in scans] == [
         ("sub-1", "n/a", "CN"),
         ("sub-2", "n/a", "AD"),
