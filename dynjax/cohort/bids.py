@@ -100,7 +100,8 @@ def read_dataset(
     if problems:
         raise InputError(f"{folder}: this {layout.name} cannot be used:\n{listed(problems)}")
     scanned = {subject for subject, _ in groups}
-    excluded["subject of participants.tsv without a T1w scan"] += sum(s not in scanned for s, _ in tables.participants)
+    if absent := sum(subject not in scanned for subject, _ in tables.participants):
+        excluded["subject of participants.tsv without a T1w scan"] = absent
     return scans, column
 
 
@@ -138,10 +139,15 @@ def _choose(paths: list[Path], description: str, excluded: dict[str, int]) -> Pa
     """
     named = [p for p in paths if not description or fnmatch.fnmatchcase(p.name.lower(), description.lower())]
     usable = [p for p in named if description or "_desc-" not in p.name or "_space-MNI" in p.name]
-    excluded["name other than cohort.description"] += len(paths) - len(named)
-    excluded["derived scan (desc-) that is not in MNI space"] += len(named) - len(usable)
-    excluded["another T1w scan of the same session"] += len(usable[1:])
-    return min(usable, key=_preference, default=None)
+    best = min(usable, key=_preference, default=None)
+    for path in paths:
+        if path not in named:
+            excluded["name other than cohort.description"] += 1
+        elif path not in usable:
+            excluded["derived scan (desc-) that is not in MNI space"] += 1
+        elif path != best:
+            excluded["another T1w scan of the same session"] += 1
+    return best
 
 
 def _preference(path: Path) -> tuple:

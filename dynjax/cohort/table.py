@@ -50,11 +50,12 @@ def load_cohort(
     if problems:
         raise InputError(f"{source}: the scan table cannot be used:\n{listed(problems)}")
     synthetic = ((source if source.is_dir() else source.parent) / PHANTOM_MARK).exists()
-    return Cohort(tuple(scans), labels, str(source), synthetic, dict(+excluded), ", ".join([kind, *notes]))
+    return Cohort(tuple(scans), labels, str(source), synthetic, dict(excluded), ", ".join([kind, *notes]))
 
 
 def _read(path: Path, description: str, label_column: str, excluded: dict[str, int]) -> tuple[Path, str, list[Scan]]:
     """The file or folder that was read, what it was taken for, and its scans."""
+    path = path.parent if path.name in bids.MARKS else path
     layout = bids.layout_of(path) if path.is_dir() else None
     if layout:
         scans, column = bids.read_dataset(path, layout, description, label_column, excluded)

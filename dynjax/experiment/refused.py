@@ -28,13 +28,19 @@ def without_refused(workdir: Workdir, cohort: Cohort) -> Cohort:
 
 
 def keep_refused(workdir: Workdir, refused: Refused) -> None:
-    """Writes refused.csv, if there are any and before the folds without them are written."""
-    if refused and not workdir.folds.exists():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((*scan, reason) for scan, reason in refused.items())
-        write_text(workdir.refused, text.getvalue())
+    """Writes refused.csv, if there are any and before the folds without them are written.
+
+    One that a kill left without folds says nothing.
+    """
+    if workdir.folds.exists():
+        return
+    if not refused:
+        return workdir.refused.unlink(missing_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((*scan, reason) for scan, reason in refused.items())
+    write_text(workdir.refused, text.getvalue())
 
 
 def check_same(workdir: Workdir, refused: Refused) -> None:

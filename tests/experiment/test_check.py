@@ -91,7 +91,8 @@ def test_train_goes_on_without_refused_scans_only_if_told_to(run, cohort, tmp_pa
         file.write("x1,bl,CN,cut.nii.gz\nx2,bl,AD,text.nii.gz\n")
     done = main(*arguments, f"--workdir={workdir}")
     assert done.returncode == 3 and "2 of 14 scans cannot be used" in done.stderr and "--allow-refused" in done.stderr
-    assert "cut.nii.gz" in done.stderr and "text.nii.gz" in done.stderr and not list(workdir.iterdir())
+    assert "cut.nii.gz" in done.stderr and "text.nii.gz" in done.stderr
+    assert not list(workdir.glob("[!.]*")), "nothing but locks"
 
     done = main(*arguments, f"--workdir={workdir}", "--allow-refused")
     assert (done.returncode, done.stderr) == (0, "") and "going on without 2 of 14 scans" in done.stdout
@@ -137,6 +138,13 @@ def test_folds_that_stand_are_not_changed_by_a_scan_that_is_refused_or_mended(co
     workdir.refused.write_text("garbage")
     with pytest.raises(InputError, match=r"refused\.csv: damaged"):
         without_refused(workdir, find_cohort(config))
+
+
+def test_refused_scans_of_a_run_that_was_killed_before_its_folds_are_forgotten(tmp_path):
+    workdir = Workdir(tmp_path)
+    keep_refused(workdir, {("s1", "1"): "truncated"})
+    keep_refused(workdir, {})
+    assert not workdir.refused.exists()
 
 
 def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatch):

@@ -4,15 +4,28 @@ import csv
 
 import pytest
 
+from configs.base import experiment
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
+from dynjax.experiment import settings
+from dynjax.experiment.data import find_cohort
 from tests.command import TINY, main
-from tests.datasets import as_bids, as_caps, as_csv
+from tests.datasets import as_bids, as_caps, as_csv, write_tsv
 
 
 def answers(text):
     """By position: subjects and sessions have other names in each, and the same order."""
     return [(row["fold"], row["label"], row["probability"]) for row in csv.DictReader(text.splitlines())]
+
+
+@pytest.mark.parametrize("column", ["", "diagnosis"])
+def test_the_config_names_the_column_of_labels(tmp_path, column):
+    header = ["subject", "session", "label", "diagnosis", "path"]
+    write_tsv(tmp_path / "scans.csv", header, [["a", "1", "CN", "AD", "a.nii"], ["b", "1", "AD", "CN", "b.nii"]])
+    for name in ("a.nii", "b.nii"):
+        (tmp_path / name).touch()
+    changes = {"cohort.table": str(tmp_path / "scans.csv"), "cohort.label_column": column}
+    assert find_cohort(settings.resolve(experiment(changes, "", 1))).targets == ([1, 0] if column else [0, 1])
 
 
 @pytest.mark.parametrize(
