@@ -55,6 +55,7 @@ def paper() -> ConfigDict:
     config.train.learning_rate_decay = 1.0  # the learning rate is multiplied with it after each epoch
     config.train.weight_decay = 0.0  # times the parameters, added to their gradients (L2, not AdamW)
     config.train.folds = 5
+    config.train.repeats = 1  # of the whole cross-validation, on other folds and from other seeds each time
     config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
     config.train.checkpoint_every = 10  # epochs
 

@@ -81,6 +81,7 @@ class Row(NamedTuple):
         notes += ["EXTERNAL"] * ("external" in results) + ["SHUFFLED labels"] * results["cohort"].get("shuffled", False)
         if results["folds"][0]["epoch"] is None:
             return [*notes, f"a baseline by {weights['source']}"]
+        notes += [f"{results['repeats']} repeats"] * ("repeats" in results)
         notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]
         if results.get("folds_missing"):
             notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]

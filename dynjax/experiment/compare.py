@@ -103,11 +103,13 @@ def _paired(rows: list[Row]) -> list[Row]:
 
 def _pair(first: Row, second: Row) -> Pairing:
     """Raises: ValueError or InputError, with the reason, if the runs are not of the same cohort in the same folds."""
-    ours, theirs = (_answers(row) for row in (first, second))
     if first.results["positive_class"] != second.results["positive_class"]:
         raise ValueError("another positive class")
+    if "repeats" in first.results or "repeats" in second.results:
+        raise ValueError("repeated runs are paired one repeat with another: compare their repeat_0, repeat_1, ...")
     if _phantoms(first) != _phantoms(second):
         raise ValueError("another cohort")
+    ours, theirs = (_answers(row) for row in (first, second))
     if first.results["provenance"]["folds_sha256"] != second.results["provenance"]["folds_sha256"]:
         raise ValueError(_what_differs(ours.predictions, theirs.predictions))
     return pair(ours, theirs, first.results["positive_class"])

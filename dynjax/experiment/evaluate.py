@@ -14,6 +14,7 @@ from dynjax.experiment.baseline import evaluate_baseline
 from dynjax.experiment.data import Data, find_cohort, load_data
 from dynjax.experiment.external import evaluate_external
 from dynjax.experiment.refused import without_refused
+from dynjax.experiment.repeats import each_repeat
 from dynjax.experiment.runtime import configure_jax
 from dynjax.experiment.trained import load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
@@ -41,6 +42,8 @@ def evaluate(
             raise UsageError("another cohort takes --table=OTHER.csv and --out=DIR, without --finished-folds")
         return evaluate_external(workdir, table, out, columns, allow_refused)
     config = workdir.read_config()
+    if config.train.repeats > 1:
+        return each_repeat(config, workdir, lambda _, run: evaluate(run, finished_folds, subgroups))
     configure_jax()
     cohort = without_refused(workdir, find_cohort(config))
     print(cohort.describe(), flush=True)

@@ -74,11 +74,12 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
 
 def load_networks(workdir: Workdir) -> list[Trained]:
     """Of every fold that is trained to its end; says so if some are not. Raises: InputError if none is."""
-    checkpoints = [scored_checkpoint(workdir, fold) for fold in workdir.begun_folds()]
+    runs = workdir.repeats()
+    checkpoints = [scored_checkpoint(run, fold) for run in runs for fold in run.begun_folds()]
     done = [load_trained(path) for path in checkpoints if path is not None]
     if not done:
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
-    expected = done[0].config.train.folds
+    expected = done[0].config.train.folds * len(runs)
     if len(done) < expected:
         print(f"{len(done)} of {expected} folds are trained to the end; their networks alone are asked")
     return done

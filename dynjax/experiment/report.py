@@ -53,6 +53,8 @@ def report(workdir: Workdir, show_ids: bool = False) -> None:
 
 def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts:
     results = _read_results(workdir, config.train.folds)
+    if "repeats" in results:
+        raise InputError(f"{workdir}: of a repeated run every repeat has a page: report --workdir={workdir.repeat(0)}")
     predictions = read_predictions(workdir.predictions)
     folds, labels, probabilities = by_subject(predictions, results["positive_class"])
     if len(labels) != results["n_subjects"] or {*folds} != {fold["fold"] for fold in results["folds"]}:

@@ -26,6 +26,7 @@ from dynjax.volumes.nifti import NAN
 
 LATER = {  # keys that first runs do not have
     "cohort.shuffle": False,
+    "train.repeats": 1,
     "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
@@ -63,6 +64,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.learning_rate": (lambda rate: rate > 0, "above 0"),
     "train.learning_rate_decay": (lambda rate: 0 < rate <= 1, "above 0 and at most 1"),
     "train.weight_decay": (lambda decay: decay >= 0, "0 or more"),
+    "train.repeats": (lambda n: 1 <= n <= 100, "1 to 100"),
     "train.folds": (lambda n: n >= 2, "2 or more"),
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
@@ -128,6 +130,8 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
+    if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
+        problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
         problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
     return problems

@@ -16,6 +16,7 @@ from dynjax.experiment.data import Data, find_cohort, find_folds, keep_folds, lo
 from dynjax.experiment.display import TrainingDisplay
 from dynjax.experiment.evaluate import evaluate_data
 from dynjax.experiment.refused import keep_refused
+from dynjax.experiment.repeats import each_repeat
 from dynjax.experiment.roles import Roles
 from dynjax.experiment.runtime import configure_jax, stop_when_asked
 from dynjax.experiment.workdir import Workdir
@@ -39,6 +40,8 @@ def train(
     config = settings.resolve(config)
     configure_jax()
     workdir.check(config)
+    if config.train.repeats > 1:
+        return each_repeat(config, workdir, lambda own, folder: train(own, folder, allow_refused, max_hours))
     wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
     with workdir.lock_folds(_unfinished(config, workdir, wanted)):
         _train(config, workdir, wanted, allow_refused, max_hours)

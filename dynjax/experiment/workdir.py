@@ -35,6 +35,15 @@ class Workdir:
         """Where the checkpoints of a fold lie."""
         return self.path / "checkpoints" / f"fold_{number}"
 
+    def repeat(self, number: int) -> "Workdir":
+        """That of a repeat, where cross-validation is repeated."""
+        return Workdir(self.path / f"repeat_{number}")
+
+    def repeats(self) -> list["Workdir"]:
+        """Those of all repeats; this one itself, where cross-validation is not repeated."""
+        numbers = [folder.name.removeprefix("repeat_") for folder in self.path.glob("repeat_*")]
+        return [self.repeat(number) for number in sorted(int(n) for n in numbers if n.isdecimal())] or [self]
+
     def begun_folds(self) -> list[int]:
         """The folds that have a folder of checkpoints, in order."""
         numbers = [folder.name.removeprefix("fold_") for folder in (self.path / "checkpoints").glob("fold_*")]

@@ -1,0 +1,82 @@
+"""Repeated cross-validation, on other folds from other seeds: the spread between repeats, and that between subjects."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES
+from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
+from dynjax.evaluation.results import NAMES
+
+
+class Repeat(NamedTuple):
+    """A repeat's probabilities and thresholds [N], an entry a subject, in the same order in every repeat."""
+
+    probabilities: np.ndarray
+    thresholds: np.ndarray
+
+
+def describe_repeats(count: int, seed: int) -> dict:
+    """What results.json says of how `estimate_repeats` made its numbers."""
+    return {
+        "level": LEVEL,
+        "value": f"the mean over {count} repeats",
+        "ci95": "between subjects: BCa bootstrap of that mean over subjects, stratified by label",
+        "repeat_sd": "between repeats: the standard deviation of the repeats' values, of other folds and other seeds",
+        "resamples": RESAMPLES,
+        "seed": seed,
+    }
+
+
+def estimate_repeats(labels: np.ndarray, repeats: Sequence[Repeat], seed: int) -> dict[str, dict[str, Any]]:
+    """Every metric as {'value', 'ci95', 'repeat_sd', 'repeats'}; None where it is undefined in a repeat.
+
+    Args: labels [N] of 0 and 1, an entry a subject; at least two repeats; seed of the bootstrap.
+    """
+    everyone = np.ones(len(labels))
+    values = {name: [float(_value(name, labels, each, everyone)) for each in repeats] for name in METRICS}
+    defined = [name for name in METRICS if np.isfinite(values[name]).all()]
+
+    def mean_of(name: str):
+        return lambda weights: np.mean([_value(name, labels, each, weights) for each in repeats], axis=0)
+
+    intervals = bca_intervals(labels, {name: mean_of(name) for name in defined}, seed)
+    return {
+        name: {
+            "value": float(np.mean(values[name])) if name in defined else None,
+            "ci95": intervals.get(name),
+            "repeat_sd": float(np.std(values[name], ddof=1)) if name in defined else None,
+            "repeats": [value if np.isfinite(value) else None for value in values[name]],
+        }
+        for name in METRICS
+    }
+
+
+def print_repeats(results: dict) -> None:
+    repeats = range(results["repeats"])
+    kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    table = Table(title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats", title_justify="left")
+    table.box, table.pad_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
+    headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, title in NAMES.items():
+        estimate = results["metrics"][name]
+        interval = " to ".join(_number(end) for end in estimate["ci95"] or ())
+        numbers = map(_number, (estimate["repeat_sd"], *estimate["repeats"]))
+        table.add_row(title, _number(estimate["value"]), interval, *numbers)
+    needed = Console(width=1000).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+def _value(name: str, labels: np.ndarray, repeat: Repeat, weights: np.ndarray) -> np.ndarray:
+    calls = (repeat.probabilities >= repeat.thresholds).astype(float)
+    return METRICS[name](labels, calls if name in PROPORTIONS or name in TABLES else repeat.probabilities, weights)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
