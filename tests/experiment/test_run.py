@@ -14,7 +14,7 @@ from dynjax.experiment.data import find_cohort, load_data
 from dynjax.experiment.trained import load_trained, scored_checkpoint
 from dynjax.experiment.workdir import Workdir
 from dynjax.training.checkpoint import latest, read_about
-from tests.command import PHANTOMS, TINY, main
+from tests.command import PHANTOMS, TINY, main, start
 
 RUN = (*TINY, *PHANTOMS)
 
@@ -159,10 +159,12 @@ def test_a_plain_csv_of_the_same_scans_gives_the_same_folds_and_numbers(run, tmp
 
 
 def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
-    """One job a fold, in any order; the one that finds all done evaluates, with the same result as a single run."""
-    for folds in ("2", "0,2"):
-        done = main(*RUN, f"--config.train.only_folds={folds}", f"--workdir={tmp_path}")
-        assert done.returncode == 0 and "not yet" in done.stdout and not (tmp_path / "results.json").exists()
+    """One job a fold, at the same time; the one that finds all done evaluates, with the same result as a single run."""
+    jobs = [start(*RUN, f"--config.train.only_folds={fold}", f"--workdir={tmp_path}") for fold in (2, 0)]
+    for job in jobs:
+        output, errors = job.communicate(timeout=300)
+        assert (job.returncode, errors) == (0, "") and "not yet" in output
+    assert not (tmp_path / "results.json").exists()
     _score_the_finished_folds(run, tmp_path)
     done = main(*RUN, "--config.train.only_folds=1", f"--workdir={tmp_path}")
     assert done.returncode == 0 and json.loads((tmp_path / "results.json").read_text())["folds_missing"] == []
