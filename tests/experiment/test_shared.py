@@ -15,7 +15,7 @@ RUN = (*TINY, *PHANTOMS)
 
 
 def test_a_fold_that_another_process_trains_is_refused_at_once(tmp_path):
-    """Before anything is read: the scan table is not even there."""
+    """Before anything is read: the scan table is not even there. A run of folds 0 and 2 is one of fold 0 too."""
     arguments = (*TINY, "--config.cohort.table=nowhere.csv", f"--workdir={tmp_path}")
     with Workdir(tmp_path).lock_folds([0]):
         done = main(*arguments, "--config.train.only_folds=2,0")
@@ -42,6 +42,7 @@ def test_two_configs_cannot_claim_one_workdir_between_check_and_claim(tmp_path):
         Workdir(tmp_path).claim(FrozenConfigDict(second))
 
 
+@pytest.mark.slow
 def test_runs_of_different_folds_share_a_workdir_and_the_last_evaluates(expected, tmp_path):
     jobs = [start(*RUN, f"--workdir={tmp_path}", f"--config.train.only_folds={folds}") for folds in ("0,1", "2")]
     outputs = [job.communicate(timeout=300) for job in jobs]
@@ -51,7 +52,7 @@ def test_runs_of_different_folds_share_a_workdir_and_the_last_evaluates(expected
     assert (tmp_path / "predictions.csv").read_bytes() == expected
 
 
-@pytest.mark.parametrize("is_evaluated", [True, False])
+@pytest.mark.parametrize("is_evaluated", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_run_waits_for_another_that_evaluates_and_does_so_itself_if_that_fails(run, tmp_path, is_evaluated):
     results = shutil.copytree(run[0], tmp_path / "w") / "results.json"
     written = results.read_text()
