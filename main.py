@@ -22,9 +22,7 @@ from dynjax.experiment import command_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string(
-    "out", None, "a .csv of predict, a .json of check, a .csv or .tex of compare, a folder of prepare"
-)
+OUT = flags.DEFINE_string("out", None, "a .csv (predict, compare), .tex (compare) or .json (check); prepare: a folder")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
