@@ -11,9 +11,10 @@ test: .venv/.test
 test-slow: .venv/.test .venv/.preprocess
 	$(RUN) -m pytest -m slow
 
-# Tables 2 and 3 of the paper on synthetic subjects: about half an hour on two cores, continued where it stopped.
+# Tables 2 and 3 of the paper on synthetic subjects, continued where it stopped: some twenty minutes on two cores, and then
+# up to an hour for either 3D network and a first epoch of each; OPTIONS=--hours=0.1 stops them sooner.
 tables: .venv/.base
-	$(RUN) -m benchmarks.tables
+	$(RUN) -m benchmarks.tables $(OPTIONS)
 
 # How often the 95 % intervals hold the truth, by simulation: a few minutes.
 coverage: .venv/.base
