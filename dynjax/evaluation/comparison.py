@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from dynjax.evaluation.paired import SEED, Pairing
 from dynjax.evaluation.resampling import RESAMPLES
 from dynjax.evaluation.results import name_folds
+from dynjax.evaluation.terminal import new_table, print_table
 
 COLUMNS = {
     "accuracy": "Acc",
@@ -81,7 +79,8 @@ class Row(NamedTuple):
         notes += ["EXTERNAL"] * ("external" in results) + ["SHUFFLED labels"] * results["cohort"].get("shuffled", False)
         if results["folds"][0]["epoch"] is None:
             return [*notes, f"a baseline by {weights['source']}"]
-        notes += [f"{results['repeats']} repeats"] * ("repeats" in results)
+        if "repeats" in results:
+            notes += [f"{results['repeats']} repeats"]
         notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]
         if results.get("folds_missing"):
             notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
@@ -97,25 +96,21 @@ class Row(NamedTuple):
 
 
 def print_rows(rows: list[Row], with_paper: bool) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading in ("", "notes") else "right", no_wrap=True)
+    table = new_table(HEADINGS, left=("", "notes"))
     for line in row_lines(rows, with_paper):
         table.add_row(*line)
-    _print(table)
+    print_table(table)
 
 
 def print_pairings(rows: list[Row]) -> None:
     """The tests of each run against the first, and why others have none; nothing for a single run."""
     pairings = [(row.name, row.pairing) for row in rows if row.pairing]
     if pairings:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for heading in PAIRING_HEADINGS:
-            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        table = new_table(PAIRING_HEADINGS)
         for name, pairing in pairings:
             table.add_row(name, *pairing_cells(pairing))
         print(f"Paired by subject, minus {rows[0].name} ({rows[0].folder})")
-        _print(table)
+        print_table(table)
         print(method(len(pairings)))
     for row in rows:
         if row.unpaired:
@@ -167,11 +162,6 @@ def to_latex(rows: list[Row], with_paper: bool) -> str:
                 " & ".join([r"\quad the paper", *(f"{v:.2f}" for v in PAPER[row.name]), "", "", "ADNI"]) + r" \\"
             )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def _print(table: Table) -> None:
-    needed = Console(width=1000).measure(table).maximum
-    Console(width=max(Console().width, needed)).print(table)
 
 
 def method(runs: int) -> str:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES
 from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
 from dynjax.evaluation.results import NAMES
+from dynjax.evaluation.terminal import new_table, print_table
 
 
 class Repeat(NamedTuple):
@@ -59,18 +57,14 @@ def estimate_repeats(labels: np.ndarray, repeats: Sequence[Repeat], seed: int) -
 def print_repeats(results: dict) -> None:
     repeats = range(results["repeats"])
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
-    table = Table(title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats", title_justify="left")
-    table.box, table.pad_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
     headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    table = new_table(headings, title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats")
     for name, title in NAMES.items():
         estimate = results["metrics"][name]
         interval = " to ".join(_number(end) for end in estimate["ci95"] or ())
         numbers = map(_number, (estimate["repeat_sd"], *estimate["repeats"]))
         table.add_row(title, _number(estimate["value"]), interval, *numbers)
-    needed = Console(width=1000).measure(table).maximum
-    Console(width=max(Console().width, needed)).print(table)
+    print_table(table)
 
 
 def _value(name: str, labels: np.ndarray, repeat: Repeat, weights: np.ndarray) -> np.ndarray:

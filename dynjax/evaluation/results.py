@@ -3,12 +3,9 @@
 import json
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from dynjax.errors import InputError
 from dynjax.evaluation.metrics import PREVALENCES
+from dynjax.evaluation.terminal import new_table, print_table
 from dynjax.files import write_text
 
 NAMES = {
@@ -82,16 +79,13 @@ def write_results(path: Path, results: dict) -> None:
 def print_results(results: dict) -> None:
     """The metrics with their 95 % intervals over all subjects, and each fold's value if there are several."""
     folds = results["folds"] if len(results["folds"]) > 1 else []
-    table = Table(title=_title(results), caption=_caption(results), title_justify="left", caption_justify="left")
-    table.box, table.pad_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
-    for heading in ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds)):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    headings = ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds))
+    table = new_table(headings, title=_title(results), caption=_caption(results))
     for name, title in NAMES.items():
         table.add_row(*_row(title, *(each["metrics"][name] for each in (results, *folds))))
         if name == "ece":
             table.add_row(*_row(IF_CALIBRATED, *(each["metrics"][name]["if_calibrated"] for each in (results, *folds))))
-    needed = Console(width=1000).measure(table).maximum
-    Console(width=max(Console().width, needed)).print(table)
+    print_table(table)
 
 
 def _row(title: str, estimate: dict, *folds: dict) -> list[str]:

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.terminal import new_table, print_table
 
 Group = dict[str, Any]  # column, group, n, n_positive, metrics (None if it is too small), note
 
@@ -58,14 +56,11 @@ def print_subgroups(subgroups: Sequence[Group]) -> None:
     """Nothing where there are none."""
     if not subgroups:
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("", "", "subjects", "positive", *SHOWN.values()):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    table = new_table(("", "", "subjects", "positive", *SHOWN.values()))
     for group in shown_subgroups(subgroups):
         cells = [_cell(group["metrics"][name]) for name in SHOWN] if group["metrics"] else [group["note"]]
         table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
-    needed = Console(width=1000).measure(table).maximum
-    Console(width=max(Console().width, needed)).print(table)
+    print_table(table)
 
 
 def _groups(column: str, values: Sequence[str]) -> dict[str, np.ndarray]:
