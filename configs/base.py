@@ -57,7 +57,7 @@ def paper() -> ConfigDict:
     config.train.folds = 5
     config.train.repeats = 1  # of the whole cross-validation, on other folds and from other seeds each time
     config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
-    config.train.checkpoint_every = 10  # epochs
+    config.train.checkpoint_every = 10  # epochs; left out where the one before is still being written
 
     config.evaluate = ConfigDict()
     # The epoch that is scored: the last; by 'validation' the one that a fifth of a fold's training subjects, held out,
