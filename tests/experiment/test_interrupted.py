@@ -50,6 +50,7 @@ def test_killed_while_phantoms_are_made_and_while_they_are_projected(expected, t
     assert (workdir / "predictions.csv").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_asked_to_stop_it_saves_and_says_how_to_go_on(expected, tmp_path):
     events = tmp_path / "events.jsonl"
     assert interrupt(signal.SIGTERM, lambda: lines(events) >= 2, *RUN, f"--workdir={tmp_path}") == 75

@@ -24,6 +24,7 @@ def test_3d_networks_are_those_of_korolev(name):
     assert (sizes(params), sizes(batch_stats)) == VOLUMETRIC_PARAMETERS[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("vgg3d", (100, 102, 101)), ("resnet3d", (50, 49, 56))])
 def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     network = build_classifier(name, size)
