@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from dynjax.cohort.folds import make_folds
 from dynjax.cohort.phantom.anatomy import AFFINE, SHAPE, load_anatomy
-from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.cohort.phantom.download import RECIPE, phantom_cohort
 from dynjax.cohort.phantom.subject import SEPARATION, best_auc, draw_subjects, render_scan
 from dynjax.cohort.table import load_cohort
 from dynjax.volumes.grid import Grid, fits
@@ -32,6 +32,12 @@ def test_the_ceiling_is_that_of_the_severities():
     assert sum(diseased) == 4410
     for trait in ([s.age for s in subjects], [s.sex == "F" for s in subjects], [s.visits for s in subjects]):
         assert abs(roc_auc_score(diseased, trait) - 0.5) < 0.02
+
+
+def test_other_scans_need_another_recipe():
+    """Caches keep cohorts by RECIPE: whoever changes what a phantom looks like has to raise it, and then this pair."""
+    volume = render_scan(draw_subjects(12, seed=0)[0], 0, 0, load_anatomy(), False).astype(float)
+    assert (RECIPE, volume.mean()) == (2, pytest.approx(112.4194, rel=1e-5))
 
 
 def test_the_label_acts_through_the_severity_alone():

@@ -16,7 +16,7 @@ from dynjax.cohort.table import PHANTOM_MARK
 from dynjax.files import atomic_path, cache_folder, write_text
 from dynjax.parallel import parallel_map
 
-RECIPE = 1  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
+RECIPE = 2  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
 STRIPPED = "Spatially Normalized, Masked and N3 corrected T1 image"
 WITH_SKULL = "MT1; GradWarp; N3m"
 COLUMNS = ["Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description", "Type", "Acq Date"]
