@@ -19,8 +19,8 @@ from dynjax.experiment.runtime import configure_jax
 from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
-from dynjax.training.loop import Schedule, Trainer, fold_key, make_trainer, train_fold
-from dynjax.training.plan import epoch_order
+from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, train_folds
+from dynjax.training.plan import epoch_order, stack_folds
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
 
@@ -33,17 +33,18 @@ def machine() -> Work:
 
 
 def epoch(network: str, extent: int, count: int, batch: int) -> Work:
-    """One epoch over `count` random examples, as `train_fold` runs it."""
+    """One epoch over `count` random examples, as `train_folds` runs it."""
     trainer, (inputs, labels) = _trainer(network, extent, 1, batch), _on_device(network, extent, count)
-    state, key, order = trainer.initial(0), fold_key(0, 0), epoch_order(0, 0, 0, count, batch)
+    state, keys = stack_folds([trainer.initial(0)]), fold_key(0, 0)[None]
+    inputs, labels, order = inputs[None], labels[None], epoch_order(0, 0, 0, count, batch)[None]
 
     def run(times):
         nonlocal state
         for _ in range(times):
-            state, metrics = trainer.run_epoch(state, inputs, labels, order, key, RATE)
+            state, metrics = trainer.run_epoch(state, inputs, labels, order, keys, RATE)
         jax.block_until_ready((state, metrics))
 
-    return Work(run, _about(trainer) | {"steps": len(order)})
+    return Work(run, _about(trainer) | {"steps": order.shape[1]})
 
 
 def bare_epoch(network: str, extent: int, count: int, batch: int, form: str) -> Work:
@@ -71,21 +72,19 @@ def bare_epoch(network: str, extent: int, count: int, batch: int, form: str) -> 
     return Work(run, _about())
 
 
-def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs: int) -> Work:
-    """Folds trained from their first epoch to their last by `train_fold`, with its checkpoints."""
-    trainer, (inputs, labels) = _trainer(network, extent, epochs, batch), examples(count, _shape(network, extent))
+def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs: int, together: int = 1) -> Work:
+    """Folds trained from their first epoch to their last by `train_folds`, `together` at a time, with checkpoints."""
+    trainer = _trainer(network, extent, epochs, batch, together)
+    inputs, labels = examples(count, _shape(network, extent))
 
     def run(times):
-        for fold in range(folds * times):
+        for first in range(0, folds * times, together):
             with tempfile.TemporaryDirectory() as folder:
-                train_fold(
+                numbers = [number % folds for number in range(first, first + together)]
+                train_folds(
                     trainer,
-                    fold % folds,
-                    inputs,
-                    labels,
-                    Path(folder, "fold"),
-                    about={},
-                    on_start=lambda done: None,
+                    [Fold(number, inputs, labels, Path(folder, str(number)), about={}) for number in numbers],
+                    on_start=lambda number, done: None,
                     on_epoch=lambda epoch: None,
                     stop_requested=lambda: False,
                 )
@@ -140,10 +139,10 @@ def _repeated(call: Callable[[], jax.Array]) -> Callable[[int], None]:
     return run
 
 
-def _trainer(network: str, extent: int, epochs: int, batch: int) -> Trainer:
+def _trainer(network: str, extent: int, epochs: int, batch: int, together: int = 1) -> Trainer:
     configure_jax()
     built = _network(network, extent)
-    schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0)
+    schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0, side_by_side=together)
     return make_trainer(built, make_initialiser(built, None), schedule)
 
 

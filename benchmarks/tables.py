@@ -70,8 +70,10 @@ def _one_fold(name: str, hours: float, options: list[str]) -> Row:
         )
     trial, start = Row(f"{name}-trial", name, (*ONE_FOLD, "--config.train.epochs=1")), time.monotonic()
     _train(trial, options)
-    epochs = int(hours * 3600 / (time.monotonic() - start)) - 1
-    return Row(name, name, (*ONE_FOLD, f"--config.train.epochs={min(max(epochs, 1), LONGEST)}"))
+    epochs = min(max(int(hours * 3600 / (time.monotonic() - start)) - 1, 1), LONGEST)
+    if epochs == 1:
+        (RUNS / trial.folder).rename(RUNS / name)
+    return Row(name, name, (*ONE_FOLD, f"--config.train.epochs={epochs}"))
 
 
 def _train(row: Row, options: list[str]) -> int:

@@ -57,6 +57,7 @@ def paper() -> ConfigDict:
     config.train.folds = 5
     config.train.repeats = 1  # of the whole cross-validation, on other folds and from other seeds each time
     config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
+    config.train.side_by_side = 1  # folds that are trained as one program, which takes as many times the memory
     config.train.checkpoint_every = 10  # epochs; left out where the one before is still being written
 
     config.evaluate = ConfigDict()

@@ -3,10 +3,10 @@
 import statistics
 import time
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dynjax.progress import QUIET_SECONDS, console
-from dynjax.training.loop import Epoch
+from dynjax.training.record import Epoch
 
 
 class TrainingDisplay:
@@ -17,6 +17,7 @@ class TrainingDisplay:
         self.left = len(folds) * epochs
         self.seconds: list[float] = []
         self.last_line = 0.0
+        self.tasks: dict[int, TaskID] = {}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.live = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
 
@@ -32,7 +33,7 @@ class TrainingDisplay:
     def start(self, fold: int, done: int) -> None:
         """A fold begins, or goes on after `done` epochs."""
         self.left -= done
-        self.task = self.live.add_task(self._name(fold), total=self.epochs, completed=done, note="compiling")
+        self.tasks[fold] = self.live.add_task(self._name(fold), total=self.epochs, completed=done, note="compiling")
         if not console.is_terminal and done:
             print(f"{self._name(fold)}: going on after epoch {done}", flush=True)
 
@@ -43,7 +44,7 @@ class TrainingDisplay:
         note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch"
         if self.left and len(self.seconds) > 1 and (not console.is_terminal or epoch.epoch < self.epochs):
             note += f"  {_duration(pace * self.left)} left"
-        self.live.update(self.task, completed=epoch.epoch, note=note)
+        self.live.update(self.tasks[epoch.fold], completed=epoch.epoch, note=note)
         due = time.monotonic() - self.last_line > QUIET_SECONDS or epoch.epoch == self.epochs
         if not console.is_terminal and due:
             self.last_line = time.monotonic()

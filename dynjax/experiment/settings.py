@@ -27,6 +27,7 @@ from dynjax.volumes.nifti import NAN
 LATER = {  # keys that first runs do not have
     "cohort.shuffle": False,
     "train.repeats": 1,
+    "train.side_by_side": 1,
     "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
@@ -66,6 +67,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.weight_decay": (lambda decay: decay >= 0, "0 or more"),
     "train.repeats": (lambda n: 1 <= n <= 100, "1 to 100"),
     "train.folds": (lambda n: n >= 2, "2 or more"),
+    "train.side_by_side": (lambda n: n >= 1, "1 or more"),
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
 

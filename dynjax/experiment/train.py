@@ -25,7 +25,7 @@ from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import Weights, make_initialiser
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
-from dynjax.training.loop import Schedule, Trainer, is_finished, make_trainer, train_fold
+from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_folds
 
 
 def train(
@@ -98,20 +98,28 @@ def _train_folds(
     trainer = _make_trainer(config, weights)
     log = EventLog(workdir.events)
     with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
-        for fold in todo:
-            roles = Roles.of(data, fold)
-            train_fold(
+        for first in range(0, len(todo), trainer.schedule.side_by_side):
+            together = todo[first : first + trainer.schedule.side_by_side]
+            train_folds(
                 trainer,
-                fold,
-                data.images(roles.training),
-                data.targets[roles.training],
-                workdir.fold(fold),
-                about=_about(config, data, fold, origin) | {"n_validation": roles.n_validation},
-                on_start=functools.partial(_begin, log, display, fold),
+                [_fold(config, workdir, data, number, origin) for number in together],
+                on_start=functools.partial(_begin, log, display),
                 on_epoch=functools.partial(_record, log, display),
                 stop_requested=stop_requested,
-                selection=roles.selection(data, workdir.selected(fold)),
             )
+
+
+def _fold(config: FrozenConfigDict, workdir: Workdir, data: Data, number: int, origin: dict) -> Fold:
+    roles = Roles.of(data, number)
+    about = {"config": settings.to_dict(config), "weights": origin, "scans": data.digests_of(number)}
+    return Fold(
+        number,
+        data.images(roles.training).astype(config.model.dtype, copy=False),
+        data.targets[roles.training],
+        workdir.fold(number),
+        about | {"n_validation": roles.n_validation},
+        roles.selection(data, workdir.selected(number)),
+    )
 
 
 def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
@@ -125,6 +133,7 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         seed=config.seed,
         learning_rate_decay=train.learning_rate_decay,
         weight_decay=train.weight_decay,
+        side_by_side=min(train.side_by_side, train.folds),
     )
     return make_trainer(network, make_initialiser(network, weights), schedule)
 
@@ -137,10 +146,6 @@ def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> Non
 def _record(log: EventLog, display: TrainingDisplay, epoch) -> None:
     log.append(epoch._asdict())
     display.show(epoch)
-
-
-def _about(config: FrozenConfigDict, data: Data, fold: int, origin: dict) -> dict:
-    return {"config": settings.to_dict(config), "weights": origin, "scans": data.digests_of(fold)}
 
 
 def _describe(weights: Weights | None) -> dict:

@@ -120,23 +120,30 @@ def load_state(path: Path, like: TrainState) -> TrainState:
     return TrainState(optimizer["step"], params, batch_stats, optimizer["opt_state"])
 
 
-def _load(path: Path, part: str, like: Any) -> Any:
-    """Reads one part of a checkpoint after its files are known to be as they were written.
+def verify_state(path: Path, like: TrainState) -> None:
+    """Reads nothing but whether `load_state` can. Raises: Damaged."""
+    _verify(path, "network", {"params": like.params, "batch_stats": like.batch_stats})
+    _verify(path, "optimizer", {"step": like.step, "opt_state": like.opt_state})
 
-    Orbax itself restores flipped bits without a word, and answers worse damage with errors of many kinds.
-    """
+
+def _load(path: Path, part: str, like: Any) -> Any:
+    """Reads one part of a checkpoint after its files are known to be as they were written."""
+    _verify(path, part, like)
+    abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in named_leaves(like).items()}
+    arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
+    return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in abstract])
+
+
+def _verify(path: Path, part: str, like: Any) -> None:
+    """Orbax itself restores flipped bits without a word, and answers worse damage with errors of many kinds."""
     about = read_about(path)
-    names = named_leaves(like)
-    if about["arrays"].get(part) != _shapes(names):
+    if about["arrays"].get(part) != _shapes(named_leaves(like)):
         raise InputError(f"{path}: its {part} has other arrays than this config's network")
     expected = {name: digest for name, digest in about["files"].items() if _is_needed(name, part)}
     found = {name: digest for name, digest in _digests(path).items() if _is_needed(name, part)}
     if expected != found:
         wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
         raise Damaged(path, path, f": {', '.join(wrong[:3])} changed or missing")
-    abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in names.items()}
-    arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
-    return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in names])
 
 
 def _shapes(named: dict[str, jax.Array]) -> dict[str, list]:

@@ -1,9 +1,8 @@
-"""Training of one fold, from its first epoch or its last checkpoint to its last epoch."""
+"""Training of folds, alone or side by side, from their first epoch or their last checkpoint to their last epoch."""
 
-import resource
-import sys
-import time
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,14 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynjax.errors import DynjaxError, Stopped
+from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.progress import console
 from dynjax.training import checkpoint
-from dynjax.training.plan import epoch_order, make_run_epoch
-from dynjax.training.saver import Saver
+from dynjax.training.plan import (
+    RunEpoch,
+    epoch_order,
+    make_run_epoch,
+    stack_examples,
+    stack_folds,
+    steps_of,
+    unstack_folds,
+)
+from dynjax.training.record import Epoch, Record
+from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
-from dynjax.training.step import Metrics, TrainState, create_state, make_optimizer, make_train_step
+from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
 
 
 class Schedule(NamedTuple):
@@ -31,19 +39,37 @@ class Schedule(NamedTuple):
     seed: int
     learning_rate_decay: float = 1.0  # what the learning rate is multiplied with after each epoch
     weight_decay: float = 0.0
+    side_by_side: int = 1  # folds that are trained as one program
 
     def learning_rate_of(self, epoch: int) -> np.float32:
         """That of an epoch counted from 0."""
         return np.float32(self.learning_rate * self.learning_rate_decay**epoch)
 
+    def order_of(self, fold: "Fold", epoch: int) -> np.ndarray:
+        """The batches of an epoch counted from 0, int32 [S, B]."""
+        return epoch_order(self.seed, fold.number, epoch, len(fold.labels), self.batch_size)
 
-class Epoch(NamedTuple):
-    """What is known at the end of an epoch; epoch counts from 1."""
 
-    fold: int
-    epoch: int
-    loss: float
-    accuracy: float
+class Fold(NamedTuple):
+    """What a fold is trained on, images [N, H, W, C] and labels [N], and the folder of its checkpoints.
+
+    `about` is kept in every checkpoint. With a `selection` the network of the epoch that scores best is kept besides
+    the last one.
+    """
+
+    number: int
+    images: np.ndarray
+    labels: np.ndarray
+    folder: Path
+    about: dict[str, Any]
+    selection: Selection | None = None
+
+
+class Begun(NamedTuple):
+    """A fold, and how many epochs of it are done, in how many seconds, by its newest checkpoint that is whole."""
+
+    fold: Fold
+    done: int
     seconds: float
 
 
@@ -51,9 +77,9 @@ class Trainer(NamedTuple):
     """Compiled once and used for every fold."""
 
     initial: Callable[[int], TrainState]
-    run_epoch: Callable
+    run_epoch: RunEpoch
     schedule: Schedule
-    begin_second_stage: Callable[[TrainState, np.ndarray, np.ndarray], TrainState]  # after half of the epochs
+    begin_second_stage: Callable[[TrainState, Fold], TrainState] | None  # after half of the epochs
 
 
 def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule) -> Trainer:
@@ -64,101 +90,88 @@ def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree,
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
 
-    def begin_second_stage(state: TrainState, images: np.ndarray, labels: np.ndarray) -> TrainState:
-        """With a new optimizer, so that what is no longer trained stands still."""
-        if network.join is None:
-            return state
-        batch_stats = network.join(state.params, state.batch_stats, images, labels)
-        return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
+    second_stage = functools.partial(_begin_second_stage, network.join, optimizer) if network.join else None
+    return Trainer(initial, run_epoch, schedule, second_stage)
 
-    return Trainer(initial, run_epoch, schedule, begin_second_stage)
+
+def _begin_second_stage(join: Callable, optimizer, state: TrainState, fold: Fold) -> TrainState:
+    """With a new optimizer, so that what is no longer trained stands still."""
+    batch_stats = join(state.params, state.batch_stats, fold.images, fold.labels)
+    return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
 
 
 def fold_key(seed: int, fold: int) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), fold)
 
 
-def train_fold(
+def train_folds(
     trainer: Trainer,
-    fold: int,
-    images: np.ndarray,
-    labels: np.ndarray,
-    folder: Path,
-    about: dict[str, Any],
-    on_start: Callable[[int], None],
+    folds: Sequence[Fold],
+    on_start: Callable[[int, int], None],
     on_epoch: Callable[[Epoch], None],
     stop_requested: Callable[[], bool],
-    selection: Selection | None = None,
 ) -> None:
-    """Trains on the fold's training images [N, H, W, C] and labels [N]; goes on from the newest checkpoint in `folder`.
+    """Trains at most `side_by_side` folds, each from its newest checkpoint; one that is finished is left as it is.
 
-    A fold that is finished is left as it is. `about` is kept in every checkpoint; `on_start` is told how many epochs
-    are done already. With a `selection` the network of the epoch that scores best is kept besides the last one.
+    `on_start` is told each fold's number and how many of its epochs are done already.
 
-    Raises: DynjaxError if the loss is not finite; Stopped after a checkpoint, if that was requested.
+    Raises: DynjaxError if a loss is not finite; Stopped after a checkpoint, if that was requested.
     """
-    schedule, key = trainer.schedule, jax.random.fold_in(fold_key(trainer.schedule.seed, fold), 1)
-    if is_finished(folder, schedule.epochs):
-        on_start(schedule.epochs)
-        return
-    state, done, seconds = _resume(trainer, fold, folder)
-    on_start(done)
-    on_device = jnp.asarray(images), jnp.asarray(labels)
-    record = _Record(fold, done, seconds, on_epoch)
-    with Saver(folder) as saver:
+    epochs, begun = trainer.schedule.epochs, []
+    for fold in folds:
+        finished = is_finished(fold.folder, epochs)
+        begun += [] if finished else [_begin(trainer, fold)]
+        on_start(fold.number, epochs if finished else begun[-1].done)
+    for together in _in_step(begun, trainer.schedule.batch_size):
+        _train(trainer, together, on_epoch, stop_requested)
+
+
+def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
+    """Those that one program can train: with as many epochs done, and as many steps in an epoch."""
+
+    def position(each: Begun) -> tuple[int, int]:
+        return each.done, steps_of(len(each.fold.labels), batch_size)
+
+    for _, together in groupby(sorted(begun, key=position), position):
+        yield list(together)
+
+
+def _train(
+    trainer: Trainer, begun: list[Begun], on_epoch: Callable[[Epoch], None], stop_requested: Callable[[], bool]
+) -> None:
+    schedule, folds, done = trainer.schedule, [each.fold for each in begun], begun[0].done
+    record = Record([fold.number for fold in folds], done, [each.seconds for each in begun], on_epoch)
+    lanes = folds + folds[-1:] * (schedule.side_by_side - len(folds))  # always as many, so that one program serves all
+    state = _stacked_state(trainer, begun, len(lanes))
+    examples = [jnp.asarray(stack_examples(arrays)) for arrays in zip(*((fold.images, fold.labels) for fold in lanes))]
+    keys = jnp.stack([jax.random.fold_in(fold_key(schedule.seed, fold.number), 1) for fold in lanes])
+    with Saver() as saver:
         for epoch in range(done, schedule.epochs):
-            if epoch == schedule.epochs // 2:
-                state = trainer.begin_second_stage(state, images, labels)
-            order = epoch_order(schedule.seed, fold, epoch, len(labels), schedule.batch_size)
-            state, metrics = trainer.run_epoch(state, *on_device, order, key, schedule.learning_rate_of(epoch))
+            if trainer.begin_second_stage and epoch == schedule.epochs // 2:
+                state = stack_folds([trainer.begin_second_stage(*each) for each in zip(unstack_folds(state), lanes)])
+            order = np.stack([schedule.order_of(fold, epoch) for fold in lanes])
+            state, metrics = trainer.run_epoch(state, *examples, order, keys, schedule.learning_rate_of(epoch))
             record.up_to(epoch)  # the epoch before this one, which is under way by now
             record.running.append(metrics)
             last, stop = epoch + 1 == schedule.epochs, stop_requested()
             is_due = (epoch + 1) % schedule.checkpoint_every == 0 and not saver.is_busy
-            if not (last or stop or is_due or selection):
+            if not (last or stop or is_due or folds[0].selection):
                 continue
             record.up_to(epoch + 1)
-            about = about | record.about() | {"n_train": len(labels)}
-            if selection is not None:
-                saver.wait()  # Orbax writes one checkpoint at a time
-                selection.offer(state, epoch + 1, about)
+            checkpoints = [
+                Due(fold.folder, own, epoch + 1, fold.about | about | {"n_train": len(fold.labels)}, not last)
+                for fold, own, about in zip(folds, unstack_folds(state), record.about())
+            ]
+            for fold, due in zip(folds, checkpoints):
+                if fold.selection:
+                    saver.wait()  # Orbax writes one checkpoint at a time
+                    fold.selection.offer(due.state, due.epoch, due.about)
             if last or stop or is_due:
-                saver.save(state, epoch + 1, about, keep_optimizer=not last)
+                saver.save(checkpoints)
             if stop:
                 break
     if record.done < schedule.epochs:
-        raise Stopped(f"stopped in fold {fold} after epoch {record.done}; the same command goes on from there")
-
-
-class _Record:
-    """What is known of a fold's epochs: an epoch's metrics are waited for while the next is under way."""
-
-    def __init__(self, fold: int, done: int, seconds: float, on_epoch: Callable[[Epoch], None]):
-        self.fold, self.done, self.seconds, self.on_epoch = fold, done, seconds, on_epoch
-        self.running: list[Metrics] = []
-        self.start = time.monotonic()
-
-    def up_to(self, epochs: int) -> None:
-        """Waits for all epochs before this number. Raises: DynjaxError if a loss is not finite."""
-        while self.done < epochs:
-            metrics = self.running.pop(0)
-            self.loss, accuracy = float(metrics.loss.mean()), float(metrics.accuracy.mean())
-            self.done += 1
-            if not np.isfinite(self.loss):
-                raise DynjaxError(_not_finite(self.fold, self.done))
-            now = time.monotonic()
-            elapsed, self.start = now - self.start, now
-            self.seconds += elapsed
-            self.on_epoch(Epoch(self.fold, self.done, self.loss, accuracy, elapsed))
-
-    def about(self) -> dict[str, Any]:
-        about = {"fold": self.fold, "train_seconds": self.seconds, "train_loss": self.loss}
-        return about | {"peak_memory_bytes": peak_memory()}
-
-
-def peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes; that of an accelerator is not part of it."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        raise Stopped(f"stopped in {record.name} after epoch {record.done}; the same command goes on from there")
 
 
 def is_finished(folder: Path, epochs: int) -> bool:
@@ -166,24 +179,31 @@ def is_finished(folder: Path, epochs: int) -> bool:
     return max(checkpoint.epochs_saved(folder), default=0) >= epochs
 
 
-def _resume(trainer: Trainer, fold: int, folder: Path) -> tuple[TrainState, int, float]:
-    """From the newest checkpoint that is whole. Raises: Damaged, if there are some and none is."""
-    shapes, first = jax.eval_shape(lambda: trainer.initial(fold)), None
-    for epoch in checkpoint.epochs_saved(folder):
-        path = checkpoint.path_of(folder, epoch)
+def _begin(trainer: Trainer, fold: Fold) -> Begun:
+    """Finds the newest checkpoint that is whole. Raises: Damaged, if there are some and none is."""
+    shapes, first = jax.eval_shape(lambda: trainer.initial(fold.number)), None
+    for epoch in checkpoint.epochs_saved(fold.folder):
+        path = checkpoint.path_of(fold.folder, epoch)
         try:
-            return checkpoint.load_state(path, shapes), epoch, checkpoint.read_about(path)["train_seconds"]
+            checkpoint.verify_state(path, shapes)
+            return Begun(fold, epoch, checkpoint.read_about(path)["train_seconds"])
         except checkpoint.Damaged as error:
             console.print(f"{error.reason}; trying the one before", soft_wrap=True, markup=False)
             first = first or error
     if first is not None:
         raise first
-    return trainer.initial(fold), 0, 0.0
+    return Begun(fold, 0, 0.0)
 
 
-def _not_finite(fold: int, epoch: int) -> str:
-    return (
-        f"the loss of fold {fold} is not finite in epoch {epoch}. Lower --config.train.learning_rate, "
-        "or look for scans with extreme intensities; earlier checkpoints are kept, and the same command "
-        "with a new --workdir starts anew"
-    )
+def _stacked_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState:
+    """Of the folds as they were begun, the last one's again up to the number of lanes."""
+    states = [_state(trainer, each) for each in begun]
+    return stack_folds(states + states[-1:] * (lanes - len(states)))
+
+
+def _state(trainer: Trainer, begun: Begun) -> TrainState:
+    number, folder = begun.fold.number, begun.fold.folder
+    if not begun.done:
+        return trainer.initial(number)
+    path = checkpoint.path_of(folder, begun.done)
+    return checkpoint.load_state(path, jax.eval_shape(lambda: trainer.initial(number)))

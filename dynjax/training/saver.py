@@ -1,8 +1,9 @@
 """Checkpoints written while training goes on."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,14 +12,24 @@ from dynjax.training import checkpoint
 from dynjax.training.step import TrainState
 
 
+class Due(NamedTuple):
+    """What `checkpoint.save` is called with; the memory of the state is its own."""
+
+    folder: Path
+    state: TrainState
+    epoch: int
+    about: dict[str, Any]
+    keep_optimizer: bool
+
+
 class Saver:
-    """Writes the checkpoints of a fold, one at a time, from copies; leaving it waits for the last.
+    """Writes the checkpoints of folds, one at a time; leaving it waits for the last.
 
     What went wrong in writing one is raised at the next, or at the end.
     """
 
-    def __init__(self, folder: Path):
-        self.folder, self._thread = folder, ThreadPoolExecutor(1)
+    def __init__(self):
+        self._thread = ThreadPoolExecutor(1)
         self._saving: Future | None = None
 
     def __enter__(self) -> "Saver":
@@ -33,12 +44,17 @@ class Saver:
     def is_busy(self) -> bool:
         return self._saving is not None and not self._saving.done()
 
-    def save(self, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool) -> None:
+    def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()
-        copy = jax.tree.map(np.array, state)  # the next epoch takes the state's memory
-        self._saving = self._thread.submit(checkpoint.save, self.folder, copy, epoch, about, keep_optimizer)
+        on_host = [due._replace(state=jax.tree.map(np.asarray, due.state)) for due in checkpoints]
+        self._saving = self._thread.submit(_save, on_host)
 
     def wait(self) -> None:
         """Until the last is written. Raises: what went wrong in writing it."""
         if self._saving is not None:
             self._saving.result()
+
+
+def _save(checkpoints: Sequence[Due]) -> None:
+    for due in checkpoints:
+        checkpoint.save(*due)

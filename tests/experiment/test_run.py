@@ -183,6 +183,21 @@ def _score_the_finished_folds(run, workdir):
     assert "folds 0, 2 alone, NOT CONVERGED" in main("compare", workdir).stdout
 
 
+@pytest.mark.slow
+def test_folds_side_by_side_give_the_answers_of_folds_in_turn(run, tmp_path):
+    """Two of three at a time, so that the third has an idle place beside it."""
+    done = main(*RUN, "--config.train.side_by_side=2", f"--workdir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    ours, theirs = rows(tmp_path / "predictions.csv"), rows(run[0] / "predictions.csv")
+    assert [row.pop("label") for row in ours] == [row.pop("label") for row in theirs]
+    answers = [np.array([float(row["probability"]) for row in each]) for each in (ours, theirs)]
+    np.testing.assert_allclose(*answers, atol=1e-3)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert sorted((event["fold"], event["epoch"]) for event in events) == [
+        (f, e) for f in range(3) for e in (1, 2, 3, 4)
+    ]
+
+
 def test_all_visits_train_and_a_subject_counts_once(tmp_path):
     short = ("--config.train.folds=2", "--config.train.epochs=1", "--config.cohort.visit=all")
     done = main(*RUN, *short, f"--workdir={tmp_path}")

@@ -11,7 +11,7 @@ import pytest
 from dynjax.errors import DynjaxError, InputError, Stopped
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
-from dynjax.training.loop import Schedule, is_finished, make_trainer, train_fold
+from dynjax.training.loop import Fold, Schedule, is_finished, make_trainer, train_folds
 from dynjax.training.selection import Selection
 from tests.training.test_step import linear_network
 
@@ -25,10 +25,12 @@ def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=Non
     network = linear_network()
     trainer = make_trainer(network, jax.jit(network.init), schedule)
     epochs, starts = [], []
-    train_fold(
-        trainer, 1, images, LABELS, folder, {"config": {"a": (1, 2)}}, starts.append, epochs.append,
-        lambda: stop_after is not None and len(epochs) >= stop_after, selection,
-    )  # fmt: skip
+    fold = Fold(1, images, LABELS, folder, {"config": {"a": (1, 2)}}, selection)
+
+    def is_time():
+        return stop_after is not None and len(epochs) >= stop_after
+
+    train_folds(trainer, [fold], lambda number, done: starts.append(done), epochs.append, is_time)
     return epochs, starts
 
 

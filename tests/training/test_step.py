@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynjax.models.build import Network, Options, build_classifier
-from dynjax.training.plan import epoch_order, make_run_epoch
+from dynjax.training.plan import epoch_order, make_run_epoch, stack_folds, unstack_folds
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
 
@@ -77,12 +77,14 @@ def test_an_epoch_gives_the_numbers_of_its_steps():
     images, labels = jnp.asarray(rng.normal(size=(5, 34, 34, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
     order, key, rate = epoch_order(0, 0, 0, 5, 2), jax.random.key(1), np.float32(1e-4)
     by_steps = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
-    by_scan, metrics = make_run_epoch(train_step)(jax.tree.map(jnp.copy, by_steps), images, labels, order, key, rate)
+    stacked = (array[None] for array in (images, labels, order, key))
+    by_scan, metrics = make_run_epoch(train_step)(stack_folds([by_steps]), *stacked, rate)
+    by_scan = unstack_folds(by_scan)[0]
     losses, step = [], jax.jit(train_step)
     for batch in order:
         by_steps, of_step = step(by_steps, images[batch], labels[batch], key, rate)
         losses.append(of_step.loss)
-    np.testing.assert_allclose(metrics.loss, losses, rtol=1e-5)
+    np.testing.assert_allclose(metrics.loss[0], losses, rtol=1e-5)
     assert int(by_steps.step) == int(by_scan.step) == 3
     # Adam divides by the gradient's size, so a step moves every weight by up to the learning rate, rounding or not.
     ours, theirs = (np.concatenate([p.ravel() for p in jax.tree.leaves(s.params)]) for s in (by_steps, by_scan))
