@@ -19,8 +19,8 @@ from dynjax.experiment.runtime import configure_jax
 from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
-from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, train_folds
-from dynjax.training.plan import epoch_order, stack_folds
+from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_folds
+from dynjax.training.plan import epoch_order, stack_states
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
 
@@ -34,14 +34,16 @@ def machine() -> Work:
 
 def epoch(network: str, extent: int, count: int, batch: int) -> Work:
     """One epoch over `count` random examples, as `train_folds` runs it."""
-    trainer, (inputs, labels) = _trainer(network, extent, 1, batch), _on_device(network, extent, count)
-    state, keys = stack_folds([trainer.initial(0)]), fold_key(0, 0)[None]
-    inputs, labels, order = inputs[None], labels[None], epoch_order(0, 0, 0, count, batch)[None]
+    trainer, arrays = _trainer(network, extent, 1, batch), examples(count, _shape(network, extent))
+    run_epoch, place, _ = trainer.plan
+    order = epoch_order(0, 0, 0, count, batch)[None]
+    state = place(stack_states([trainer.initial(0)]))
+    inputs, labels, batches, keys = place([*(array[None] for array in arrays), order, step_key(0, 0)[None]])
 
     def run(times):
         nonlocal state
         for _ in range(times):
-            state, metrics = trainer.run_epoch(state, inputs, labels, order, keys, RATE)
+            state, metrics = run_epoch(state, inputs, labels, batches, keys, RATE)
         jax.block_until_ready((state, metrics))
 
     return Work(run, _about(trainer) | {"steps": order.shape[1]})

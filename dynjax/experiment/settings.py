@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ LATER = {  # keys that first runs do not have
     "cohort.shuffle": False,
     "train.repeats": 1,
     "train.side_by_side": 1,
+    "train.devices": 1,
     "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
     "model.dtype": "float32",
 }
-NOT_IDENTITY = ("train.only_folds",)  # jobs that differ in these alone share a workdir
+NOT_IDENTITY = ("train.only_folds", "train.devices")  # jobs that differ in these alone share a workdir
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohort.visit": VISITS,
@@ -68,6 +70,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.repeats": (lambda n: 1 <= n <= 100, "1 to 100"),
     "train.folds": (lambda n: n >= 2, "2 or more"),
     "train.side_by_side": (lambda n: n >= 1, "1 or more"),
+    "train.devices": (lambda n: n >= 1, "1 or more"),
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
 
@@ -132,6 +135,10 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
+    folds_at_once = min(flat["train.side_by_side"], flat["train.folds"])
+    parts = flat["train.devices"] // math.gcd(flat["train.devices"], folds_at_once)
+    if flat["train.batch_size"] % parts:
+        problems.append(f"train.devices={flat['train.devices']}: train.batch_size is no multiple of {parts}")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
         problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):

@@ -135,7 +135,7 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         weight_decay=train.weight_decay,
         side_by_side=min(train.side_by_side, train.folds),
     )
-    return make_trainer(network, make_initialiser(network, weights), schedule)
+    return make_trainer(network, make_initialiser(network, weights), schedule, train.devices)
 
 
 def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> None:

@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.progress import console
 from dynjax.training import checkpoint
-from dynjax.training.plan import (
-    RunEpoch,
-    epoch_order,
-    make_run_epoch,
-    stack_examples,
-    stack_folds,
-    steps_of,
-    unstack_folds,
-)
+from dynjax.training.plan import Plan, epoch_order, make_plan, stack_examples, stack_states, steps_of
 from dynjax.training.record import Epoch, Record
 from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
@@ -77,21 +68,26 @@ class Trainer(NamedTuple):
     """Compiled once and used for every fold."""
 
     initial: Callable[[int], TrainState]
-    run_epoch: RunEpoch
+    plan: Plan
     schedule: Schedule
     begin_second_stage: Callable[[TrainState, Fold], TrainState] | None  # after half of the epochs
 
 
-def make_trainer(network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule) -> Trainer:
-    """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold."""
+def make_trainer(
+    network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule, devices: int = 1
+) -> Trainer:
+    """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold.
+
+    Raises: UsageError if there are fewer devices.
+    """
     optimizer = make_optimizer(schedule.weight_decay)
-    run_epoch = make_run_epoch(make_train_step(network, optimizer))
+    plan = make_plan(make_train_step(network, optimizer), schedule.side_by_side, devices)
 
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
 
     second_stage = functools.partial(_begin_second_stage, network.join, optimizer) if network.join else None
-    return Trainer(initial, run_epoch, schedule, second_stage)
+    return Trainer(initial, plan, schedule, second_stage)
 
 
 def _begin_second_stage(join: Callable, optimizer, state: TrainState, fold: Fold) -> TrainState:
@@ -102,6 +98,11 @@ def _begin_second_stage(join: Callable, optimizer, state: TrainState, fold: Fold
 
 def fold_key(seed: int, fold: int) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), fold)
+
+
+def step_key(seed: int, fold: int) -> np.ndarray:
+    """The data of the key for what is random in a fold's steps."""
+    return np.asarray(jax.random.key_data(jax.random.fold_in(fold_key(seed, fold), 1)))
 
 
 def train_folds(
@@ -142,15 +143,16 @@ def _train(
     schedule, folds, done = trainer.schedule, [each.fold for each in begun], begun[0].done
     record = Record([fold.number for fold in folds], done, [each.seconds for each in begun], on_epoch)
     lanes = folds + folds[-1:] * (schedule.side_by_side - len(folds))  # always as many, so that one program serves all
-    state = _stacked_state(trainer, begun, len(lanes))
-    examples = [jnp.asarray(stack_examples(arrays)) for arrays in zip(*((fold.images, fold.labels) for fold in lanes))]
-    keys = jnp.stack([jax.random.fold_in(fold_key(schedule.seed, fold.number), 1) for fold in lanes])
+    run_epoch, place, unstack = trainer.plan
+    state = place(_first_state(trainer, begun, len(lanes)))
+    examples = place([stack_examples(arrays) for arrays in zip(*((fold.images, fold.labels) for fold in lanes))])
+    keys = place(np.stack([step_key(schedule.seed, fold.number) for fold in lanes]))
     with Saver() as saver:
         for epoch in range(done, schedule.epochs):
             if trainer.begin_second_stage and epoch == schedule.epochs // 2:
-                state = stack_folds([trainer.begin_second_stage(*each) for each in zip(unstack_folds(state), lanes)])
-            order = np.stack([schedule.order_of(fold, epoch) for fold in lanes])
-            state, metrics = trainer.run_epoch(state, *examples, order, keys, schedule.learning_rate_of(epoch))
+                state = place(stack_states([trainer.begin_second_stage(*each) for each in zip(unstack(state), lanes)]))
+            order = place(np.stack([schedule.order_of(fold, epoch) for fold in lanes]))
+            state, metrics = run_epoch(state, *examples, order, keys, schedule.learning_rate_of(epoch))
             record.up_to(epoch)  # the epoch before this one, which is under way by now
             record.running.append(metrics)
             last, stop = epoch + 1 == schedule.epochs, stop_requested()
@@ -160,7 +162,7 @@ def _train(
             record.up_to(epoch + 1)
             checkpoints = [
                 Due(fold.folder, own, epoch + 1, fold.about | about | {"n_train": len(fold.labels)}, not last)
-                for fold, own, about in zip(folds, unstack_folds(state), record.about())
+                for fold, own, about in zip(folds, unstack(state), record.about())
             ]
             for fold, due in zip(folds, checkpoints):
                 if fold.selection:
@@ -195,10 +197,10 @@ def _begin(trainer: Trainer, fold: Fold) -> Begun:
     return Begun(fold, 0, 0.0)
 
 
-def _stacked_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState:
+def _first_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState:
     """Of the folds as they were begun, the last one's again up to the number of lanes."""
     states = [_state(trainer, each) for each in begun]
-    return stack_folds(states + states[-1:] * (lanes - len(states)))
+    return stack_states(states + states[-1:] * (lanes - len(states)))
 
 
 def _state(trainer: Trainer, begun: Begun) -> TrainState:

@@ -1,18 +1,34 @@
-"""How the steps of an epoch are run: as one program that scans over its batches, of one fold or of several at once."""
+"""How the steps of an epoch are run: as one program that scans over its batches, of one fold or of several at once.
+
+On several devices the folds are divided among them as far as they can be, and a batch's examples among those of a fold.
+"""
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from dynjax.errors import UsageError
 from dynjax.training.step import Metrics, TrainState
 
-# run_epoch(state, images [F, N, ...], labels [F, N], order [F, S, B], keys [F], learning_rate)
-# -> (state, metrics [F, S]), of F folds side by side; every array of the state has F of them, and its memory is taken.
-RunEpoch = Callable[..., tuple[TrainState, Metrics]]
+
+class Plan(NamedTuple):
+    """F folds side by side: every array of their state and of their examples has a leading axis of F.
+
+    run_epoch(state, images [F, N, ...], labels [F, N], order [F, S, B], keys [F, 2], learning_rate) -> (state, metrics
+    [F, S]); it takes the memory of the state.
+    place(arrays): numpy's, to where run_epoch wants them.
+    unstack(state): that of each fold, in memory of its own, whole on every device.
+    """
+
+    run_epoch: Callable[..., tuple[TrainState, Metrics]]
+    place: Callable[[Any], Any]
+    unstack: Callable[[TrainState], list[TrainState]]
 
 
 def epoch_order(seed: int, fold: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
@@ -26,35 +42,51 @@ def steps_of(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
-def make_run_epoch(train_step) -> RunEpoch:
-    def of_one_fold(learning_rate, state, images, labels, order, key):
+def make_plan(train_step, side_by_side: int = 1, devices: int = 1) -> Plan:
+    """Raises: UsageError if there are fewer devices."""
+    mesh = _mesh(side_by_side, devices)
+    by_fold, by_example, everywhere = PartitionSpec("fold"), PartitionSpec("batch"), PartitionSpec()
+
+    def epoch_of_one(learning_rate, state, images, labels, order, key):
         def body(state, batch):
-            return train_step(state, images[batch], labels[batch], key, learning_rate)
+            examples = jax.lax.with_sharding_constraint((images[batch], labels[batch]), by_example)
+            return train_step(state, *examples, jax.random.wrap_key_data(key), learning_rate)
 
         return jax.lax.scan(body, state, order)
 
     @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(
+        jax.shard_map,  # of the folds; the partitioner, which divides the batches, cannot divide grouped convolutions
+        mesh=mesh,
+        in_specs=(*[by_fold] * 5, everywhere),
+        out_specs=by_fold,
+        axis_names={"fold"},
+    )
     def run_epoch(state, images, labels, order, keys, learning_rate):
         folds = (state, images, labels, order, keys)
-        epoch = functools.partial(of_one_fold, learning_rate)
+        epoch = functools.partial(epoch_of_one, learning_rate)
         if len(keys) > 1:
             return jax.vmap(epoch)(*folds)
         only = epoch(*jax.tree.map(operator.itemgetter(0), folds))  # in vmap its convolutions would be grouped ones
         return jax.tree.map(lambda leaf: leaf[None], only)
 
-    return run_epoch
+    @functools.partial(jax.jit, out_shardings=NamedSharding(mesh, everywhere))
+    def unstack(state):
+        return [jax.tree.map(operator.itemgetter(fold), state) for fold in range(side_by_side)]
+
+    return Plan(run_epoch, functools.partial(jax.device_put, device=NamedSharding(mesh, by_fold)), unstack)
 
 
-@jax.jit
-def stack_folds(states: Sequence[TrainState]) -> TrainState:
-    """The states of several folds as `run_epoch` takes them."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+def _mesh(side_by_side: int, devices: int) -> Mesh:
+    if devices > len(jax.devices()):
+        raise UsageError(f"train.devices={devices}: this machine has {len(jax.devices())}")
+    folds = math.gcd(side_by_side, devices)
+    return Mesh(np.reshape(jax.devices()[:devices], (folds, -1)), ("fold", "batch"))
 
 
-@jax.jit
-def unstack_folds(state: TrainState) -> list[TrainState]:
-    """That of each fold, in memory of its own."""
-    return [jax.tree.map(operator.itemgetter(fold), state) for fold in range(len(state.step))]
+def stack_states(states: Sequence[TrainState]) -> TrainState:
+    """On the host."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
 def stack_examples(arrays: Sequence[np.ndarray]) -> np.ndarray:

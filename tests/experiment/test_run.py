@@ -17,6 +17,7 @@ from dynjax.training.checkpoint import latest, read_about
 from tests.command import PHANTOMS, TINY, main
 
 RUN = (*TINY, *PHANTOMS)
+DEVICES = [("side_by_side=2",), ("devices=2",), ("devices=4", "side_by_side=2"), ("devices=2", "side_by_side=3")]
 
 
 def rows(path):
@@ -184,18 +185,24 @@ def _score_the_finished_folds(run, workdir):
 
 
 @pytest.mark.slow
-def test_folds_side_by_side_give_the_answers_of_folds_in_turn(run, tmp_path):
-    """Two of three at a time, so that the third has an idle place beside it."""
-    done = main(*RUN, "--config.train.side_by_side=2", f"--workdir={tmp_path}")
+@pytest.mark.parametrize("options", DEVICES)
+def test_folds_side_by_side_and_several_devices_give_the_same_answers(run, tmp_path, monkeypatch, options):
+    """Two of three folds at a time, so that the third has an idle place beside it; a CPU as if it were four devices."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    done = main(*RUN, *(f"--config.train.{option}" for option in options), f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "")
     ours, theirs = rows(tmp_path / "predictions.csv"), rows(run[0] / "predictions.csv")
-    assert [row.pop("label") for row in ours] == [row.pop("label") for row in theirs]
+    assert [row["label"] for row in ours] == [row["label"] for row in theirs]
     answers = [np.array([float(row["probability"]) for row in each]) for each in (ours, theirs)]
     np.testing.assert_allclose(*answers, atol=1e-3)
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert sorted((event["fold"], event["epoch"]) for event in events) == [
-        (f, e) for f in range(3) for e in (1, 2, 3, 4)
-    ]
+    every = [(fold, epoch) for fold in range(3) for epoch in (1, 2, 3, 4)]
+    assert sorted((event["fold"], event["epoch"]) for event in events) == every
+
+
+def test_more_devices_than_there_are_is_said(tmp_path):
+    done = main(*RUN, "--config.train.devices=2", f"--workdir={tmp_path}")
+    assert done.returncode == 2 and "train.devices=2: this machine has 1" in done.stderr
 
 
 def test_all_visits_train_and_a_subject_counts_once(tmp_path):

@@ -1,5 +1,7 @@
 """Folds that are trained as one program: the numbers of each alone, also after a stop and with sizes that differ."""
 
+import operator
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Options, build_classifier
 from dynjax.training import checkpoint
 from dynjax.training.loop import Fold, make_trainer, train_folds
-from dynjax.training.plan import make_run_epoch, stack_folds, unstack_folds
+from dynjax.training.plan import make_plan, stack_states
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.training.test_loop import IMAGES, LABELS, SCHEDULE
 from tests.training.test_step import linear_network
@@ -81,17 +83,17 @@ def test_the_fold_whose_loss_is_not_finite_is_named(tmp_path):
 def test_a_real_network_takes_the_steps_that_it_takes_alone():
     """With BatchNorm and dropout; by the gradients of a first step, since Adam's steps have the size of the rate."""
     network, optimizer = build_classifier("alexnet", (34, 34), Options(head="released")), make_optimizer()
-    run_epoch, rng = make_run_epoch(make_train_step(network, optimizer)), np.random.default_rng(0)
+    train_step, rng = make_train_step(network, optimizer), np.random.default_rng(0)
     images = rng.normal(size=(2, 8, 34, 34, 1)).astype(np.float32)
     labels, order = np.array([[0, 1] * 4] * 2), np.arange(16, dtype=np.int32).reshape(2, 1, 8) % 8
-    keys = jax.random.split(jax.random.key(1))
+    keys = np.array([[0, 1], [2, 3]], np.uint32)
     initial = [create_state(*jax.jit(network.init)(jax.random.key(fold)), optimizer) for fold in (0, 1)]
-    both, metrics = run_epoch(stack_folds(initial), images, labels, order, keys, np.float32(1e-4))
-    for fold, ours in enumerate(unstack_folds(both)):
-        only = slice(fold, fold + 1)
-        alone, its = run_epoch(
-            stack_folds(initial[only]), images[only], labels[only], order[only], keys[only], np.float32(1e-4)
-        )
+    of_two, of_one = make_plan(train_step, side_by_side=2), make_plan(train_step)
+    inputs = (stack_states(initial), images, labels, order, keys)
+    both, metrics = of_two.run_epoch(*of_two.place(inputs), np.float32(1e-4))
+    for fold, ours in enumerate(of_two.unstack(both)):
+        own = jax.tree.map(operator.itemgetter(slice(fold, fold + 1)), inputs)
+        alone, its = of_one.run_epoch(*of_one.place(own), np.float32(1e-4))
         assert metrics.loss[fold, 0] == pytest.approx(float(its.loss[0, 0]), rel=1e-5)
         mine, theirs = (np.concatenate([g.ravel() for g in jax.tree.leaves(s.opt_state.mu)]) for s in (ours, alone))
         assert np.abs(mine - theirs).max() <= 1e-4 * np.abs(theirs).max()
