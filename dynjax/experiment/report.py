@@ -23,6 +23,7 @@ from dynjax.report.card import model_card, to_markdown
 from dynjax.report.facts import Facts
 from dynjax.report.page import render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
+from dynjax.training import checkpoint
 from dynjax.training.events import read_events
 
 KINDS = {"dynamic": "Dynamic images", "max": "Maxima", "mean": "Means", "ranksvm": "Rank-pooled images"}
@@ -102,7 +103,9 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
     configure_jax()
     try:
         paths = _first_scans(config, read_predictions(workdir.predictions))
-        images = project_cohort([paths[subject] for subject in subjects], settings.projection_of(config)).images
+        chosen = [paths[subject] for subject in subjects]
+        images, digests = project_cohort(chosen, settings.projection_of(config))
+        _check_unchanged(config, workdir, chosen, digests)
     except InputError as error:
         print(f"no images: the scans cannot be read as they were: {error}")
         return None
@@ -111,6 +114,16 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
     elif config.projection.axis == "triplanar":
         images = images[..., 0]
     return dict(zip(subjects, images))
+
+
+def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:
+    """Raises: InputError for a scan that no checkpoint tells of; where there are no checkpoints nothing is known."""
+    newest = filter(None, (checkpoint.latest(workdir.fold(fold)) for fold in range(config.train.folds)))
+    scans = [checkpoint.read_about(path)["scans"] for path in newest]
+    known = {digest for parts in scans for part in parts.values() for digest in part}
+    changed = [path for path, digest in zip(paths, digests) if known and digest not in known]
+    if changed:
+        raise InputError(f"{changed[0]}: has changed since the run")
 
 
 def _first_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Path]:

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from nibabel import Nifti1Image
 
 from dynjax.errors import InputError
 from dynjax.evaluation.predictions import read_predictions, write_predictions
@@ -11,6 +13,7 @@ from dynjax.experiment.report import KINDS, VIEWS, report
 from dynjax.experiment.workdir import Workdir
 from dynjax.projection.dynamic import AXES
 from dynjax.projection.project import PROJECTIONS
+from dynjax.volumes.grid import Grid
 from tests.command import main
 
 
@@ -56,6 +59,23 @@ def test_scans_that_are_gone_leave_no_images_and_no_ids(workdir, tmp_path, capsy
     page = (workdir.path / "report.html").read_text()
     assert "no images: the scans cannot be read" in capsys.readouterr().out
     assert "no image is shown" in page and "<image" not in page and str(tmp_path) not in page
+
+
+def test_scans_that_have_changed_since_leave_no_images(run, workdir, tmp_path, capsys):
+    """Scans of the same names with other content, which only the checkpoints can tell."""
+    lines = ["subject,session,label,path"]
+    for number, row in enumerate(read_predictions(workdir.predictions)):
+        noise = np.random.default_rng(number).normal(100, 10, (32, 32, 32)).astype(np.float32)
+        Nifti1Image(noise, Grid((32, 32, 32), 6.9).affine).to_filename(tmp_path / f"{number}.nii.gz")
+        lines.append(f"{row.subject},{row.session},{row.label},{number}.nii.gz")
+    (tmp_path / "scans.csv").write_text("\n".join(lines))
+    change(workdir.config, cohort=json.loads(workdir.config.read_text())["cohort"] | {"table": f"{tmp_path}/scans.csv"})
+    report(workdir)
+    assert "no images" not in capsys.readouterr().out and "<image" in (workdir.path / "report.html").read_text()
+    shutil.copytree(run[0] / "checkpoints", workdir.path / "checkpoints")
+    report(workdir)
+    assert "nii.gz: has changed since the run" in capsys.readouterr().out
+    assert "<image" not in (workdir.path / "report.html").read_text()
 
 
 def test_some_folds_alone(workdir):
