@@ -34,16 +34,16 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     config = settings.resolve(config)
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
-    count = config.train.folds
-    folds = read_folds(workdir.folds, cohort, count) if workdir else make_folds(cohort, count, config.seed)
     _print_associations(cohort, config.seed)
-    findings = _find(cohort, folds, settings.projection_of(config).grid)
+    findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).grid)
     for finding in findings:
         if not finding.leak:
             print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
-    print(f"no leak: of {len(cohort.scans)} scans in {count} folds no subject, identical or near-identical volume")
+    print(
+        f"no leak: of {len(cohort.scans)} scans in {config.train.folds} folds no subject, identical or near-identical volume"
+    )
     print(f"(correlation of {BOUND} or more without the cohort's mean), lies on both sides of a fold")
     if shuffled is not None:
         _train_on_shuffled_labels(config, shuffled)
@@ -62,12 +62,29 @@ def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> Non
     print(f"no leak: {found}, which holds 0.5")
 
 
-def _find(cohort: Cohort, folds: np.ndarray, grid: Grid) -> list[Finding]:
+def _partitions(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None) -> dict[str, np.ndarray]:
+    """The folds of every scan; those of each repeat, by its name, where cross-validation is repeated."""
+    count, seed = config.train.folds, config.seed
+    if workdir:
+        found = [read_folds(run.folds, cohort, count) for run in workdir.repeats()]
+    else:
+        found = [make_folds(cohort, count, seed + repeat) for repeat in range(config.train.repeats)]
+    return {f"repeat_{repeat}" if len(found) > 1 else "": folds for repeat, folds in enumerate(found)}
+
+
+def _find(cohort: Cohort, partitions: dict[str, np.ndarray], grid: Grid) -> list[Finding]:
     scans, paths = cohort.scans, [scan.path for scan in cohort.scans]
     reduced = reduce_cohort(paths, grid)
-    alike = worth_comparing(near_pairs(reduced.vectors), scans, folds, reduced.digests)
-    findings = find_subjects(scans, folds) + find_identical(scans, folds, reduced.digests)
-    return findings + find_near(scans, folds, confirm(alike, paths, grid, reduced.mean))
+    near = near_pairs(reduced.vectors)
+    alike = {name: worth_comparing(near, scans, folds, reduced.digests) for name, folds in partitions.items()}
+    confirmed = confirm(sorted({pair for pairs in alike.values() for pair in pairs}), paths, grid, reduced.mean)
+    findings = []
+    for name, folds in partitions.items():
+        here = [pair for pair in confirmed if pair[:2] in alike[name]]
+        found = find_subjects(scans, folds) + find_identical(scans, folds, reduced.digests)
+        found += find_near(scans, folds, here)
+        findings += [finding._replace(text=f"{name} {finding.text}".strip()) for finding in found]
+    return findings
 
 
 def _print_associations(cohort: Cohort, seed: int) -> None:

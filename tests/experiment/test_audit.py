@@ -91,6 +91,20 @@ def test_a_subject_in_two_folds_of_a_workdir(rows, tmp_path):
         audit(config, workdir)
 
 
+def test_each_repeat_of_a_repeated_run_is_audited(rows, tmp_path):
+    """A copy under another name lies in the fold of its original in one repeat, and in another one in the other."""
+    shutil.copy(rows[0][3], tmp_path / "renamed.nii.gz")
+    rows = [*rows, ["renamed", "1", rows[0][2], tmp_path / "renamed.nii.gz", "F", rows[0][5]]]
+    config, workdir = write(tmp_path, rows)
+    for repeat, fold in enumerate((rows[0][5], (rows[0][5] + 1) % 3)):
+        *lines, _ = workdir.folds.read_text().splitlines()
+        workdir.repeat(repeat).path.mkdir()
+        workdir.repeat(repeat).folds.write_text("\n".join([*lines, f"renamed,1,{fold}"]) + "\n")
+    with pytest.raises(InputError, match="too high") as error:
+        audit(config, workdir)
+    assert "\n  repeat_1 identical volumes:" in str(error.value) and "repeat_0" not in str(error.value)
+
+
 def test_a_clean_cohort_passes_and_all_its_visits_do():
     done = main("audit", *SETTINGS, *PHANTOMS, "--config.cohort.visit=all")
     assert (done.returncode, done.stderr) == (0, "") and "no leak: of 1" in done.stdout
