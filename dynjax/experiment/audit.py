@@ -41,8 +41,9 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
             print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
-    print(f"no leak: of {len(cohort.scans)} scans in {config.train.folds} folds no subject, identical or")
-    print(f"near-identical volume (correlation of {BOUND} or more without the cohort's mean), lies on both sides of a fold")
+    count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
+    print(f"no leak: of {count} no subject, identical or near-identical volume lies on both sides of a fold")
+    print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None:
         _train_on_shuffled_labels(config, shuffled)
 
