@@ -20,7 +20,7 @@ from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_folds
-from dynjax.training.plan import epoch_order, stack_states
+from dynjax.training.plan import epoch_order, make_mesh, stack_states
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
 
@@ -145,7 +145,7 @@ def _trainer(network: str, extent: int, epochs: int, batch: int, together: int =
     configure_jax()
     built = _network(network, extent)
     schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0, side_by_side=together)
-    return make_trainer(built, make_initialiser(built, None), schedule)
+    return make_trainer(built, make_initialiser(built, None), schedule, make_mesh(1, together, batch))
 
 
 def _network(network: str, extent: int):
