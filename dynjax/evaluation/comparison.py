@@ -81,7 +81,8 @@ class Row(NamedTuple):
             return [*notes, f"a baseline by {weights['source']}"]
         if "repeats" in results:
             notes += [f"{results['repeats']} repeats"]
-        notes += [f"{self.epochs} epochs", "ImageNet" if weights["pretrained"] else "random weights"]
+        notes += [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
+        notes += ["ImageNet" if weights["pretrained"] else "random weights"]
         if results.get("folds_missing"):
             notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
         if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:

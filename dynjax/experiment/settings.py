@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,10 +134,6 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
-    folds_at_once = min(flat["train.side_by_side"], flat["train.folds"])
-    parts = flat["train.devices"] // math.gcd(flat["train.devices"], folds_at_once)
-    if flat["train.batch_size"] % parts:
-        problems.append(f"train.devices={flat['train.devices']}: train.batch_size is no multiple of {parts}")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
         problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):

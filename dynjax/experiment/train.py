@@ -4,8 +4,10 @@ import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 
+from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
 
+from dynjax import processes
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError
 from dynjax.evaluation.results import is_complete, name_folds, results_so_far
@@ -26,6 +28,8 @@ from dynjax.pretrained.weights import Weights, make_initialiser
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_folds
+from dynjax.training.plan import make_mesh
+from dynjax.training.record import Epoch
 
 
 def train(
@@ -39,38 +43,52 @@ def train(
     """
     config = settings.resolve(config)
     configure_jax()
-    workdir.check(config)
-    if config.train.repeats > 1:
-        return each_repeat(config, workdir, lambda own, folder: train(own, folder, allow_refused, max_hours))
+    with processes.joined():
+        _mesh(config)  # before anything else is done, whether it can be had
+        if config.train.repeats > 1:
+            each_repeat(config, workdir, lambda own, folder: _train(own, folder, allow_refused, max_hours))
+        else:
+            _train(config, workdir, allow_refused, max_hours)
+
+
+def _train(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, max_hours: float | None) -> None:
     wanted = sorted(set(config.train.only_folds)) or list(range(config.train.folds))
-    with workdir.lock_folds(_unfinished(config, workdir, wanted)):
-        _train(config, workdir, wanted, allow_refused, max_hours)
+    with contextlib.ExitStack() as held:
+        with processes.first_then_others():
+            workdir.check(config)
+            todo, before = _unfinished(config, workdir, wanted), results_so_far(workdir.results)
+            if processes.is_first():
+                held.enter_context(workdir.lock_folds(todo))
+            data = _prepare(config, workdir, allow_refused, is_done=not todo and is_complete(before))
+        if data is None:
+            return
+        if todo:
+            _train_folds(config, workdir, data, todo, max_hours)
+        if left := _unfinished(config, workdir, range(config.train.folds)):
+            print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. ", end="")
+            print("The run that finds all folds done evaluates.")
+        elif processes.is_first():
+            _evaluate_once(workdir, data, before)
 
 
-def _train(
-    config: FrozenConfigDict, workdir: Workdir, wanted: list[int], allow_refused: bool, max_hours: float | None
-) -> None:
+def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is_done: bool) -> Data | None:
+    """The cohort checked, in the folds that stand in the workdir from here on; None if there is nothing left to do."""
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     cohort, refused = check_first(config, workdir, cohort, allow_refused)
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
-        return train_baseline(config, workdir, cohort, folds)
-    todo, before = _unfinished(config, workdir, wanted), results_so_far(workdir.results)
-    if not todo and is_complete(before):
+        train_baseline(config, workdir, cohort, folds)
+        return None
+    if is_done:
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
-        return
+        return None
     data = load_data(config, cohort, folds)
     workdir.claim(config)  # from here on it is this config's: a table or a scan that is refused leaves no trace
     keep_refused(workdir, refused)
     keep_folds(workdir, cohort, folds)
     _check_unchanged(config, workdir, data)
-    if todo:
-        _train_folds(config, workdir, data, todo, max_hours)
-    if left := _unfinished(config, workdir, range(config.train.folds)):
-        print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. The run that finds all folds done evaluates.")
-        return
-    _evaluate_once(workdir, data, before)
+    return data
 
 
 def _unfinished(config: FrozenConfigDict, workdir: Workdir, folds: Iterable[int]) -> list[int]:
@@ -96,7 +114,7 @@ def _train_folds(
     origin = _describe(weights)
     _check_same_origin(config, workdir, origin)
     trainer = _make_trainer(config, weights)
-    log = EventLog(workdir.events)
+    log = EventLog(workdir.events) if processes.is_first() else None
     with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
         for first in range(0, len(todo), trainer.schedule.side_by_side):
             together = todo[first : first + trainer.schedule.side_by_side]
@@ -133,18 +151,29 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         seed=config.seed,
         learning_rate_decay=train.learning_rate_decay,
         weight_decay=train.weight_decay,
-        side_by_side=min(train.side_by_side, train.folds),
+        side_by_side=_side_by_side(config),
     )
-    return make_trainer(network, make_initialiser(network, weights), schedule, train.devices)
+    return make_trainer(network, make_initialiser(network, weights), schedule, _mesh(config))
 
 
-def _begin(log: EventLog, display: TrainingDisplay, fold: int, done: int) -> None:
-    log.rewind(fold, done)
+def _side_by_side(config: FrozenConfigDict) -> int:
+    return min(config.train.side_by_side, config.train.folds)
+
+
+def _mesh(config: FrozenConfigDict) -> Mesh:
+    """Raises: UsageError if there are fewer devices, or if a batch cannot be divided among them."""
+    return make_mesh(config.train.devices, _side_by_side(config), config.train.batch_size)
+
+
+def _begin(log: EventLog | None, display: TrainingDisplay, fold: int, done: int) -> None:
+    if log:
+        log.rewind(fold, done)
     display.start(fold, done)
 
 
-def _record(log: EventLog, display: TrainingDisplay, epoch) -> None:
-    log.append(epoch._asdict())
+def _record(log: EventLog | None, display: TrainingDisplay, epoch: Epoch) -> None:
+    if log:
+        log.append(epoch._asdict())
     display.show(epoch)
 
 

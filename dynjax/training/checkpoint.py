@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from dynjax import processes
 from dynjax.errors import InputError
 from dynjax.files import sha256_of, write_text
 from dynjax.models.build import Tree, named_leaves
@@ -37,6 +38,8 @@ class Damaged(InputError):
 def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool = True) -> Path:
     """Writes folder/epoch_NNNN and its description, then removes the fold's older checkpoints. Returns its path.
 
+    Of several processes the first one writes, but Orbax wants all of them to call.
+
     Args:
       folder: that of the fold.
       epoch: how many epochs the state has been trained for.
@@ -44,19 +47,26 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
       keep_optimizer: False once training is over, which makes the checkpoint a third of the size, and the only one.
     """
     path = path_of(folder.absolute(), epoch)
-    _description(path).unlink(missing_ok=True)  # of a damaged one, whose epochs were trained again
-    before = latest(folder) if keep_optimizer else None
     parts = {"network": named_leaves({"params": state.params, "batch_stats": state.batch_stats})}
     if keep_optimizer:
         parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
-    if path.exists():
-        shutil.rmtree(path)  # left without its description by a kill
+    if processes.is_first():
+        _description(path).unlink(missing_ok=True)  # of a damaged one, whose epochs were trained again
+        if path.exists():
+            shutil.rmtree(path)  # left without its description by a kill
+    processes.any_of(False)  # all of them are here
     ocp.save_checkpointables(path, parts)
-    arrays = {part: _shapes(named) for part, named in parts.items()}
-    about = about | {"schema": SCHEMA, "epoch": epoch, "arrays": arrays, "files": _digests(path)}
-    write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
-    _remove_others(folder, {path.name, before.name if before else ""})
+    if processes.is_first():
+        _describe(path, parts, about | {"epoch": epoch}, keep_before=keep_optimizer)
     return path
+
+
+def _describe(path: Path, parts: dict[str, dict[str, jax.Array]], about: dict[str, Any], keep_before: bool) -> None:
+    before = latest(path.parent) if keep_before else None
+    arrays = {part: _shapes(named) for part, named in parts.items()}
+    about = about | {"schema": SCHEMA, "arrays": arrays, "files": _digests(path)}
+    write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
+    _remove_others(path.parent, {path.name, before.name if before else ""})
 
 
 def tidy(folder: Path) -> None:
@@ -130,8 +140,16 @@ def _load(path: Path, part: str, like: Any) -> Any:
     """Reads one part of a checkpoint after its files are known to be as they were written."""
     _verify(path, part, like)
     abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in named_leaves(like).items()}
-    arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
+    with _alone():
+        arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
     return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in abstract])
+
+
+def _alone() -> ocp.Context:
+    """In which Orbax reads without waiting for the other processes of a run."""
+    own = jax.process_index()
+    options = {"primary_host": own, "active_processes": {own}, "barrier_sync_key_prefix": f"process_{own}"}
+    return ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**options))
 
 
 def _verify(path: Path, part: str, like: Any) -> None:

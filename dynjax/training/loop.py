@@ -1,14 +1,16 @@
 """Training of folds, alone or side by side, from their first epoch or their last checkpoint to their last epoch."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
+from dynjax import processes
 from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.progress import console
@@ -74,14 +76,11 @@ class Trainer(NamedTuple):
 
 
 def make_trainer(
-    network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule, devices: int = 1
+    network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule, mesh: Mesh
 ) -> Trainer:
-    """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold.
-
-    Raises: UsageError if there are fewer devices.
-    """
+    """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold."""
     optimizer = make_optimizer(schedule.weight_decay)
-    plan = make_plan(make_train_step(network, optimizer), schedule.side_by_side, devices)
+    plan = make_plan(make_train_step(network, optimizer), mesh, schedule.side_by_side)
 
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
@@ -155,25 +154,30 @@ def _train(
             state, metrics = run_epoch(state, *examples, order, keys, schedule.learning_rate_of(epoch))
             record.up_to(epoch)  # the epoch before this one, which is under way by now
             record.running.append(metrics)
-            last, stop = epoch + 1 == schedule.epochs, stop_requested()
-            is_due = (epoch + 1) % schedule.checkpoint_every == 0 and not saver.is_busy
+            last, (stop, busy) = epoch + 1 == schedule.epochs, processes.any_of(stop_requested(), saver.is_busy)
+            is_due = (epoch + 1) % schedule.checkpoint_every == 0 and not busy
             if not (last or stop or is_due or folds[0].selection):
                 continue
             record.up_to(epoch + 1)
-            checkpoints = [
-                Due(fold.folder, own, epoch + 1, fold.about | about | {"n_train": len(fold.labels)}, not last)
-                for fold, own, about in zip(folds, unstack(state), record.about())
-            ]
-            for fold, due in zip(folds, checkpoints):
-                if fold.selection:
-                    saver.wait()  # Orbax writes one checkpoint at a time
-                    fold.selection.offer(due.state, due.epoch, due.about)
-            if last or stop or is_due:
-                saver.save(checkpoints)
+            trained = zip(folds, unstack(state), record.about())
+            _keep(saver, epoch + 1, trained, last, last or stop or is_due)
             if stop:
                 break
     if record.done < schedule.epochs:
         raise Stopped(f"stopped in {record.name} after epoch {record.done}; the same command goes on from there")
+
+
+def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, dict]], last: bool, is_due: bool) -> None:
+    """Offers each fold's state to its selection, and saves it if that is due."""
+    checkpoints = []
+    for fold, state, about in trained:
+        about = fold.about | about | {"n_train": len(fold.labels)}
+        if fold.selection:
+            saver.wait()  # Orbax writes one checkpoint at a time
+            fold.selection.offer(state, epoch, about)
+        checkpoints.append(Due(fold.folder, state, epoch, about, keep_optimizer=not last))
+    if is_due:
+        saver.save(checkpoints)
 
 
 def is_finished(folder: Path, epochs: int) -> bool:

@@ -42,9 +42,20 @@ def steps_of(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
-def make_plan(train_step, side_by_side: int = 1, devices: int = 1) -> Plan:
-    """Raises: UsageError if there are fewer devices."""
-    mesh = _mesh(side_by_side, devices)
+def make_mesh(devices: int, side_by_side: int, batch_size: int) -> Mesh:
+    """So many devices of each process. Raises: UsageError if it has fewer, or a batch cannot be divided among them."""
+    own = [[d for d in jax.devices() if d.process_index == process] for process in range(jax.process_count())]
+    if devices > (fewest := min(map(len, own))):
+        raise UsageError(f"train.devices={devices}: this machine has {fewest}")
+    chosen = [device for each in own for device in each[:devices]]
+    folds = math.gcd(side_by_side, len(chosen))
+    parts = len(chosen) // folds
+    if batch_size % parts:
+        raise UsageError(f"train.batch_size={batch_size}: cannot be divided among {parts} devices")
+    return Mesh(np.reshape(chosen, (folds, parts)), ("fold", "batch"))
+
+
+def make_plan(train_step, mesh: Mesh, side_by_side: int = 1) -> Plan:
     by_fold, by_example, everywhere = PartitionSpec("fold"), PartitionSpec("batch"), PartitionSpec()
 
     def epoch_of_one(learning_rate, state, images, labels, order, key):
@@ -54,15 +65,15 @@ def make_plan(train_step, side_by_side: int = 1, devices: int = 1) -> Plan:
 
         return jax.lax.scan(body, state, order)
 
-    @functools.partial(jax.jit, donate_argnums=0)
     @functools.partial(
         jax.shard_map,  # of the folds; the partitioner, which divides the batches, cannot divide grouped convolutions
         mesh=mesh,
         in_specs=(*[by_fold] * 5, everywhere),
         out_specs=by_fold,
         axis_names={"fold"},
+        check_vma=False,  # the folds know nothing of each other
     )
-    def run_epoch(state, images, labels, order, keys, learning_rate):
+    def epoch_of_all(state, images, labels, order, keys, learning_rate):
         folds = (state, images, labels, order, keys)
         epoch = functools.partial(epoch_of_one, learning_rate)
         if len(keys) > 1:
@@ -70,18 +81,28 @@ def make_plan(train_step, side_by_side: int = 1, devices: int = 1) -> Plan:
         only = epoch(*jax.tree.map(operator.itemgetter(0), folds))  # in vmap its convolutions would be grouped ones
         return jax.tree.map(lambda leaf: leaf[None], only)
 
-    @functools.partial(jax.jit, out_shardings=NamedSharding(mesh, everywhere))
     def unstack(state):
         return [jax.tree.map(operator.itemgetter(fold), state) for fold in range(side_by_side)]
 
-    return Plan(run_epoch, functools.partial(jax.device_put, device=NamedSharding(mesh, by_fold)), unstack)
+    divided, whole = NamedSharding(mesh, by_fold), NamedSharding(mesh, everywhere)
+    return Plan(
+        run_epoch=jax.jit(epoch_of_all, donate_argnums=0, out_shardings=(divided, whole)),
+        place=functools.partial(_place, divided),
+        unstack=functools.partial(_unstack, jax.jit(unstack, out_shardings=whole)),
+    )
 
 
-def _mesh(side_by_side: int, devices: int) -> Mesh:
-    if devices > len(jax.devices()):
-        raise UsageError(f"train.devices={devices}: this machine has {len(jax.devices())}")
-    folds = math.gcd(side_by_side, devices)
-    return Mesh(np.reshape(jax.devices()[:devices], (folds, -1)), ("fold", "batch"))
+def _unstack(program: Callable[[TrainState], list[TrainState]], state: TrainState) -> list[TrainState]:
+    states = program(state)
+    return (
+        states if jax.process_count() == 1 else jax.tree.map(np.asarray, states)
+    )  # one process alone goes on with them
+
+
+def _place(sharding: NamedSharding, arrays: Any) -> Any:
+    if sharding.is_fully_addressable:
+        return jax.device_put(arrays, sharding)
+    return jax.tree.map(lambda array: jax.make_array_from_callback(array.shape, sharding, array.__getitem__), arrays)
 
 
 def stack_states(states: Sequence[TrainState]) -> TrainState:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dynjax.errors import DynjaxError
 from dynjax.training.step import Metrics
 
@@ -37,7 +39,7 @@ class Record:
         """Waits for all epochs before this number. Raises: DynjaxError if a loss is not finite."""
         while self.done < epochs:
             metrics = self.running.pop(0)
-            self.losses, accuracies = metrics.loss.mean(1).tolist(), metrics.accuracy.mean(1).tolist()
+            self.losses, accuracies = (np.asarray(each).mean(1).tolist() for each in metrics)
             self.done += 1
             now = time.monotonic()
             share, self.start = (now - self.start) / len(self.folds), now

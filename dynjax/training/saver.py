@@ -23,7 +23,7 @@ class Due(NamedTuple):
 
 
 class Saver:
-    """Writes the checkpoints of folds, one at a time; leaving it waits for the last.
+    """Writes the checkpoints of folds while training goes on, one at a time; leaving it waits for the last.
 
     What went wrong in writing one is raised at the next, or at the end.
     """
@@ -47,6 +47,8 @@ class Saver:
     def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()
         on_host = [due._replace(state=jax.tree.map(np.asarray, due.state)) for due in checkpoints]
+        if jax.process_count() > 1:
+            return _save(on_host)  # what the processes have to tell each other must not overtake the next epoch's
         self._saving = self._thread.submit(_save, on_host)
 
     def wait(self) -> None:

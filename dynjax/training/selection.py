@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dynjax import processes
 from dynjax.models.build import Tree
 from dynjax.training import checkpoint
 from dynjax.training.step import TrainState
@@ -23,6 +24,7 @@ class Selection:
 
     def offer(self, state: TrainState, epoch: int, about: dict[str, Any]) -> None:
         judged = self.judge(state.params, state.batch_stats)
-        if judged["score"] > self.best:
+        (is_better,) = processes.any_of(processes.is_first() and judged["score"] > self.best)
+        if is_better:
             self.best = judged["score"]
             checkpoint.save(self.folder, state, epoch, about | judged, keep_optimizer=False)

@@ -12,6 +12,7 @@ from dynjax.errors import DynjaxError, InputError, Stopped
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Fold, Schedule, is_finished, make_trainer, train_folds
+from dynjax.training.plan import make_mesh
 from dynjax.training.selection import Selection
 from tests.training.test_step import linear_network
 
@@ -23,7 +24,7 @@ IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) 
 def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None):
     """Trains fold 1; returns the epochs that were run and where they began."""
     network = linear_network()
-    trainer = make_trainer(network, jax.jit(network.init), schedule)
+    trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, 1, schedule.batch_size))
     epochs, starts = [], []
     fold = Fold(1, images, LABELS, folder, {"config": {"a": (1, 2)}}, selection)
 

@@ -10,7 +10,7 @@ from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Options, build_classifier
 from dynjax.training import checkpoint
 from dynjax.training.loop import Fold, make_trainer, train_folds
-from dynjax.training.plan import make_plan, stack_states
+from dynjax.training.plan import make_mesh, make_plan, stack_states
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.training.test_loop import IMAGES, LABELS, SCHEDULE
 from tests.training.test_step import linear_network
@@ -21,7 +21,8 @@ SIZES = (10, 9, 8, 10)  # three steps, three steps, two steps, three steps
 def run(path, numbers, side_by_side, stop_after=None, images=IMAGES):
     """Returns (fold, epoch, loss) of every epoch that was run, and how many epochs of each fold were done before."""
     network = linear_network()
-    trainer = make_trainer(network, jax.jit(network.init), SCHEDULE._replace(side_by_side=side_by_side))
+    schedule, mesh = SCHEDULE._replace(side_by_side=side_by_side), make_mesh(1, side_by_side, SCHEDULE.batch_size)
+    trainer = make_trainer(network, jax.jit(network.init), schedule, mesh)
     folds = [Fold(n, images[: SIZES[n]], LABELS[: SIZES[n]], path / f"{n}", {"of": n}) for n in numbers]
     epochs, starts = [], {}
 
@@ -88,7 +89,7 @@ def test_a_real_network_takes_the_steps_that_it_takes_alone():
     labels, order = np.array([[0, 1] * 4] * 2), np.arange(16, dtype=np.int32).reshape(2, 1, 8) % 8
     keys = np.array([[0, 1], [2, 3]], np.uint32)
     initial = [create_state(*jax.jit(network.init)(jax.random.key(fold)), optimizer) for fold in (0, 1)]
-    of_two, of_one = make_plan(train_step, side_by_side=2), make_plan(train_step)
+    of_two, of_one = make_plan(train_step, make_mesh(1, 2, 8), 2), make_plan(train_step, make_mesh(1, 1, 8))
     inputs = (stack_states(initial), images, labels, order, keys)
     both, metrics = of_two.run_epoch(*of_two.place(inputs), np.float32(1e-4))
     for fold, ours in enumerate(of_two.unstack(both)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynjax.models.build import Network, Options, build_classifier
-from dynjax.training.plan import epoch_order, make_plan, stack_states
+from dynjax.training.plan import epoch_order, make_mesh, make_plan, stack_states
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
 
@@ -77,7 +77,7 @@ def test_an_epoch_gives_the_numbers_of_its_steps():
     images, labels = jnp.asarray(rng.normal(size=(5, 34, 34, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
     order, key, rate = epoch_order(0, 0, 0, 5, 2), jax.random.key(1), np.float32(1e-4)
     by_steps = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
-    plan = make_plan(train_step)
+    plan = make_plan(train_step, make_mesh(1, 1, 2))
     stacked = plan.place([np.asarray(array)[None] for array in (images, labels, order, jax.random.key_data(key))])
     by_scan, metrics = plan.run_epoch(plan.place(stack_states([by_steps])), *stacked, rate)
     by_scan = plan.unstack(by_scan)[0]
