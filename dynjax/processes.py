@@ -18,9 +18,9 @@ from dynjax.progress import console
 
 ADDRESS, COUNT, NUMBER = NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 BROKEN = re.compile("gloo|nccl|coordination|barrier|deadline", re.IGNORECASE)  # in what jax says of a lost connection
-DAY = 86400  # seconds; one that is lost is noticed long before
+PATIENCE = 10  # seconds for the others to end, once all have said that they do
 LOST = """\
-another process of this run was lost ({}).
+another process of this run was lost or did not come ({}).
 What was saved is kept: start all of them again, and they go on from there"""
 
 
@@ -48,7 +48,7 @@ def joined() -> Iterator[None]:
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
     with _loss_in_words(), contextlib.ExitStack() as silent:
         jax.distributed.initialize(
-            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", shutdown_timeout_seconds=DAY
+            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", shutdown_timeout_seconds=PATIENCE
         )
         if number:
             console.quiet = True
@@ -56,9 +56,9 @@ def joined() -> Iterator[None]:
         try:
             yield
         except Stopped:  # which all of them are, or none
-            jax.distributed.shutdown()
+            _part()
             raise
-        jax.distributed.shutdown()
+        _part()
 
 
 @contextlib.contextmanager
@@ -75,6 +75,11 @@ def first_then_others() -> Iterator[None]:
     finally:
         if is_first():
             any_of(failed)
+
+
+def _part() -> None:
+    any_of(False)
+    jax.distributed.shutdown()
 
 
 def _position() -> tuple[int, int]:

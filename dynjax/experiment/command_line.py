@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import runpy
 import signal
 import sys
@@ -72,7 +73,9 @@ def _do(verbs: Verbs, needs: Mapping[str, str], arguments: list[str]) -> None:
 
 
 def _exit(error: DynjaxError) -> None:
-    print(error, file=sys.stderr)
+    print(error, file=sys.stderr, flush=True)
+    if "JAX_COORDINATOR_ADDRESS" in os.environ:
+        os._exit(error.exit_code)  # at once: jax would wait for the other processes, which wait for this one
     sys.exit(error.exit_code)
 
 

@@ -83,9 +83,9 @@ def test_the_fold_whose_loss_is_not_finite_is_named(tmp_path):
 
 def test_a_real_network_takes_the_steps_that_it_takes_alone():
     """With BatchNorm and dropout; by the gradients of a first step, since Adam's steps have the size of the rate."""
-    network, optimizer = build_classifier("alexnet", (34, 34), Options(head="released")), make_optimizer()
+    network, optimizer = build_classifier("alexnet", (110, 110), Options(head="released")), make_optimizer()
     train_step, rng = make_train_step(network, optimizer), np.random.default_rng(0)
-    images = rng.normal(size=(2, 8, 34, 34, 1)).astype(np.float32)
+    images = rng.normal(size=(2, 8, 110, 110, 1)).astype(np.float32)
     labels, order = np.array([[0, 1] * 4] * 2), np.arange(16, dtype=np.int32).reshape(2, 1, 8) % 8
     keys = np.array([[0, 1], [2, 3]], np.uint32)
     initial = [create_state(*jax.jit(network.init)(jax.random.key(fold)), optimizer) for fold in (0, 1)]
