@@ -6,7 +6,7 @@ python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
-python main.py report --workdir=DIR [--show-ids]
+python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
 """
 
@@ -30,6 +30,7 @@ SHUFFLE = flags.DEFINE_bool("shuffle", False, "audit: also train on shuffled lab
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan table besides sex, age and site")
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
+BESIDE = flags.DEFINE_list("beside", [], "report: folders of other runs for the page; else those of the baselines")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -47,7 +48,7 @@ VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the argu
         *(SUBGROUPS.value, TABLE.value, _out(), ALLOW_REFUSED.value),
     ),
     "predict": lambda scans: (workdir_of(WORKDIR), scans, _out()),
-    "report": lambda _: (workdir_of(WORKDIR), SHOW_IDS.value),
+    "report": lambda _: (workdir_of(WORKDIR), SHOW_IDS.value, BESIDE.value),
     "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
 }
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}

@@ -50,15 +50,7 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
         raise UsageError(f"--out={out}: name a file that ends in {', '.join(WRITERS)}")
     if only_paired and len(folders) < 2:
         raise UsageError("--paired needs two runs: compare --paired DIR DIR ...")
-    rows, problems = [], []
-    for folder in folders:
-        try:
-            rows.append(_read(Workdir(folder), folder))
-        except InputError as error:
-            problems.append(error)
-    if problems:
-        raise InputError(f"{len(problems)} of {len(folders)} runs cannot be compared:\n{listed(problems)}")
-    rows = _paired(rows)
+    rows = read_rows(folders)
     print_rows(rows, with_paper)
     print_pairings(rows)
     if out is not None:
@@ -67,6 +59,19 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
     unpaired = [f"{row.folder}: {row.unpaired}" for row in rows if row.unpaired]
     if only_paired and unpaired:
         raise InputError(f"not paired with {rows[0].folder}:\n{listed(unpaired)}")
+
+
+def read_rows(folders: Sequence[str]) -> list[Row]:
+    """Each run, all but the first with its tests against it. Raises: InputError that lists those without results."""
+    rows, problems = [], []
+    for folder in folders:
+        try:
+            rows.append(_read(Workdir(folder), folder))
+        except InputError as error:
+            problems.append(error)
+    if problems:
+        raise InputError(f"{len(problems)} of {len(folders)} runs cannot be compared:\n{listed(problems)}")
+    return _paired(rows)
 
 
 def _to_html(rows: list[Row], with_paper: bool) -> str:

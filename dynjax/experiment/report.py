@@ -8,10 +8,11 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError
+from dynjax.evaluation.comparison import Row
 from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions
 from dynjax.evaluation.results import read_results
 from dynjax.experiment import settings
-from dynjax.experiment.compare import run_name
+from dynjax.experiment.compare import read_rows, run_name
 from dynjax.experiment.data import find_cohort
 from dynjax.experiment.refused import read_refused
 from dynjax.experiment.runtime import configure_jax
@@ -35,15 +36,19 @@ VIEWS = {
 }
 
 
-def report(workdir: Workdir, show_ids: bool = False) -> None:
+def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ()) -> None:
     """Writes report.html, report/*.svg and *.csv, card.json and card.md into the workdir of an evaluated run.
+
+    The folders of other runs, `beside`, stand on the page, too; without them, those of the baselines in the folder
+    `baselines` beside the workdir that are of the same folds.
 
     Subjects are numbered, not named, unless `show_ids`. Images are left out where the scans cannot be read any more.
     Raises: InputError if the run is not evaluated yet, or if a file of it is missing or damaged.
     """
     config = workdir.read_config()
     facts = _gather(config, workdir, show_ids)
-    facts = facts._replace(images=_read_images(config, workdir, subjects_to_show(facts)))
+    images = _read_images(config, workdir, subjects_to_show(facts))
+    facts = facts._replace(images=images, beside=_beside(workdir, beside))
     page, card = run_page(facts), model_card(facts)
     save_parts(page, workdir.report, PARTS)
     write_text(workdir.report.with_suffix(".html"), render(page))
@@ -75,6 +80,17 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
         images=None,
         show_ids=show_ids,
     )
+
+
+def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
+    """The run itself, and then the others. Raises: InputError that lists those of `folders` without results."""
+    if folders:
+        return read_rows([str(workdir), *folders])
+    baselines = [path.parent for path in sorted(workdir.path.parent.glob("baselines/*/results.json"))]
+    try:
+        return [row for row in read_rows([str(workdir), *map(str, baselines)]) if not row.unpaired]
+    except InputError:
+        return []  # nobody asked for them
 
 
 def _read_results(workdir: Workdir, folds: int) -> dict:

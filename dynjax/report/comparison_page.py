@@ -7,7 +7,7 @@ import numpy as np
 from dynjax.evaluation.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
 from dynjax.report import figures
 from dynjax.report.curves import roc_points
-from dynjax.report.facts import RESEARCH, SYNTHETIC
+from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts
 from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
 
 Answers = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
@@ -62,3 +62,18 @@ def _curves(rows: list[Row], answers: Sequence[Answers | None], mark: str, capti
         yield Figure("roc", figures.overlaid_roc(curves, mark), text, alt)
     if len(curves) < len(rows):
         yield Text("Runs without a readable predictions.csv, or of one class alone, have no curve.")
+
+
+def beside(facts: Facts) -> Iterator[Block]:
+    """Other runs for a run's own page, without their folders; nothing where there are none."""
+    if len(facts.beside) < 2:
+        return
+    text = facts.marked("This run first, then the others, each metric with its 95 % interval; seconds are of training.")
+    lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
+    yield Table("beside", text, HEADINGS[:-1], lines)
+    lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]
+    if lines:
+        text = f"Differences from this run, paired by subject. {method(len(lines))}."
+        yield Table("beside_paired", facts.marked(text), PAIRING_HEADINGS, lines)
+    if reasons := [f"Not paired: {row.name}: {row.unpaired}" for row in facts.beside if row.unpaired]:
+        yield Items(reasons)

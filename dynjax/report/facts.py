@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynjax.evaluation.comparison import NOT_CONVERGED
+from dynjax.evaluation.comparison import NOT_CONVERGED, Row
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.results import SELECTIONS, name_folds
 
@@ -18,7 +18,8 @@ class Facts(NamedTuple):
 
     name: as the tables of the paper would call it. kind: what an image shows. classes: (negative, positive). results:
     results.json. settings: the config, flat. subjects, folds, labels and probabilities: [N]. events: a line an epoch.
-    refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3], None where none can be read.
+    refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3], None where none can be read. beside:
+    the run itself and then others, such as baselines.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Facts(NamedTuple):
     refused: Sequence[tuple[str, str, str]]
     images: Mapping[str, np.ndarray] | None
     show_ids: bool = False
+    beside: Sequence[Row] = ()
 
     @property
     def synthetic(self) -> bool:

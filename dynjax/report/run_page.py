@@ -7,6 +7,7 @@ import numpy as np
 from dynjax.evaluation.resampling import RESAMPLES
 from dynjax.evaluation.results import NAMES, SELECTIONS, name_folds
 from dynjax.report import figures, pictures, tables
+from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
 from dynjax.report.facts import RESEARCH, Facts, limits
 from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
@@ -17,8 +18,8 @@ WORST = 8
 # The figures and tables that a page may have; others in report/ are no page's.
 PARTS = (
     *("flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall"),
-    *("confusion", "probabilities", "metrics", "calibration", "bins", "subgroups", "most_wrong", "folds"),
-    *("provenance", "settings"),
+    *("confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups"),
+    *("most_wrong", "folds", "provenance", "settings"),
 )
 UNREADABLE = "The scans could not be read again when this page was written, so that no image is shown."
 
@@ -32,6 +33,7 @@ def run_page(facts: Facts) -> Page:
         "Training": _training,
         "How well they are told apart": _discrimination,
         "Every metric": lambda facts: [tables.metrics(facts)],
+        "Beside other runs": beside,
         "Do the probabilities mean what they say?": _calibration,
         "Subgroups": lambda facts: [tables.subgroups(facts)] if facts.results.get("subgroups") else [],
         "What it got most wrong": _most_wrong,

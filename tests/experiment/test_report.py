@@ -44,6 +44,28 @@ def test_a_page_in_a_new_process(workdir):
     )
 
 
+def test_other_runs_beside_it(run, workdir, capsys):
+    """Baselines that lie where `make baselines` puts them, if they are of the same folds; or whatever is named."""
+    baseline, elsewhere = (workdir.path.parent / name for name in ("baselines/same", "baselines/other"))
+    shutil.copytree(workdir.path, baseline)
+    shutil.copytree(workdir.path, elsewhere)
+    config = json.loads((elsewhere / "config.json").read_text())
+    change(elsewhere / "config.json", cohort=config["cohort"] | {"phantom": config["cohort"]["phantom"] | {"seed": 7}})
+    report(workdir)
+    page = (workdir.path / "report.html").read_text()
+    lines = (workdir.report / "beside.csv").read_text().splitlines()
+    assert "Beside other runs" in page and len(lines) == 3 and (workdir.report / "beside_paired.csv").exists()
+    assert str(baseline) not in page and "Not paired" not in page
+    report(workdir, beside=[str(elsewhere)])
+    assert "Not paired: Dyn + AlexNet + Att: another cohort" in (workdir.path / "report.html").read_text()
+    assert not (workdir.report / "beside_paired.csv").exists()
+    (baseline / "results.json").write_text("{}")
+    report(workdir)
+    assert "Beside other runs" not in (workdir.path / "report.html").read_text()
+    with pytest.raises(InputError, match="1 of 2 runs cannot be compared"):
+        report(workdir, beside=[str(baseline)])
+
+
 def test_ids_where_they_are_asked_for(workdir):
     report(workdir, show_ids=True)
     subjects = [row.subject for row in read_predictions(workdir.predictions)]
