@@ -17,7 +17,7 @@ from dynjax.training.checkpoint import latest, read_about
 from tests.command import PHANTOMS, TINY, main
 
 RUN = (*TINY, *PHANTOMS)
-DEVICES = [("side_by_side=2",), ("devices=2",), ("devices=4", "side_by_side=2"), ("devices=2", "side_by_side=3")]
+DEVICES = [("devices=4", "side_by_side=2"), ("devices=2", "side_by_side=3")]  # divided among them: both, and batches
 
 
 def rows(path):
