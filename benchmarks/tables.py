@@ -6,6 +6,7 @@ trained on the first fold alone, in small batches, for as many epochs as fit H h
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -71,7 +72,8 @@ def _one_fold(name: str, hours: float, options: list[str]) -> Row:
     trial, start = Row(f"{name}-trial", name, (*ONE_FOLD, "--config.train.epochs=1")), time.monotonic()
     _train(trial, options)
     epochs = min(max(int(hours * 3600 / (time.monotonic() - start)) - 1, 1), LONGEST)
-    if epochs == 1:
+    if epochs == 1 and (RUNS / trial.folder / "config.json").exists():
+        shutil.rmtree(RUNS / name, ignore_errors=True)  # a killed run's locks
         (RUNS / trial.folder).rename(RUNS / name)
     return Row(name, name, (*ONE_FOLD, f"--config.train.epochs={epochs}"))
 

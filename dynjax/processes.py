@@ -1,10 +1,11 @@
-"""Several processes, on one machine or on many, that train a run together: all compute, the first one writes.
+"""Several processes, on one machine or on many, that train a run together: all compute, the first writes the workdir.
 
 They are told of each other by JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID,
 and see the same files. Without these a process is alone, and is the first.
 """
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from jax.experimental import multihost_utils
 from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.progress import console
 
-ADDRESS, COUNT, NUMBER = NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 BROKEN = re.compile("gloo|nccl|coordination|barrier|deadline", re.IGNORECASE)  # in what jax says of a lost connection
 PATIENCE = 10  # seconds for the others to end, once all have said that they do
 LOST = """\
@@ -47,9 +48,7 @@ def joined() -> Iterator[None]:
     count, number = _position()
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
     with _loss_in_words(), contextlib.ExitStack() as silent:
-        jax.distributed.initialize(
-            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", shutdown_timeout_seconds=PATIENCE
-        )
+        _meet(count, number)
         if number:
             console.quiet = True
             silent.enter_context(contextlib.redirect_stdout(silent.enter_context(open(os.devnull, "w"))))
@@ -59,6 +58,17 @@ def joined() -> Iterator[None]:
             _part()
             raise
         _part()
+
+
+def check_same(what: str) -> None:
+    """Raises: DynjaxError in all processes unless `what` they are about to do is the same."""
+    if jax.process_count() > 1:
+        digests = multihost_utils.process_allgather(np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint8))
+        if (digests != digests[0]).any():
+            raise DynjaxError(
+                "the processes of this run do not hold the same: other scans, weights or checkpoints; see that all of "
+                "them run one version of dynjax and see the same files"
+            )
 
 
 @contextlib.contextmanager
@@ -82,8 +92,23 @@ def _part() -> None:
     jax.distributed.shutdown()
 
 
+def _meet(count: int, number: int) -> None:
+    try:
+        jax.distributed.initialize(
+            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", shutdown_timeout_seconds=PATIENCE
+        )
+    except RuntimeError as error:  # a port in use, one that does not come
+        reason = str(error).splitlines()[0]
+        raise DynjaxError(f"{ADDRESS}={os.environ[ADDRESS]}: the processes cannot meet there ({reason})") from None
+    any_of(
+        False
+    )  # now, for they connect at the first such call, and wait for each other for half a minute then, not more
+
+
 def _position() -> tuple[int, int]:
     """How many processes there are, and the number of this one. Raises: UsageError."""
+    if not re.fullmatch(r".+:\d+", os.environ[ADDRESS]):
+        raise UsageError(f"{ADDRESS}={os.environ[ADDRESS]}: must be host:port of the first process")
     try:
         count, number = (int(os.environ[name]) for name in (COUNT, NUMBER))
     except (KeyError, ValueError):

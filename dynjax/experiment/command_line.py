@@ -74,7 +74,8 @@ def _do(verbs: Verbs, needs: Mapping[str, str], arguments: list[str]) -> None:
 
 def _exit(error: DynjaxError) -> None:
     print(error, file=sys.stderr, flush=True)
-    if "JAX_COORDINATOR_ADDRESS" in os.environ:
+    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+        sys.stdout.flush()
         os._exit(error.exit_code)  # at once: jax would wait for the other processes, which wait for this one
     sys.exit(error.exit_code)
 

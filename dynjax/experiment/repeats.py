@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from dynjax import processes
 from dynjax.errors import InputError
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.predictions import by_subject, read_predictions
@@ -28,15 +29,16 @@ def repeat_config(config: FrozenConfigDict, repeat: int) -> FrozenConfigDict:
 
 def each_repeat(config: FrozenConfigDict, workdir: Workdir, do: Callable[[FrozenConfigDict, Workdir], None]) -> None:
     """Does the same for every repeat, and sums them up once all are complete."""
-    workdir.claim(config)
+    with processes.first_then_others():
+        workdir.claim(config)
     for repeat in range(config.train.repeats):
         print(f"\nrepeat {repeat} of {config.train.repeats}", flush=True)
         do(repeat_config(config, repeat), workdir.repeat(repeat))
     missing = [r for r in range(config.train.repeats) if not is_complete(results_so_far(workdir.repeat(r).results))]
     if missing:
         print(f"not summed up: of repeats {', '.join(map(str, missing))} some folds are not evaluated yet")
-        return
-    _sum_up(config, workdir)
+    elif processes.is_first():
+        _sum_up(config, workdir)
 
 
 def _sum_up(config: FrozenConfigDict, workdir: Workdir) -> None:

@@ -85,12 +85,17 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
 def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
     """The run itself, and then the others. Raises: InputError that lists those of `folders` without results."""
     if folders:
-        return read_rows([str(workdir), *folders])
-    baselines = [path.parent for path in sorted(workdir.path.parent.glob("baselines/*/results.json"))]
-    try:
-        return [row for row in read_rows([str(workdir), *map(str, baselines)]) if not row.unpaired]
-    except InputError:
-        return []  # nobody asked for them
+        rows = read_rows([str(workdir), *folders])
+        unreadable = "its predictions.csv cannot be read"  # in place of a message with its path, for others to see
+        return [row._replace(unpaired=unreadable) if "/" in row.unpaired else row for row in rows]
+    baselines = []
+    for path in sorted(workdir.path.parent.glob("baselines/*/results.json")):
+        try:
+            read_rows([str(path.parent)])
+            baselines.append(str(path.parent))
+        except InputError as error:
+            print(f"not on the page: {error}")
+    return [row for row in read_rows([str(workdir), *baselines]) if not row.unpaired]
 
 
 def _read_results(workdir: Workdir, folds: int) -> dict:

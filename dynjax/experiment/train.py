@@ -110,10 +110,13 @@ def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
 def _train_folds(
     config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int], max_hours: float | None
 ) -> None:
-    weights = find_weights(config.model.name, config.model.pretrained)
+    with processes.first_then_others():
+        weights = find_weights(config.model.name, config.model.pretrained)
     origin = _describe(weights)
     _check_same_origin(config, workdir, origin)
     trainer = _make_trainer(config, weights)
+    if idle := -len(todo) % trainer.schedule.side_by_side:
+        print(f"{idle} of {trainer.schedule.side_by_side} places side by side stay idle: {name_folds(todo)} to train")
     log = EventLog(workdir.events) if processes.is_first() else None
     with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
         for first in range(0, len(todo), trainer.schedule.side_by_side):

@@ -149,6 +149,7 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def join(params: Tree, batch_stats: Tree, images: np.ndarray, labels: np.ndarray) -> Tree:
+        batch_stats = jax.tree.map(jnp.asarray, batch_stats)
         module = nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats))
         module.join(images, labels)
         return nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))

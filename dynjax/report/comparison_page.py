@@ -71,6 +71,8 @@ def beside(facts: Facts) -> Iterator[Block]:
     text = facts.marked("This run first, then the others, each metric with its 95 % interval; seconds are of training.")
     lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
     yield Table("beside", text, HEADINGS[:-1], lines)
+    notes = ((row.name, row.notes[1:]) for row in facts.beside)  # the first is where its scan table lies
+    yield Items([f"{number}: {name}: {', '.join(note)}" for number, (name, note) in enumerate(notes, start=1)])
     lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]
     if lines:
         text = f"Differences from this run, paired by subject. {method(len(lines))}."

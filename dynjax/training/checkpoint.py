@@ -158,7 +158,7 @@ def _verify(path: Path, part: str, like: Any) -> None:
     if about["arrays"].get(part) != _shapes(named_leaves(like)):
         raise InputError(f"{path}: its {part} has other arrays than this config's network")
     expected = {name: digest for name, digest in about["files"].items() if _is_needed(name, part)}
-    found = {name: digest for name, digest in _digests(path).items() if _is_needed(name, part)}
+    found = _digests(path, part)
     if expected != found:
         wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
         raise Damaged(path, path, f": {', '.join(wrong[:3])} changed or missing")
@@ -173,9 +173,10 @@ def _is_needed(name: str, part: str) -> bool:
     return "/" not in name or name.startswith(f"{part}/")
 
 
-def _digests(path: Path) -> dict[str, str]:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return {file.relative_to(path).as_posix(): sha256_of(file) for file in files}
+def _digests(path: Path, part: str = "") -> dict[str, str]:
+    """Of all files, or of those that belong to the part."""
+    files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {name: sha256_of(file) for name, file in files.items() if not part or _is_needed(name, part)}
 
 
 def _digest(about: dict[str, Any]) -> str:

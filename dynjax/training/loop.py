@@ -1,6 +1,7 @@
 """Training of folds, alone or side by side, from their first epoch or their last checkpoint to their last epoch."""
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -122,6 +123,7 @@ def train_folds(
         finished = is_finished(fold.folder, epochs)
         begun += [] if finished else [_begin(trainer, fold)]
         on_start(fold.number, epochs if finished else begun[-1].done)
+    processes.check_same(json.dumps([(each.fold.number, each.fold.about, each.done) for each in begun]))
     for together in _in_step(begun, trainer.schedule.batch_size):
         _train(trainer, together, on_epoch, stop_requested)
 

@@ -14,7 +14,7 @@ class Selection:
     """Keeps one checkpoint in `folder`: of the first epoch whose score, a list, is the highest.
 
     `judge(params, batch_stats)` gives what the checkpoint is to be described with; its 'score' is what decides. Epochs
-    that a resumed fold repeats score as they did before, and so change nothing.
+    that a resumed fold repeats score as they did before on the same devices, and so change nothing.
     """
 
     def __init__(self, folder: Path, judge: Callable[[Tree, Tree], dict[str, Any]]):

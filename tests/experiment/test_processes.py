@@ -48,7 +48,8 @@ def answers(workdir):
 
 
 def losses(workdir):
-    return [json.loads(line)["loss"] for line in (workdir / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
+    return [event["loss"] for event in sorted(events, key=lambda event: (event["fold"], event["epoch"]))]
 
 
 def wait_for_epochs(workdir, count, processes):
@@ -62,9 +63,8 @@ def wait_for_epochs(workdir, count, processes):
 def test_two_processes_give_the_answers_of_one(run, tmp_path):
     (code, first, _), (others_code, others, _) = end(start_both(tmp_path / "w"))
     assert (code, others_code) == (0, 0) and "ROC AUC" in first and "ROC AUC" not in others and "fold" not in others
-    np.testing.assert_allclose(answers(tmp_path / "w"), answers(run[0]), atol=1e-3)
-    events = [json.loads(line) for line in (tmp_path / "w" / "events.jsonl").read_text().splitlines()]
-    assert [(e["fold"], e["epoch"]) for e in events] == [(fold, epoch) for fold in range(3) for epoch in (1, 2, 3, 4)]
+    np.testing.assert_allclose(losses(tmp_path / "w"), losses(run[0]), rtol=1e-5)
+    np.testing.assert_allclose(answers(tmp_path / "w"), answers(run[0]), atol=1e-5)
     (code, first, _), (others_code, *_) = end(start_both(tmp_path / "w"))
     assert (code, others_code) == (0, 0) and "nothing to do" in first
 
@@ -95,7 +95,7 @@ def test_a_signal_to_one_stops_both_and_they_go_on(run, tmp_path):
     both[1].send_signal(signal.SIGTERM)
     assert [code for code, *_ in end(both)] == [75, 75]
     assert [code for code, *_ in end(start_both(tmp_path / "w"))] == [0, 0]
-    np.testing.assert_allclose(answers(tmp_path / "w"), answers(run[0]), atol=1e-3)
+    np.testing.assert_allclose(losses(tmp_path / "w"), losses(run[0]), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -104,9 +104,16 @@ def test_where_the_first_cannot_begin_the_others_end(tmp_path):
     assert (code, others_code) == (3, 1) and "/nowhere.csv" in errors and "could not begin, and says why" in others
 
 
-@pytest.mark.parametrize("names", [{}, {"JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "2"}])
+@pytest.mark.parametrize(
+    "names",
+    [
+        {},
+        {"JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "2"},
+        {"JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "0", "JAX_COORDINATOR_ADDRESS": "node1"},
+    ],
+)
 def test_an_environment_that_says_it_wrongly(tmp_path, names):
     command = [sys.executable, "main.py", *RUN, f"--workdir={tmp_path}"]
     environment = os.environ | {"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1"} | names
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT)
-    assert done.returncode == 2 and "JAX_PROCESS_ID" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "must be" in done.stderr and "Traceback" not in done.stderr

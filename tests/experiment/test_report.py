@@ -59,9 +59,12 @@ def test_other_runs_beside_it(run, workdir, capsys):
     report(workdir, beside=[str(elsewhere)])
     assert "Not paired: Dyn + AlexNet + Att: another cohort" in (workdir.path / "report.html").read_text()
     assert not (workdir.report / "beside_paired.csv").exists()
-    (baseline / "results.json").write_text("{}")
+    shutil.copytree(baseline, baseline.with_name("damaged"))
+    (baseline.with_name("damaged") / "results.json").write_text("{}")
     report(workdir)
-    assert "Beside other runs" not in (workdir.path / "report.html").read_text()
+    assert "not on the page: 1 of 1 runs cannot be compared" in capsys.readouterr().out
+    assert "Beside other runs" in (workdir.path / "report.html").read_text()
+    (baseline / "results.json").write_text("{}")
     with pytest.raises(InputError, match="1 of 2 runs cannot be compared"):
         report(workdir, beside=[str(baseline)])
 
