@@ -28,7 +28,11 @@ def pages(tmp_path_factory):
     group = {"column": "scanner", "group": "S" * 50, "n": 9, "n_positive": 4, "note": ""} | {
         "metrics": results()["metrics"]
     }
-    made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]))
+    others = [
+        Row("Dyn + VGG11 + Att", "", 4, results()),
+        Row("longword" * 12, "", 4, results(), None, "another cohort"),
+    ]
+    made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]), beside=others)
     (folder / "run.html").write_text(render(run_page(made)))
     answers = (made.labels, made.probabilities)
     rows = [Row("Dyn + VGG11 + Att", f"runs/{'folder' * 20}/{number}", 4, results()) for number in range(3)]
