@@ -5,6 +5,7 @@ and see the same files. Without these a process is alone, and is the first.
 """
 
 import contextlib
+import faulthandler
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
+from absl import logging
 from jax.experimental import multihost_utils
 
 from dynjax.errors import DynjaxError, Stopped, UsageError
@@ -19,6 +21,7 @@ from dynjax.progress import console
 
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 BROKEN = re.compile("gloo|nccl|coordination|barrier|deadline", re.IGNORECASE)  # in what jax says of a lost connection
+HEARTBEAT = 20  # seconds without a sign of life: so a lost one is noticed where the others wait for it on the host
 PATIENCE = 10  # seconds for the others to end, once all have said that they do
 LOST = """\
 another process of this run was lost or did not come ({}).
@@ -47,6 +50,8 @@ def joined() -> Iterator[None]:
         return
     count, number = _position()
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
+    faulthandler.disable()  # where the first one is lost, jax may abort the others, and says why
+    logging.set_verbosity(logging.FATAL)  # Orbax logs a stack besides what it raises
     with _loss_in_words(), contextlib.ExitStack() as silent:
         _meet(count, number)
         if number:
@@ -93,16 +98,15 @@ def _part() -> None:
 
 
 def _meet(count: int, number: int) -> None:
+    patience = {"heartbeat_timeout_seconds": HEARTBEAT, "shutdown_timeout_seconds": PATIENCE}
     try:
         jax.distributed.initialize(
-            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", shutdown_timeout_seconds=PATIENCE
+            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", **patience
         )
     except RuntimeError as error:  # a port in use, one that does not come
         reason = str(error).splitlines()[0]
         raise DynjaxError(f"{ADDRESS}={os.environ[ADDRESS]}: the processes cannot meet there ({reason})") from None
-    any_of(
-        False
-    )  # now, for they connect at the first such call, and wait for each other for half a minute then, not more
+    any_of(False)  # they connect at the first such call, and wait for each other for no more than half a minute then
 
 
 def _position() -> tuple[int, int]:
@@ -122,7 +126,8 @@ def _position() -> tuple[int, int]:
 def _loss_in_words() -> Iterator[None]:
     try:
         yield
-    except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter where an array is brought to the host
+    except (jax.errors.JaxRuntimeError, ValueError, TimeoutError) as error:
+        # JaxRuntimeError in a program, ValueError where an array is brought to the host, TimeoutError in Orbax
         if not BROKEN.search(str(error)):
             raise
         raise DynjaxError(LOST.format(str(error).splitlines()[0])) from error
