@@ -17,6 +17,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from dynjax.cluster import workers_of
 from dynjax.experiment import command_line
 from dynjax.experiment.command_line import config_of, workdir_of
 
@@ -31,6 +32,9 @@ SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan ta
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
 BESIDE = flags.DEFINE_list("beside", [], "report: folders of other runs for the page; else those of the baselines")
+SCHEDULER = flags.DEFINE_string(
+    "scheduler", "", "a Dask scheduler whose workers read the scans: tcp://HOST:8786, local"
+)
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -63,4 +67,4 @@ def _out() -> Path | None:
 
 
 if __name__ == "__main__":
-    command_line.run(VERBS, NEEDS)
+    command_line.run(VERBS, NEEDS, lambda: workers_of(SCHEDULER.value))

@@ -98,10 +98,14 @@ def _part() -> None:
 
 
 def _meet(count: int, number: int) -> None:
-    patience = {"heartbeat_timeout_seconds": HEARTBEAT, "shutdown_timeout_seconds": PATIENCE}
     try:
         jax.distributed.initialize(
-            os.environ[ADDRESS], count, number, cluster_detection_method="deactivate", **patience
+            os.environ[ADDRESS],
+            count,
+            number,
+            cluster_detection_method="deactivate",
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=PATIENCE,
         )
     except RuntimeError as error:  # a port in use, one that does not come
         reason = str(error).splitlines()[0]

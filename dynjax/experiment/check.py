@@ -97,7 +97,7 @@ def _is_stored(path: Path, projection: Projection) -> bool:
 
 def _inspect(paths: Sequence[Path], projection: Projection) -> Found:
     inspect = functools.partial(inspect_scan, grid=projection.grid, nan=projection.nan)
-    return dict(zip(paths, parallel_map(inspect, paths, "checking scans")))
+    return dict(zip(paths, parallel_map(inspect, paths, "checking scans", travels=True)))
 
 
 def _compared(found: Found) -> Found:

@@ -1,5 +1,6 @@
 """What stands between the shell and a verb: flags to a config, and every expected failure to one message and a code."""
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -8,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +21,20 @@ from dynjax.errors import DynjaxError, Stopped, UsageError
 Verbs = Mapping[str, Callable[[list[str]], tuple[Any, ...]]]
 
 
-def run(verbs: Verbs, needs: Mapping[str, str]) -> None:
+def run(
+    verbs: Verbs, needs: Mapping[str, str], around: Callable[[], AbstractContextManager] = contextlib.nullcontext
+) -> None:
     """Parses the flags, does what the verb asks and exits with the code that `dynjax.errors` promises.
 
     Args: verbs, each with what makes the arguments of dynjax.experiment.<verb>.<verb> from the positional ones; needs:
-      those of them that take positional arguments, and which.
+      those of them that take positional arguments, and which; around: what a verb is done within.
     """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler)
     logging.set_verbosity(logging.ERROR)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
-        app.run(lambda argv: _do(verbs, needs, argv[1:]), flags_parser=_parse)
+        app.run(lambda argv: _do(verbs, needs, around, argv[1:]), flags_parser=_parse)
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
@@ -60,7 +64,7 @@ def config_name(flag) -> str:
     return "-".join([Path(file).stem, *filter(None, variant.split(","))])
 
 
-def _do(verbs: Verbs, needs: Mapping[str, str], arguments: list[str]) -> None:
+def _do(verbs: Verbs, needs: Mapping[str, str], around: Callable, arguments: list[str]) -> None:
     verb, *rest = arguments or ["train"]
     if verb not in verbs:
         raise UsageError(f"no verb is called {verb!r}; there are {', '.join(verbs)}")
@@ -69,7 +73,8 @@ def _do(verbs: Verbs, needs: Mapping[str, str], arguments: list[str]) -> None:
     if verb in needs and not rest:
         raise UsageError(f"{verb} needs {needs[verb]}")
     values = verbs[verb](rest)
-    getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
+    with around():
+        getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
 
 
 def _exit(error: DynjaxError) -> None:

@@ -80,7 +80,7 @@ def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
 
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
     """Takes down the content of every scan, by which its image is found. Raises: InputError if one is missing."""
-    digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans")
+    digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans", travels=True)
     return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
 
 

@@ -61,7 +61,7 @@ def _prepare_all(folder: Path, cohort: Cohort, projection: Projection) -> list[R
             return error
 
     items = list(zip(cohort.scans, file_names(cohort.scans)))
-    return parallel_map(attempt, items, f"preparing {len(items)} scans")
+    return parallel_map(attempt, items, f"preparing {len(items)} scans", travels=True)
 
 
 def _check_installed() -> None:

@@ -1,5 +1,6 @@
 """The projected cohort, computed once: a file a scan, named by the scan's content and by all that shapes its image."""
 
+import functools
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynjax import cluster
 from dynjax.files import atomic_path, cache_folder
 from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE, image_shape, project
@@ -49,10 +51,15 @@ def project_scan(path: Path, projection: Projection) -> np.ndarray:
 def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
     """Projects every scan that is not stored yet and returns all images; whole volumes are not stored again.
 
+    The workers of a cluster, where there are any, fill the store first; one that they keep elsewhere is of no use.
+
     Raises: InputError that lists every refused scan; the images of the others are stored by then.
     """
 
     grid, whole = projection.grid.shape, projection.name in WHOLE
+    if cluster.is_there() and not whole:
+        store = functools.partial(_store, projection=projection)
+        map_scans(store, paths, "projecting scans on the cluster", travels=True)
     images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
 
     def fill(item: tuple[int, Path]) -> str:
@@ -74,6 +81,12 @@ def _entry(digest: str, projection: Projection) -> Path:
     description = json.dumps([RECIPE, *projection])
     key = hashlib.sha256(description.encode()).hexdigest()[:16]
     return cache_folder() / "projections" / key / digest[:2] / f"{digest}.npy"
+
+
+def _store(path: Path, projection: Projection) -> None:
+    digest = content_digest(path)
+    if not _entry(digest, projection).exists():
+        _stored(path, digest, projection)
 
 
 def _stored(path: Path, digest: str, projection: Projection) -> np.ndarray:

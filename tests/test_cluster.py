@@ -1,0 +1,105 @@
+"""Work that travels to two real Dask workers, and what is said where it cannot."""
+
+import os
+import re
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+
+from dynjax import cluster
+from dynjax.errors import DynjaxError, InputError, UsageError
+from dynjax.parallel import map_scans, parallel_map
+from dynjax.projection import store
+from dynjax.volumes.grid import Grid
+from tests.command import PHANTOMS, ROOT, TINY, main
+
+GRID = Grid((32, 34, 36), 2.0)
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a scheduler with two workers, each a process, that run until the tests end."""
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard"]
+    first = subprocess.Popen(dask, stderr=subprocess.PIPE, text=True)
+    address = next(found[0] for line in first.stderr if (found := re.search(r"tcp://[\d.:]+", line)))
+    work = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nworkers=2",
+        "--nthreads=1",
+        "--no-dashboard",
+    ]
+    workers = subprocess.Popen(work, cwd=ROOT, stderr=subprocess.DEVNULL)
+    yield address
+    for process in (workers, first):
+        process.terminate()
+        process.communicate()
+
+
+def test_results_are_in_order_and_made_elsewhere(scheduler):
+    with cluster.workers_of(scheduler):
+        found = parallel_map(lambda item: (item, os.getpid()), range(40), "working", travels=True)
+        here = parallel_map(lambda item: os.getpid(), range(4), "working")
+    assert [item for item, _ in found] == list(range(40))
+    assert os.getpid() not in {process for _, process in found} and set(here) == {os.getpid()}
+    assert not cluster.is_there()
+
+
+def test_what_is_refused_is_listed_and_what_fails_is_raised(scheduler):
+    def refuse(number):
+        if number % 2:
+            raise InputError(f"scan {number}")
+        return number
+
+    def fail(number):
+        raise OSError(28, "No space left on device", "/full/disk")
+
+    def end(number):
+        os._exit(1)
+
+    def lack(number):
+        raise ModuleNotFoundError("No module named 'dynjax'")
+
+    with cluster.workers_of(scheduler):
+        with pytest.raises(InputError, match=r"2 of 5 scans cannot be used:\n  scan 1\n  scan 3$"):
+            map_scans(refuse, range(5), "refusing", travels=True)
+        with pytest.raises(OSError, match="No space left on device: '/full/disk'"):
+            parallel_map(fail, range(5), "failing", travels=True)
+        with pytest.raises(DynjaxError, match="several workers ended over the same scan"):
+            parallel_map(end, range(1), "ending", travels=True)
+        with pytest.raises(DynjaxError, match="install dynjax there"):
+            parallel_map(lack, range(1), "lacking", travels=True)
+
+
+def test_the_workers_fill_the_store(scheduler, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}.nii.gz" for number in range(5)]
+    for number, path in enumerate(paths):
+        data = np.random.default_rng(number).integers(0, 100, GRID.shape).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(data, GRID.affine), path)
+    expected = [store.project_scan(path, store.Projection(GRID)) for path in paths]
+    monkeypatch.setattr(store, "project_scan", None)  # here nothing can be projected
+    with cluster.workers_of(scheduler):
+        np.testing.assert_array_equal(store.project_cohort(paths, store.Projection(GRID)).images, expected)
+
+
+def test_verbs_take_it(scheduler):
+    done = main("check", *TINY, *PHANTOMS, f"--scheduler={scheduler}")
+    assert done.returncode == 0 and "12 ok" in done.stdout
+    done = main("check", *TINY, *PHANTOMS, "--scheduler=nonsense://there")
+    assert done.returncode == 2 and "--scheduler=nonsense://there: no Dask scheduler answers there" in done.stderr
+
+
+def test_a_scheduler_that_does_not_answer(monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    with pytest.raises(UsageError, match="no Dask scheduler"), cluster.workers_of("tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_cluster_of_this_machine():
+    with cluster.workers_of("local"):
+        assert parallel_map(os.path.basename, ["a/b", "c/d"], "working", travels=True) == ["b", "d"]
