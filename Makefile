@@ -35,8 +35,8 @@ baselines: .venv/.base
 preparation: .venv/.preprocess
 	$(RUN) -m benchmarks.preparation
 
-# The store of projected scans at scale: 10,000 small volumes, a kill -9, a full disk. A few minutes.
-store: .venv/.base
+# The store of projected scans at scale: 10,000 small volumes, a kill -9, a Dask cluster, a full disk. A few minutes.
+store: .venv/.test
 	$(RUN) -m benchmarks.store
 
 lint: .venv/.test

@@ -2,7 +2,8 @@
 
 Random volumes of 20 x 20 x 20 voxels as .nii.gz, 10,000 of them unless told otherwise, or with --full as many of 110 x
 110 x 110 as --count says, are projected by `project_cohort` into an empty cache: how fast beside plain reading, in how
-much memory, after a kill -9, two processes at once, and on a disk that fills up.
+much memory, after a kill -9, two processes at once, by the workers of a local Dask cluster (a process a core), and on a
+disk that fills up.
 """
 
 import argparse
@@ -24,10 +25,12 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from dynjax.cluster import LOCAL, workers_of
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.volumes.grid import Grid
 
 ROOT = Path(__file__).parents[1]
+CHILD = "child"  # begins the arguments of each of the processes
 SMALL, FULL = Grid((20, 20, 20), 2.0), Grid()
 
 
@@ -48,6 +51,9 @@ def main() -> None:
         _print("a tenth of them", tenth["seconds"], options.count // 10, tenth)
         _killed(folder, grid, first)
         _together(folder, grid, first)
+        clustered = _run(folder, folder / "clustered", grid, scheduler=LOCAL)
+        _print("a Dask cluster of this machine", clustered["seconds"], options.count, clustered)
+        _compare(clustered, first)
         _full_disk(folder, grid, first)
         same = again["sha256"] == first["sha256"]
         print(f"\nimages from the store are {'those' if same else 'NOT THOSE'} that were projected")
@@ -55,13 +61,17 @@ def main() -> None:
 
 def child(arguments: list[str]) -> None:
     """What each of the processes does: prints its seconds, peak memory in bytes and a digest of the images."""
-    folder, full, count = Path(arguments[0]), arguments[1] == "full", int(arguments[2])
+    folder, full, count, scheduler = Path(arguments[0]), arguments[1] == "full", int(arguments[2]), arguments[3]
     paths = sorted(folder.glob("*.nii.gz"))[: count or None]
     projection = Projection(FULL if full else SMALL)
     before = _peak()
-    start = time.monotonic()
-    images = project_cohort(paths, projection).images
-    seconds = time.monotonic() - start
+    with workers_of(scheduler):
+        start = time.monotonic()
+        try:
+            images = project_cohort(paths, projection).images
+        except OSError as error:
+            sys.exit(f"{error.filename}: {error.strerror}")
+        seconds = time.monotonic() - start
     about = {"seconds": seconds, "before": before, "peak": _peak(), "images": images.nbytes}
     print(json.dumps(about | {"sha256": hashlib.sha256(images).hexdigest()}))
 
@@ -94,16 +104,15 @@ def _read_plainly(folder: Path) -> float:
     return time.monotonic() - start
 
 
-def _start(folder: Path, cache: Path, grid: Grid, count: int = 0) -> subprocess.Popen:
-    code = "import sys; from dynjax.experiment import command_line; from benchmarks.store import child; "
-    code += "command_line.run(child)"
-    command = [sys.executable, "-c", code, str(folder), "full" if grid == FULL else "small", str(count)]
+def _start(folder: Path, cache: Path, grid: Grid, count: int = 0, scheduler: str = "") -> subprocess.Popen:
+    child = (str(folder), "full" if grid == FULL else "small", str(count), scheduler)
+    command = [sys.executable, "-m", "benchmarks.store", CHILD, *child]
     env = os.environ | {"DYNJAX_CACHE": str(cache)}
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _run(folder: Path, cache: Path, grid: Grid, count: int = 0) -> dict:
-    return _finished(_start(folder, cache, grid, count))
+def _run(folder: Path, cache: Path, grid: Grid, count: int = 0, scheduler: str = "") -> dict:
+    return _finished(_start(folder, cache, grid, count, scheduler))
 
 
 def _finished(process: subprocess.Popen) -> dict:
@@ -183,4 +192,4 @@ def _compare(done: dict, whole: dict) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    child(sys.argv[2:]) if sys.argv[1:2] == [CHILD] else main()
