@@ -19,8 +19,9 @@ from dynjax.experiment.runtime import configure_jax
 from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
+from dynjax.training.examples import epoch_order
 from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_folds
-from dynjax.training.plan import epoch_order, make_mesh, stack_states
+from dynjax.training.plan import make_mesh, stack_states
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
 

@@ -60,6 +60,7 @@ def paper() -> ConfigDict:
     # folds that are trained as one program, which takes as many times the memory, also where fewer are left to train
     config.train.side_by_side = 1
     config.train.devices = 1  # that train: folds side by side are divided among them, then the examples of a batch
+    config.train.stream = False  # a 3D network's volumes read from the store as they are needed; or all kept in memory
     config.train.checkpoint_every = 10  # epochs; left out where the one before is still being written
 
     config.evaluate = ConfigDict()

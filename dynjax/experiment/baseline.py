@@ -13,6 +13,7 @@ from dynjax.experiment.answers import COLUMNS, write_answers
 from dynjax.experiment.data import Data, keep_folds
 from dynjax.experiment.trained import Trained
 from dynjax.experiment.workdir import Workdir
+from dynjax.training.examples import Images
 
 SIGMOID = 2  # numbers that turn a decision value into a probability
 
@@ -52,5 +53,5 @@ def evaluate_baseline(
     write_answers(workdir, data, fitted, answers.probabilities, columns)
 
 
-def _unavailable(images: np.ndarray) -> np.ndarray:
+def _unavailable(images: Images) -> np.ndarray:
     raise NotImplementedError("a baseline answers in cross-validation alone")

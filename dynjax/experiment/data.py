@@ -1,5 +1,7 @@
 """From a config to its cohort, its folds and its images: what every verb begins with."""
 
+import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,13 +11,14 @@ from ml_collections import FrozenConfigDict
 from dynjax.cohort.folds import make_folds, read_folds, write_folds
 from dynjax.cohort.scan import Cohort, shuffle_labels
 from dynjax.cohort.table import load_cohort
-from dynjax.errors import InputError
+from dynjax.errors import InputError, UsageError
 from dynjax.experiment import settings
 from dynjax.experiment.workdir import Workdir
 from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE
 from dynjax.projection.scale import scale_images, scale_volumes
-from dynjax.projection.store import project_cohort
+from dynjax.projection.store import fill_store, project_cohort, stored_image
+from dynjax.training.examples import Images
 from dynjax.volumes.nifti import content_digest
 
 
@@ -28,24 +31,45 @@ class Data(NamedTuple):
     folds: np.ndarray
     digests: list[str]
 
-    def images(self, chosen: np.ndarray) -> np.ndarray:
-        """Of the scans chosen, bool [N], in their order: images float32 [n, H, W, C] or volumes [n, X, Y, Z, 1].
+    def images(self, chosen: np.ndarray, dtype: str = "float32") -> Images:
+        """Of the scans chosen, bool [N], in their order: images [n, H, W, C] or volumes [n, X, Y, Z, 1].
 
-        Projects them, from the store where it can, and scales them; no other scan is opened.
-        Raises: InputError if a file is refused or is no longer what it was.
+        Projects them, from the store where it can, and scales them; no other scan is opened. With `train.stream` the
+        store is filled, and each volume is read from it when it is asked for.
+        Raises: UsageError if volumes are more than memory; InputError if a file is refused or is not what it was.
         """
-        indices = np.flatnonzero(chosen)
+        indices, projection = np.flatnonzero(chosen), settings.projection_of(self.config)
         paths = [Path(self.cohort.scans[index].path) for index in indices]
-        projected = project_cohort(paths, settings.projection_of(self.config))
-        changed = [path for path, i, now in zip(paths, indices, projected.digests) if self.digests[i] != now]
+        if self.config.train.stream:
+            digests = fill_store(paths, projection)
+        else:
+            _check_memory(self.config, len(paths))
+            images, digests = project_cohort(paths, projection)
+        changed = [path for path, i, now in zip(paths, indices, digests) if self.digests[i] != now]
         if changed:
             raise InputError(f"{changed[0]}: has changed while it was used; run the same command again")
-        return scale(self.config, projected.images)
+        if self.config.train.stream:
+            return Streamed(self.config, paths, digests, dtype)
+        return scale(self.config, images).astype(dtype, copy=False)
 
     def digests_of(self, fold: int) -> dict[str, list[str]]:
         """The content of a fold's training and test scans, kept in its checkpoints to know them again."""
         pairs = list(zip(self.folds, self.digests))
         return {"train": [d for f, d in pairs if f != fold], "test": [d for f, d in pairs if f == fold]}
+
+
+class Streamed:
+    """Volumes [X, Y, Z, 1] that are read from the store one by one, as they are asked for."""
+
+    def __init__(self, config: FrozenConfigDict, paths: list[Path], digests: list[str], dtype: str):
+        self.config, self.paths, self.digests, self.dtype = config, paths, digests, dtype
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        volume = stored_image(self.paths[index], self.digests[index], settings.projection_of(self.config))
+        return scale(self.config, volume[None])[0].astype(self.dtype, copy=False)
 
 
 def find_cohort(config: FrozenConfigDict) -> Cohort:
@@ -82,6 +106,15 @@ def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Da
     """Takes down the content of every scan, by which its image is found. Raises: InputError if one is missing."""
     digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans", travels=True)
     return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
+
+
+def _check_memory(config: FrozenConfigDict, count: int) -> None:
+    size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if config.projection.name in WHOLE and size > memory / 2:  # they are there twice while they are scaled
+        raise UsageError(
+            f"{count} volumes take {size / 2**30:.0f} GiB of the {memory / 2**30:.0f} that there are: "
+            "--config.train.stream=True reads them while it trains"
+        )
 
 
 def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The config of a run: checked before anything expensive starts, written down, and read back as it was."""
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +30,13 @@ LATER = {  # keys that first runs do not have
     "train.repeats": 1,
     "train.side_by_side": 1,
     "train.devices": 1,
+    "train.stream": False,
     "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
     "model.dtype": "float32",
 }
-NOT_IDENTITY = ("train.only_folds", "train.devices")  # jobs that differ in these alone share a workdir
+NOT_IDENTITY = ("train.only_folds", "train.devices", "train.stream")  # jobs that differ in these alone share a workdir
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohort.visit": VISITS,
@@ -80,6 +82,7 @@ FREE = (  # any value of their type
     "cohort.shuffle",
     "cohort.phantom.skull",
     "train.only_folds",
+    "train.stream",
 )
 
 
@@ -132,6 +135,12 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
     elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
+    if flat["train.stream"] and (name not in VOLUMETRIC or hasattr(VOLUMETRIC[name], "join")):
+        problems.append(
+            f"train.stream=True, model.name={name!r}: volumes are streamed to 3D networks of a single stage"
+        )
+    if flat["train.stream"] and importlib.util.find_spec("grain") is None:
+        problems.append("train.stream=True: needs grain: pip install 'dynjax[stream]'")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 
+import jax
 from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
 
@@ -25,11 +26,15 @@ from dynjax.experiment.workdir import Workdir
 from dynjax.models.build import build_classifier
 from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import Weights, make_initialiser
+from dynjax.projection.project import WHOLE
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_folds
 from dynjax.training.plan import make_mesh
 from dynjax.training.record import Epoch
+
+STEPS_AT_ONCE = 1000  # on an accelerator, as one program
+IMAGES_AT_ONCE = 256  # on a CPU; of volumes one batch
 
 
 def train(
@@ -135,7 +140,7 @@ def _fold(config: FrozenConfigDict, workdir: Workdir, data: Data, number: int, o
     about = {"config": settings.to_dict(config), "weights": origin, "scans": data.digests_of(number)}
     return Fold(
         number,
-        data.images(roles.training).astype(config.model.dtype, copy=False),
+        data.images(roles.training, config.model.dtype),
         data.targets[roles.training],
         workdir.fold(number),
         about | {"n_validation": roles.n_validation},
@@ -155,8 +160,16 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         learning_rate_decay=train.learning_rate_decay,
         weight_decay=train.weight_decay,
         side_by_side=_side_by_side(config),
+        steps_at_once=_steps_at_once(config),
     )
     return make_trainer(network, make_initialiser(network, weights), schedule, _mesh(config))
+
+
+def _steps_at_once(config: FrozenConfigDict) -> int:
+    """As many as take an accelerator a minute at most, and two cores ten seconds, unless one takes longer."""
+    if jax.default_backend() != "cpu":
+        return STEPS_AT_ONCE
+    return max(1, (1 if config.projection.name in WHOLE else IMAGES_AT_ONCE) // config.train.batch_size)
 
 
 def _side_by_side(config: FrozenConfigDict) -> int:
@@ -210,6 +223,6 @@ def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> 
 def _kept(config: FrozenConfigDict, workdir: Workdir) -> Iterator[dict]:
     """The description of every checkpoint there is; what is damaged is for those who load it to say."""
     for fold in range(config.train.folds):
-        for epoch in checkpoint.epochs_saved(workdir.fold(fold)):
+        for path in checkpoint.saved(workdir.fold(fold)):
             with contextlib.suppress(checkpoint.Damaged):
-                yield checkpoint.read_about(checkpoint.path_of(workdir.fold(fold), epoch))
+                yield checkpoint.read_about(path)

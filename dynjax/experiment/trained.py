@@ -13,9 +13,11 @@ from dynjax.errors import InputError
 from dynjax.experiment import settings
 from dynjax.experiment.workdir import Workdir
 from dynjax.models.build import Options, Tree, build_classifier
+from dynjax.projection.project import WHOLE
 from dynjax.training import checkpoint
+from dynjax.training.examples import Images, read_ahead, steps_of
 
-BATCH, VOLUME_BATCH = 16, 2  # at a time; the last batch is padded, so that one program serves all
+BATCH, VOLUME_BATCH = 16, 2  # at a time; the last batch is filled up, so that one program serves all
 
 
 class Trained(NamedTuple):
@@ -24,7 +26,7 @@ class Trained(NamedTuple):
     parameters: how many numbers were trained.
     """
 
-    probability: Callable[[np.ndarray], np.ndarray]
+    probability: Callable[[Images], np.ndarray]
     config: FrozenConfigDict
     about: dict[str, Any]
     parameters: int
@@ -40,15 +42,13 @@ def load_trained(path: Path) -> Trained:
     return Trained(functools.partial(probabilities, config, *network), config, about, parameters)
 
 
-def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: np.ndarray) -> np.ndarray:
+def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
     """Those of the positive class, float32 [N], for images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
     _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
-    batches, count = [], BATCH if images.ndim == 4 else VOLUME_BATCH
-    for start in range(0, len(images), count):
-        batch = images[start : start + count]
-        padding = [(0, count - len(batch))] + [(0, 0)] * (images.ndim - 1)
-        batches.append(np.asarray(predict(params, batch_stats, np.pad(batch, padding)))[: len(batch)])
-    return np.concatenate(batches)
+    size = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
+    order = np.resize(np.arange(len(images)), (steps_of(len(images), size), size))
+    answers = [np.asarray(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
+    return np.concatenate(answers)[: len(images)]
 
 
 def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:

@@ -58,23 +58,31 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
 
     grid, whole = projection.grid.shape, projection.name in WHOLE
     if cluster.is_there() and not whole:
-        store = functools.partial(_store, projection=projection)
-        map_scans(store, paths, "projecting scans on the cluster", travels=True)
+        fill_store(paths, projection)
     images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
 
     def fill(item: tuple[int, Path]) -> str:
         index, path = item
         digest = content_digest(path)
-        images[index] = project_scan(path, projection) if whole else _stored(path, digest, projection)
+        images[index] = project_scan(path, projection) if whole else stored_image(path, digest, projection)
         return digest
 
     digests = map_scans(fill, list(enumerate(paths)), "reading and projecting scans")
     return Projected(images, digests)
 
 
+def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
+    """Projects every scan that is not stored yet, on the workers of a cluster where there are any; whole volumes, too.
+
+    Returns: the sha256 of each scan's content. Raises: InputError that lists every refused scan.
+    """
+    store = functools.partial(_store, projection=projection)
+    return map_scans(store, paths, "filling the store with projected scans", travels=True)
+
+
 def is_stored(path: Path, projection: Projection) -> bool:
     """Whether a scan's image was made before, so that the scan is known to be good. Raises: InputError if missing."""
-    return projection.name not in WHOLE and _entry(content_digest(path), projection).exists()
+    return _entry(content_digest(path), projection).exists()
 
 
 def _entry(digest: str, projection: Projection) -> Path:
@@ -83,13 +91,15 @@ def _entry(digest: str, projection: Projection) -> Path:
     return cache_folder() / "projections" / key / digest[:2] / f"{digest}.npy"
 
 
-def _store(path: Path, projection: Projection) -> None:
+def _store(path: Path, projection: Projection) -> str:
     digest = content_digest(path)
     if not _entry(digest, projection).exists():
-        _stored(path, digest, projection)
+        stored_image(path, digest, projection)
+    return digest
 
 
-def _stored(path: Path, digest: str, projection: Projection) -> np.ndarray:
+def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
+    """That of a scan, whose content has this sha256, from the store or into it; `project_scan` says what it is."""
     entry = _entry(digest, projection)
     image = _read(entry)
     if image is None:

@@ -2,7 +2,8 @@
 
 fold_0/epoch_0020/ is Orbax's, fold_0/epoch_0020.json describes it and is written after it: a checkpoint without its
 description is one whose saving was cut short, and counts as none. Until a fold is finished the one before is kept, for
-the case that the newest is damaged. This is the only file that imports orbax.
+the case that the newest is damaged. A fold that was stopped within epoch 21 has epoch_0020_step_0007. This is the only
+file that imports orbax.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from dynjax.models.build import Tree, named_leaves
 from dynjax.training.step import TrainState
 
 SCHEMA = 1
-NAME = re.compile(r"epoch_(\d+)\.json")
+NAME = re.compile(r"epoch_(\d+)(?:_step_(\d+))?\.json")
 
 
 class Damaged(InputError):
@@ -36,17 +37,19 @@ class Damaged(InputError):
 
 
 def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool = True) -> Path:
-    """Writes folder/epoch_NNNN and its description, then removes the fold's older checkpoints. Returns its path.
+    """Writes a checkpoint and its description, then removes the fold's older checkpoints. Returns its path.
 
     Of several processes the first one writes, but Orbax wants all of them to call.
 
     Args:
       folder: that of the fold.
       epoch: how many epochs the state has been trained for.
-      about: what a reader needs besides arrays (the config, fold, seconds), kept as JSON.
+      about: what a reader needs besides arrays (the config, fold, seconds), kept as JSON; 'step', how many steps of the
+        next epoch the state has been trained for, is part of the name.
       keep_optimizer: False once training is over, which makes the checkpoint a third of the size, and the only one.
     """
-    path = path_of(folder.absolute(), epoch)
+    step = f"_step_{about['step']:04d}" if about.get("step") else ""
+    path = folder.absolute() / f"epoch_{epoch:04d}{step}"
     parts = {"network": named_leaves({"params": state.params, "batch_stats": state.batch_stats})}
     if keep_optimizer:
         parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
@@ -86,20 +89,22 @@ def _remove_others(folder: Path, kept: set[str]) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def epochs_saved(folder: Path) -> list[int]:
-    """The epochs of a fold's complete checkpoints, the newest first."""
-    names = [NAME.fullmatch(path.name) for path in folder.glob("*.json")]
-    return sorted((int(match[1]) for match in names if match), reverse=True)
-
-
-def path_of(folder: Path, epoch: int) -> Path:
-    return folder / f"epoch_{epoch:04d}"
+def saved(folder: Path) -> list[Path]:
+    """A fold's complete checkpoints, the newest first."""
+    found = [match for path in folder.glob("*.json") if (match := NAME.fullmatch(path.name))]
+    found.sort(key=lambda match: (int(match[1]), int(match[2] or 0)), reverse=True)
+    return [folder / Path(match[0]).stem for match in found]
 
 
 def latest(folder: Path) -> Path | None:
     """The newest complete checkpoint of a fold, None before the first."""
-    epochs = epochs_saved(folder)
-    return path_of(folder, epochs[0]) if epochs else None
+    return next(iter(saved(folder)), None)
+
+
+def epochs_done(folder: Path) -> int:
+    """By its newest complete checkpoint; 0 before the first."""
+    newest = latest(folder)
+    return int(newest.name.split("_")[1]) if newest else 0
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.progress import console
 from dynjax.training import checkpoint
-from dynjax.training.plan import Plan, epoch_order, make_plan, stack_examples, stack_states, steps_of
+from dynjax.training.examples import Images, epoch_order, make_parts, steps_of
+from dynjax.training.plan import Plan, make_plan, stack_states
 from dynjax.training.record import Epoch, Record
 from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
@@ -24,7 +25,7 @@ from dynjax.training.step import TrainState, create_state, make_optimizer, make_
 
 
 class Schedule(NamedTuple):
-    """How long and how a fold is trained; all of it is part of a run's identity."""
+    """How long and how a fold is trained; all of it but `steps_at_once` is part of a run's identity."""
 
     epochs: int
     batch_size: int
@@ -34,6 +35,7 @@ class Schedule(NamedTuple):
     learning_rate_decay: float = 1.0  # what the learning rate is multiplied with after each epoch
     weight_decay: float = 0.0
     side_by_side: int = 1  # folds that are trained as one program
+    steps_at_once: int = 1000  # of an epoch, as one program, after which it can be stopped
 
     def learning_rate_of(self, epoch: int) -> np.float32:
         """That of an epoch counted from 0."""
@@ -47,12 +49,12 @@ class Schedule(NamedTuple):
 class Fold(NamedTuple):
     """What a fold is trained on, images [N, H, W, C] and labels [N], and the folder of its checkpoints.
 
-    `about` is kept in every checkpoint. With a `selection` the network of the epoch that scores best is kept besides
-    the last one.
+    Images that are no array, but have a length and give one image an index, are read as they are needed. `about` is
+    kept in every checkpoint. With a `selection` the network of the epoch that scores best is kept besides the last one.
     """
 
     number: int
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     folder: Path
     about: dict[str, Any]
@@ -60,11 +62,16 @@ class Fold(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A fold, and how many epochs of it are done, in how many seconds, by its newest checkpoint that is whole."""
+    """A fold, its newest checkpoint that is whole, if there is one, and what that is described with."""
 
     fold: Fold
-    done: int
-    seconds: float
+    path: Path | None
+    about: dict[str, Any]
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """How many epochs are done, how many steps of the next one, of how many examples."""
+        return self.about["epoch"], self.about.get("step", 0), len(self.fold.labels)
 
 
 class Trainer(NamedTuple):
@@ -122,17 +129,18 @@ def train_folds(
     for fold in folds:
         finished = is_finished(fold.folder, epochs)
         begun += [] if finished else [_begin(trainer, fold)]
-        on_start(fold.number, epochs if finished else begun[-1].done)
-    processes.check_same(json.dumps([(each.fold.number, each.fold.about, each.done) for each in begun]))
+        on_start(fold.number, epochs if finished else begun[-1].about["epoch"])
+    processes.check_same(json.dumps([(each.fold.number, each.fold.about, each.position) for each in begun]))
     for together in _in_step(begun, trainer.schedule.batch_size):
         _train(trainer, together, on_epoch, stop_requested)
 
 
 def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
-    """Those that one program can train: with as many epochs done, and as many steps in an epoch."""
+    """Those that one program can train: with as many epochs and steps done, and as many steps in an epoch."""
 
-    def position(each: Begun) -> tuple[int, int]:
-        return each.done, steps_of(len(each.fold.labels), batch_size)
+    def position(each: Begun) -> tuple[int, int, int]:
+        epoch, step, examples = each.position
+        return epoch, step, steps_of(examples, batch_size)
 
     for _, together in groupby(sorted(begun, key=position), position):
         yield list(together)
@@ -141,32 +149,37 @@ def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
 def _train(
     trainer: Trainer, begun: list[Begun], on_epoch: Callable[[Epoch], None], stop_requested: Callable[[], bool]
 ) -> None:
-    schedule, folds, done = trainer.schedule, [each.fold for each in begun], begun[0].done
-    record = Record([fold.number for fold in folds], done, [each.seconds for each in begun], on_epoch)
+    schedule, folds, (done, step, _) = trainer.schedule, [each.fold for each in begun], begun[0].position
+    record = Record([fold.number for fold in folds], [each.about for each in begun], on_epoch)
     lanes = folds + folds[-1:] * (schedule.side_by_side - len(folds))  # always as many, so that one program serves all
     run_epoch, place, unstack = trainer.plan
     state = place(_first_state(trainer, begun, len(lanes)))
-    examples = place([stack_examples(arrays) for arrays in zip(*((fold.images, fold.labels) for fold in lanes))])
+    parts = make_parts(lanes, place, schedule.steps_at_once)
     keys = place(np.stack([step_key(schedule.seed, fold.number) for fold in lanes]))
     with Saver() as saver:
-        for epoch in range(done, schedule.epochs):
-            if trainer.begin_second_stage and epoch == schedule.epochs // 2:
+        while done < schedule.epochs:
+            if trainer.begin_second_stage and (done, step) == (schedule.epochs // 2, 0):
                 state = place(stack_states([trainer.begin_second_stage(*each) for each in zip(unstack(state), lanes)]))
-            order = place(np.stack([schedule.order_of(fold, epoch) for fold in lanes]))
-            state, metrics = run_epoch(state, *examples, order, keys, schedule.learning_rate_of(epoch))
-            record.up_to(epoch)  # the epoch before this one, which is under way by now
-            record.running.append(metrics)
-            last, (stop, busy) = epoch + 1 == schedule.epochs, processes.any_of(stop_requested(), saver.is_busy)
-            is_due = (epoch + 1) % schedule.checkpoint_every == 0 and not busy
+            orders = np.stack([schedule.order_of(fold, done) for fold in lanes])
+            for part in parts(orders[:, step:]):
+                state, metrics = run_epoch(state, *part, keys, schedule.learning_rate_of(done))
+                record.add(done, metrics)  # which waits for what is before it
+                step += metrics.loss.shape[1]
+                stop, busy = processes.any_of(stop_requested(), saver.is_busy)
+                if stop:
+                    break
+            more, step = divmod(step, orders.shape[1])
+            done += more
+            last, is_due = done == schedule.epochs, done % schedule.checkpoint_every == 0 and not busy
             if not (last or stop or is_due or folds[0].selection):
                 continue
-            record.up_to(epoch + 1)
-            trained = zip(folds, unstack(state), record.about())
-            _keep(saver, epoch + 1, trained, last, last or stop or is_due)
+            record.up_to(done)
+            _keep(saver, done, zip(folds, unstack(state), record.about()), last, last or stop or is_due)
             if stop:
                 break
-    if record.done < schedule.epochs:
-        raise Stopped(f"stopped in {record.name} after epoch {record.done}; the same command goes on from there")
+    if done < schedule.epochs:
+        within = f", step {step}" if step else ""
+        raise Stopped(f"stopped in {record.name} after epoch {done}{within}; the same command goes on from there")
 
 
 def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, dict]], last: bool, is_due: bool) -> None:
@@ -174,7 +187,7 @@ def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, di
     checkpoints = []
     for fold, state, about in trained:
         about = fold.about | about | {"n_train": len(fold.labels)}
-        if fold.selection:
+        if fold.selection and not about.get("step"):
             saver.wait()  # Orbax writes one checkpoint at a time
             fold.selection.offer(state, epoch, about)
         checkpoints.append(Due(fold.folder, state, epoch, about, keep_optimizer=not last))
@@ -184,23 +197,22 @@ def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, di
 
 def is_finished(folder: Path, epochs: int) -> bool:
     """Whether a fold's newest checkpoint is that of its last epoch."""
-    return max(checkpoint.epochs_saved(folder), default=0) >= epochs
+    return checkpoint.epochs_done(folder) >= epochs
 
 
 def _begin(trainer: Trainer, fold: Fold) -> Begun:
     """Finds the newest checkpoint that is whole. Raises: Damaged, if there are some and none is."""
     shapes, first = jax.eval_shape(lambda: trainer.initial(fold.number)), None
-    for epoch in checkpoint.epochs_saved(fold.folder):
-        path = checkpoint.path_of(fold.folder, epoch)
+    for path in checkpoint.saved(fold.folder):
         try:
             checkpoint.verify_state(path, shapes)
-            return Begun(fold, epoch, checkpoint.read_about(path)["train_seconds"])
+            return Begun(fold, path, checkpoint.read_about(path))
         except checkpoint.Damaged as error:
             console.print(f"{error.reason}; trying the one before", soft_wrap=True, markup=False)
             first = first or error
     if first is not None:
         raise first
-    return Begun(fold, 0, 0.0)
+    return Begun(fold, None, {"epoch": 0, "train_seconds": 0.0})
 
 
 def _first_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState:
@@ -210,8 +222,7 @@ def _first_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState
 
 
 def _state(trainer: Trainer, begun: Begun) -> TrainState:
-    number, folder = begun.fold.number, begun.fold.folder
-    if not begun.done:
+    number = begun.fold.number
+    if begun.path is None:
         return trainer.initial(number)
-    path = checkpoint.path_of(folder, begun.done)
-    return checkpoint.load_state(path, jax.eval_shape(lambda: trainer.initial(number)))
+    return checkpoint.load_state(begun.path, jax.eval_shape(lambda: trainer.initial(number)))

@@ -21,7 +21,7 @@ class Plan(NamedTuple):
     """F folds side by side: every array of their state and of their examples has a leading axis of F.
 
     run_epoch(state, images [F, N, ...], labels [F, N], order [F, S, B], keys [F, 2], learning_rate) -> (state, metrics
-    [F, S]); it takes the memory of the state.
+    [F, S]), of an epoch or of a part of it; it takes the memory of the state.
     place(arrays): numpy's, to where run_epoch wants them.
     unstack(state): that of each fold, in memory of its own, whole on every device.
     """
@@ -29,17 +29,6 @@ class Plan(NamedTuple):
     run_epoch: Callable[..., tuple[TrainState, Metrics]]
     place: Callable[[Any], Any]
     unstack: Callable[[TrainState], list[TrainState]]
-
-
-def epoch_order(seed: int, fold: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
-    """Indices int32 [S, B] of an epoch's batches: a permutation, its last batch filled from the permutation's start."""
-    permutation = np.random.default_rng([seed, fold, epoch]).permutation(examples)
-    return np.resize(permutation, (steps_of(examples, batch_size), batch_size)).astype(np.int32)
-
-
-def steps_of(examples: int, batch_size: int) -> int:
-    """How many batches make an epoch."""
-    return -(-examples // batch_size)
 
 
 def make_mesh(devices: int, side_by_side: int, batch_size: int) -> Mesh:
@@ -108,11 +97,3 @@ def _place(sharding: NamedSharding, arrays: Any) -> Any:
 def stack_states(states: Sequence[TrainState]) -> TrainState:
     """On the host."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
-
-
-def stack_examples(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """[F, N, ...] of the folds' examples [n, ...], n at most N; what fills an array up to N is in no epoch's order."""
-    if len(arrays) == 1:
-        return arrays[0][None]
-    longest = max(map(len, arrays))
-    return np.stack([np.resize(array, (longest, *array.shape[1:])) for array in arrays])

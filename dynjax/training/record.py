@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from dynjax.errors import DynjaxError
@@ -24,22 +25,38 @@ class Epoch(NamedTuple):
 
 
 class Record:
-    """Tells of every epoch once it is over: its metrics are waited for while the next one is under way."""
+    """Tells of every epoch once it is over: its metrics are waited for while what follows is under way.
 
-    def __init__(self, folds: Sequence[int], done: int, seconds: Sequence[float], on_epoch: Callable[[Epoch], None]):
-        self.folds, self.done, self.seconds, self.on_epoch = folds, done, list(seconds), on_epoch
-        self.running: list[Metrics] = []  # [F, S] of the epochs that were begun and are not told of
+    Args: the folds' numbers, and what their checkpoints are described with: epoch, train_seconds and, where they were
+      saved within an epoch, the losses and accuracies of its steps.
+    """
+
+    def __init__(self, folds: Sequence[int], abouts: Sequence[dict[str, Any]], on_epoch: Callable[[Epoch], None]):
+        self.folds, self.on_epoch, self.done = folds, on_epoch, abouts[0]["epoch"]
+        self.seconds = [about["train_seconds"] for about in abouts]
+        self.losses: list[Any] = [about.get("train_loss") for about in abouts]
+        self.running: list[list[Metrics]] = []  # of the epochs that were begun and are not told of: [F, S] of each part
+        if abouts[0].get("step"):
+            self.running.append([Metrics(*np.array([about["steps"] for about in abouts], np.float32).swapaxes(0, 1))])
         self.start = time.monotonic()
 
     @property
     def name(self) -> str:
         return f"fold{'s' * (len(self.folds) > 1)} {', '.join(map(str, self.folds))}"
 
+    def add(self, epoch: int, metrics: Metrics) -> None:
+        """Of a part of an epoch, counted from 0, that was just begun; waits for all before it."""
+        self.up_to(epoch)
+        if not self.running:
+            self.running.append([])
+        if parts := self.running[-1]:
+            jax.block_until_ready(parts[-1])
+        parts.append(metrics)
+
     def up_to(self, epochs: int) -> None:
         """Waits for all epochs before this number. Raises: DynjaxError if a loss is not finite."""
         while self.done < epochs:
-            metrics = self.running.pop(0)
-            self.losses, accuracies = (np.asarray(each).mean(1).tolist() for each in metrics)
+            self.losses, accuracies = (steps.mean(1).tolist() for steps in _joined(self.running.pop(0)))
             self.done += 1
             now = time.monotonic()
             share, self.start = (now - self.start) / len(self.folds), now
@@ -51,11 +68,21 @@ class Record:
 
     def about(self) -> list[dict[str, Any]]:
         """What a checkpoint of each fold is described with, now."""
-        memory = peak_memory()
-        return [
-            {"fold": fold, "train_seconds": seconds, "train_loss": loss, "peak_memory_bytes": memory}
+        common: dict[str, Any] = {"peak_memory_bytes": peak_memory()}
+        since = (time.monotonic() - self.start) / len(self.folds) if self.running else 0.0
+        abouts = [
+            {"fold": fold, "train_seconds": seconds + since, "train_loss": loss} | common
             for fold, seconds, loss in zip(self.folds, self.seconds, self.losses)
         ]
+        if self.running:  # within an epoch
+            steps = np.stack(_joined(self.running[0]), 1)
+            abouts = [about | {"step": of.shape[1], "steps": of.tolist()} for about, of in zip(abouts, steps)]
+        return abouts
+
+
+def _joined(parts: Sequence[Metrics]) -> tuple[np.ndarray, ...]:
+    """Losses and accuracies float32 [F, S]."""
+    return tuple(np.concatenate([np.asarray(part) for part in each], 1) for each in zip(*parts))
 
 
 def peak_memory() -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dynjax.models.build import Options, build_classifier
-from dynjax.training.plan import epoch_order
+from dynjax.training.examples import epoch_order
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
 EPOCHS, SIZE, EXAMPLES, BATCH = 30, 64, 16, 8

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dynjax.models.build import Network, Options, build_classifier
-from dynjax.training.plan import epoch_order, make_mesh, make_plan, stack_states
+from dynjax.training.examples import epoch_order
+from dynjax.training.plan import make_mesh, make_plan, stack_states
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
 
