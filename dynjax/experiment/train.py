@@ -43,7 +43,7 @@ def train(
     """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
 
     Scans that are refused end it before it begins; with `allow_refused` they are left out and counted. After
-    `max_hours` it stops at the end of an epoch.
+    `max_hours` it stops as soon as the program that is under way has ended.
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
     """
     config = settings.resolve(config)
