@@ -140,7 +140,7 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
             f"train.stream=True, model.name={name!r}: volumes are streamed to 3D networks of a single stage"
         )
     if flat["train.stream"] and importlib.util.find_spec("grain") is None:
-        problems.append("train.stream=True: needs grain: pip install -e '.[stream]'")
+        problems.append("train.stream=True: needs grain: pip install 'dynjax[stream]'")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
