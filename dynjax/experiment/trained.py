@@ -17,7 +17,7 @@ from dynjax.projection.project import WHOLE
 from dynjax.training import checkpoint
 from dynjax.training.examples import Images, read_ahead, steps_of
 
-BATCH, VOLUME_BATCH = 16, 2  # at a time; the last batch is filled up, so that one program serves all
+BATCH, VOLUME_BATCH = 16, 2  # at a time
 
 
 class Trained(NamedTuple):
@@ -45,7 +45,8 @@ def load_trained(path: Path) -> Trained:
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
     """Those of the positive class, float32 [N], for images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
     _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
-    size = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
+    most = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
+    size = min(most, 2 ** (len(images) - 1).bit_length())  # batches are filled up, so that a few programs serve all
     order = np.resize(np.arange(len(images)), (steps_of(len(images), size), size))
     answers = [np.asarray(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
     return np.concatenate(answers)[: len(images)]
