@@ -24,7 +24,6 @@ def workers_of(scheduler: str) -> Iterator[None]:
         return
     if importlib.util.find_spec("distributed") is None:
         raise UsageError(f"--scheduler={scheduler}: needs Dask: pip install 'dynjax[cluster]'")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it logs what it raises, and more
     client = _connect(scheduler)
     _clients.append(client)
     try:
@@ -60,6 +59,8 @@ def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int],
 def _connect(scheduler: str):
     from distributed import Client
 
+    for name in ("distributed", "distributed.client"):  # which log what they raise, and more
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if scheduler == LOCAL:
             return Client(processes=True, threads_per_worker=1, dashboard_address=":0")

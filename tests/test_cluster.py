@@ -2,8 +2,11 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import nibabel
 import numpy as np
@@ -19,9 +22,8 @@ from tests.command import PHANTOMS, ROOT, TINY, main
 GRID = Grid((32, 34, 36), 2.0)
 
 
-@pytest.fixture(scope="module")
-def scheduler():
-    """The address of a scheduler with two workers, each a process, that run until the tests end."""
+def start():
+    """The address of a scheduler with two workers, each a process; and what runs them, the scheduler last."""
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard"]
     first = subprocess.Popen(dask, stderr=subprocess.PIPE, text=True)
     address = next(found[0] for line in first.stderr if (found := re.search(r"tcp://[\d.:]+", line)))
@@ -35,10 +37,20 @@ def scheduler():
         "--no-dashboard",
     ]
     workers = subprocess.Popen(work, cwd=ROOT, stderr=subprocess.DEVNULL)
-    yield address
-    for process in (workers, first):
+    return address, (workers, first)
+
+
+def end(processes):
+    for process in processes:
         process.terminate()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    address, processes = start()
+    yield address
+    end(processes)
 
 
 def test_results_are_in_order_and_made_elsewhere(scheduler):
@@ -74,6 +86,26 @@ def test_what_is_refused_is_listed_and_what_fails_is_raised(scheduler):
             parallel_map(end, range(1), "ending", travels=True)
         with pytest.raises(DynjaxError, match="install dynjax there"):
             parallel_map(lack, range(1), "lacking", travels=True)
+
+
+def test_a_worker_that_is_killed_is_replaced(scheduler, tmp_path):
+    def end_once(number):
+        if number == 3 and not (tmp_path / "mark").exists():
+            (tmp_path / "mark").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    with cluster.workers_of(scheduler):
+        assert parallel_map(end_once, range(8), "working", travels=True) == list(range(8))
+
+
+def test_a_scheduler_that_is_lost_ends_it_in_words(capfd):
+    address, processes = start()
+    threading.Timer(2, processes[-1].kill).start()
+    with pytest.raises(DynjaxError, match="the scheduler is lost"), cluster.workers_of(address):
+        parallel_map(lambda _: time.sleep(0.5), range(40), "sleeping", travels=True)
+    end(processes)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_the_workers_fill_the_store(scheduler, tmp_path, monkeypatch):
