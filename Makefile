@@ -20,7 +20,7 @@ tables: .venv/.base
 coverage: .venv/.base
 	$(RUN) -m benchmarks.coverage
 
-# What each way to select an epoch makes of labels that are pure noise: fifteen runs, some forty minutes.
+# What each way to select an epoch makes of labels that are pure noise: fifteen runs, an hour or more.
 noise: .venv/.base
 	$(RUN) -m benchmarks.noise
 

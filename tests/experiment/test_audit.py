@@ -136,7 +136,11 @@ def test_on_shuffled_labels_nothing_is_told(tmp_path):
     results["metrics"]["roc_auc"] = {"value": 0.9, "ci95": [0.7, 0.99]}
     (tmp_path / "w" / "results.json").write_text(json.dumps(results))
     done = main("audit", "--shuffle", *arguments)
-    assert done.returncode == 3 and "0.700 to 0.990, which does not hold 0.5: test subjects leak" in done.stderr
+    assert done.returncode == 3 and "0.700 to 0.990, which lies above 0.5: test subjects leak" in done.stderr
+    results["metrics"]["roc_auc"] = {"value": 0.3, "ci95": [0.2, 0.45]}
+    (tmp_path / "w" / "results.json").write_text(json.dumps(results))
+    done = main("audit", "--shuffle", *arguments)
+    assert done.returncode == 0 and "0.200 to 0.450, which does not hold 0.5 but lies below it" in done.stdout
     done = main("compare", tmp_path / "w")
     assert "SHUFFLED labels" in done.stdout
 
