@@ -18,6 +18,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from dynjax.cluster import workers_of
+from dynjax.errors import UsageError
 from dynjax.experiment import command_line
 from dynjax.experiment.command_line import config_of, workdir_of
 
@@ -55,6 +56,7 @@ VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the argu
     "report": lambda _: (workdir_of(WORKDIR), SHOW_IDS.value, BESIDE.value),
     "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
 }
+SCHEDULED = ("train", "prepare", "check", "evaluate")  # verbs that --scheduler is for
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}
 
 
@@ -62,9 +64,15 @@ def _workdir_or_default(suffix: str = ""):
     return workdir_of(WORKDIR, Path("runs", command_line.config_name(flags.FLAGS["config"]) + suffix))
 
 
+def _around(verb: str):
+    if SCHEDULER.value and verb not in SCHEDULED:
+        raise UsageError(f"--scheduler={SCHEDULER.value}: is for {', '.join(SCHEDULED)}, not for {verb}")
+    return workers_of(SCHEDULER.value)
+
+
 def _out() -> Path | None:
     return Path(OUT.value) if OUT.value else None
 
 
 if __name__ == "__main__":
-    command_line.run(VERBS, NEEDS, lambda: workers_of(SCHEDULER.value))
+    command_line.run(VERBS, NEEDS, _around)

@@ -3,6 +3,8 @@
 import contextlib
 import importlib.util
 import logging
+import queue
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +12,8 @@ from dynjax.errors import DynjaxError, UsageError
 
 LOCAL = "local"  # the scheduler of a cluster that lasts as long as the command: a process a core of this machine
 PATIENCE = 10  # seconds for a scheduler to answer
+WORKERLESS = 60  # seconds that it may be without a worker
+KEPT = "What was stored is kept: the same command goes on from there"
 _clients: list[Any] = []
 
 
@@ -40,14 +44,16 @@ def is_there() -> bool:
 def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int], None]) -> list:
     """[function(item) for item in items]; what one of them raises is raised here, and what has not begun abandoned.
 
-    Raises: DynjaxError if the workers cannot do it, or are lost.
+    Raises: DynjaxError if the workers cannot do it, are lost or do not come.
     """
-    from distributed import as_completed
-
     (client,) = _clients
+    done: queue.SimpleQueue = queue.SimpleQueue()
     futures = client.map(function, items, pure=False)
     try:
-        for future in as_completed(futures):
+        for future in futures:
+            future.add_done_callback(done.put)
+        for _ in futures:
+            future = _next(done, client)
             if future.status != "finished":
                 _raise(future)
             advance(1)
@@ -56,17 +62,36 @@ def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int],
         client.cancel(futures)
 
 
+def _next(done: queue.SimpleQueue, client) -> Any:
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=WORKERLESS)
+        if not client.nthreads():
+            raise DynjaxError(f"the scheduler has had no worker for {WORKERLESS} s. {KEPT}")
+
+
 def _connect(scheduler: str):
     from distributed import Client
 
-    for name in ("distributed", "distributed.client"):  # which log what they raise, and more
+    for name in ("distributed", "distributed.client", "tornado.application"):  # which log what is raised, and more
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if scheduler == LOCAL:
-            return Client(processes=True, threads_per_worker=1, dashboard_address=":0")
+            with _without_interrupts():
+                return Client(processes=True, threads_per_worker=1, dashboard_address=":0")
         return Client(scheduler, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"--scheduler={scheduler}: no Dask scheduler answers there ({error})") from None
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started here leave a terminal's Ctrl-C to this one."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _raise(future) -> None:
@@ -77,10 +102,10 @@ def _raise(future) -> None:
         raise error
     if isinstance(error, KilledWorker):
         reason = "several workers ended over the same scan; was their memory enough?"
-    elif isinstance(error, ImportError):
-        reason = f"its workers lack something: {error}; install dynjax there as it is here"
+    elif isinstance(error, ImportError) or "deserializ" in str(error):
+        reason = f"scheduler or workers lack something: {error}; install dynjax there as it is here"
     elif error is None:
         reason = "the scheduler is lost"
     else:
         raise error
-    raise DynjaxError(f"{reason}. What was stored is kept: the same command goes on from there")
+    raise DynjaxError(f"{reason}. {KEPT}")

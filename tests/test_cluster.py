@@ -22,8 +22,8 @@ from tests.command import PHANTOMS, ROOT, TINY, main
 GRID = Grid((32, 34, 36), 2.0)
 
 
-def start():
-    """The address of a scheduler with two workers, each a process; and what runs them, the scheduler last."""
+def start(workers=2):
+    """The address of a scheduler and its workers, each a process; and what runs them, the scheduler last."""
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard"]
     first = subprocess.Popen(dask, stderr=subprocess.PIPE, text=True)
     address = next(found[0] for line in first.stderr if (found := re.search(r"tcp://[\d.:]+", line)))
@@ -32,12 +32,12 @@ def start():
         "-m",
         "distributed.cli.dask_worker",
         address,
-        "--nworkers=2",
+        f"--nworkers={workers}",
         "--nthreads=1",
         "--no-dashboard",
     ]
-    workers = subprocess.Popen(work, cwd=ROOT, stderr=subprocess.DEVNULL)
-    return address, (workers, first)
+    others = [subprocess.Popen(work, cwd=ROOT, stderr=subprocess.DEVNULL)] if workers else []
+    return address, (*others, first)
 
 
 def end(processes):
@@ -124,7 +124,20 @@ def test_verbs_take_it(scheduler):
     assert done.returncode == 0 and "12 ok" in done.stdout
 
 
-@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:1", "nonsense://there"])
+def test_verbs_that_do_not():
+    done = main("compare", "runs/a", "--scheduler=local")
+    assert done.returncode == 2 and "is for train, prepare, check, evaluate, not for compare" in done.stderr
+
+
+def test_a_scheduler_without_workers(monkeypatch):
+    monkeypatch.setattr(cluster, "WORKERLESS", 1)
+    address, processes = start(workers=0)
+    with pytest.raises(DynjaxError, match="no worker for 1 s"), cluster.workers_of(address):
+        parallel_map(str, range(3), "waiting", travels=True)
+    end(processes)
+
+
+@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:1", "nonsense://there", "tls://127.0.0.1:1"])
 def test_a_scheduler_that_does_not_answer(scheduler, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
     with (
@@ -135,5 +148,9 @@ def test_a_scheduler_that_does_not_answer(scheduler, monkeypatch):
 
 
 def test_a_cluster_of_this_machine():
+    """Its workers leave a terminal's Ctrl-C to us."""
     with cluster.workers_of("local"):
+        workers = set(parallel_map(lambda _: os.getpid(), range(20), "working", travels=True))
+        for worker in workers:
+            os.kill(worker, signal.SIGINT)
         assert parallel_map(os.path.basename, ["a/b", "c/d"], "working", travels=True) == ["b", "d"]

@@ -22,12 +22,12 @@ Verbs = Mapping[str, Callable[[list[str]], tuple[Any, ...]]]
 
 
 def run(
-    verbs: Verbs, needs: Mapping[str, str], around: Callable[[], AbstractContextManager] = contextlib.nullcontext
+    verbs: Verbs, needs: Mapping[str, str], around: Callable[[str], AbstractContextManager] = contextlib.nullcontext
 ) -> None:
     """Parses the flags, does what the verb asks and exits with the code that `dynjax.errors` promises.
 
     Args: verbs, each with what makes the arguments of dynjax.experiment.<verb>.<verb> from the positional ones; needs:
-      those of them that take positional arguments, and which; around: what a verb is done within.
+      those of them that take positional arguments, and which; around: what is a verb done within.
     """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler)
@@ -73,7 +73,7 @@ def _do(verbs: Verbs, needs: Mapping[str, str], around: Callable, arguments: lis
     if verb in needs and not rest:
         raise UsageError(f"{verb} needs {needs[verb]}")
     values = verbs[verb](rest)
-    with around():
+    with around(verb):
         getattr(importlib.import_module(f"dynjax.experiment.{verb}"), verb)(*values)  # jax is not loaded before
 
 

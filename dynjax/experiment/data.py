@@ -1,10 +1,12 @@
 """From a config to its cohort, its folds and its images: what every verb begins with."""
 
+import importlib.util
 import math
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from ml_collections import FrozenConfigDict
 
@@ -34,21 +36,21 @@ class Data(NamedTuple):
     def images(self, chosen: np.ndarray, dtype: str = "float32") -> Images:
         """Of the scans chosen, bool [N], in their order: images [n, H, W, C] or volumes [n, X, Y, Z, 1].
 
-        Projects them, from the store where it can, and scales them; no other scan is opened. With `train.stream` the
-        store is filled, and each volume is read from it when it is asked for.
-        Raises: UsageError if volumes are more than memory; InputError if a file is refused or is not what it was.
+        Projects them, from the store where it can, and scales them; no other scan is opened. With `train.stream`, or
+        where volumes are too many for memory, the store is filled and each is read from it when it is asked for.
+        Raises: UsageError if they cannot be; InputError if a file is refused or is not what it was.
         """
         indices, projection = np.flatnonzero(chosen), settings.projection_of(self.config)
         paths = [Path(self.cohort.scans[index].path) for index in indices]
-        if self.config.train.stream:
+        is_streamed = _is_streamed(self.config, len(paths))
+        if is_streamed:
             digests = fill_store(paths, projection)
         else:
-            _check_memory(self.config, len(paths))
             images, digests = project_cohort(paths, projection)
         changed = [path for path, i, now in zip(paths, indices, digests) if self.digests[i] != now]
         if changed:
             raise InputError(f"{changed[0]}: has changed while it was used; run the same command again")
-        if self.config.train.stream:
+        if is_streamed:
             return Streamed(self.config, paths, digests, dtype)
         return scale(self.config, images).astype(dtype, copy=False)
 
@@ -108,13 +110,21 @@ def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Da
     return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
 
 
-def _check_memory(config: FrozenConfigDict, count: int) -> None:
+def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
+    """Raises: UsageError where it cannot be."""
+    whole, processes = config.projection.name in WHOLE, jax.process_count()
     size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if config.projection.name in WHOLE and size > memory / 2:  # they are there twice while they are scaled
-        raise UsageError(
-            f"{count} volumes take {size / 2**30:.0f} GiB of the {memory / 2**30:.0f} that there are: "
-            "--config.train.stream=True reads them while it trains"
-        )
+    large = whole and size * config.train.side_by_side > memory / 2  # they are there twice while they are scaled
+    sizes = f"{count} volumes take {size / 2**30:.0f} GiB of memory, of {memory / 2**30:.0f}"
+    if large and not settings.can_stream(config):
+        raise UsageError(f"{sizes}, and {config.model.name} takes them in all at once")
+    if large and processes > 1 and not config.train.stream:  # they must all do the same
+        raise UsageError(f"{sizes}: --config.train.stream=True reads them as they are needed")
+    if large and not config.train.stream:
+        print(f"{sizes}: they are read from the store as they are needed")
+    if (large or config.train.stream) and importlib.util.find_spec("grain") is None:
+        raise UsageError("volumes that are read as they are needed take grain: pip install 'dynjax[stream]'")
+    return large or config.train.stream
 
 
 def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:

@@ -66,13 +66,13 @@ def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], boo
         if requested:
             raise KeyboardInterrupt
         requested = True
-        console.print(f"{signal.Signals(number).name}: stopping after this epoch; once more stops at once")
+        console.print(f"{signal.Signals(number).name}: stopping as soon as all can be saved; once more stops at once")
 
     def is_time() -> bool:
         nonlocal requested
         if not requested and max_hours is not None and time.monotonic() - _STARTED > max_hours * 3600:
             requested = True
-            console.print(f"{max_hours:g} hours are over: stopping after this epoch")
+            console.print(f"{max_hours:g} hours are over: stopping as soon as all can be saved")
         return requested
 
     previous = {number: signal.signal(number, request) for number in SIGNALS}

@@ -1,7 +1,6 @@
 """The config of a run: checked before anything expensive starts, written down, and read back as it was."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -135,12 +134,8 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
     elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
-    if flat["train.stream"] and (name not in VOLUMETRIC or hasattr(VOLUMETRIC[name], "join")):
-        problems.append(
-            f"train.stream=True, model.name={name!r}: volumes are streamed to 3D networks of a single stage"
-        )
-    if flat["train.stream"] and importlib.util.find_spec("grain") is None:
-        problems.append("train.stream=True: needs grain: pip install 'dynjax[stream]'")
+    if flat["train.stream"] and not _can_stream(name, projection):
+        problems.append(f"train.stream=True, model.name={name!r}: takes in no volumes, or all of them at once")
     if name in whole and flat["model.pretrained"] != "none":
         problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
@@ -148,6 +143,15 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
         problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
     return problems
+
+
+def can_stream(config: FrozenConfigDict) -> bool:
+    """Whether its network takes in volumes, and those of one batch at a time."""
+    return _can_stream(config.model.name, config.projection.name)
+
+
+def _can_stream(name: str, projection: str) -> bool:
+    return projection in WHOLE and name not in BASELINES and not hasattr(VOLUMETRIC.get(name), "join")
 
 
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:

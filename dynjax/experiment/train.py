@@ -33,8 +33,12 @@ from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trai
 from dynjax.training.plan import make_mesh
 from dynjax.training.record import Epoch
 
-STEPS_AT_ONCE = 1000  # on an accelerator, as one program
-IMAGES_AT_ONCE = 256  # on a CPU; of volumes one batch
+AT_ONCE = {  # (on a CPU, volumes) -> examples that one program trains on
+    (True, True): 1,
+    (True, False): 256,
+    (False, True): 256,
+    (False, False): 8192,
+}
 
 
 def train(
@@ -166,10 +170,9 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
 
 
 def _steps_at_once(config: FrozenConfigDict) -> int:
-    """As many as take an accelerator a minute at most, and two cores ten seconds, unless one takes longer."""
-    if jax.default_backend() != "cpu":
-        return STEPS_AT_ONCE
-    return max(1, (1 if config.projection.name in WHOLE else IMAGES_AT_ONCE) // config.train.batch_size)
+    """As many as take some ten seconds at most, unless one takes longer."""
+    examples = AT_ONCE[jax.default_backend() == "cpu", config.projection.name in WHOLE]
+    return max(1, examples // config.train.batch_size)
 
 
 def _side_by_side(config: FrozenConfigDict) -> int:

@@ -12,7 +12,7 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 def scale_volumes(volumes: np.ndarray) -> np.ndarray:
     """Divides each volume [N, X, Y, Z] by its maximum (Korolev et al. 2017): float32 [N, X, Y, Z, 1]."""
     largest = volumes.max((1, 2, 3), keepdims=True)
-    return (volumes / np.where(largest == 0, 1, largest))[..., None].astype(np.float32)
+    return (volumes / np.where(largest == 0, 1, largest))[..., None].astype(np.float32, copy=False)
 
 
 def scale_images(images: np.ndarray, scale: str = "imagenet") -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dynjax import cluster
+from dynjax.errors import InputError
 from dynjax.files import atomic_path, cache_folder
 from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE, image_shape, project
@@ -104,6 +105,8 @@ def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
     image = _read(entry)
     if image is None:
         image = project_scan(path, projection)
+        if content_digest(path) != digest:
+            raise InputError(f"{path}: has changed while it was used; run the same command again")
         content = io.BytesIO()
         np.save(content, image, allow_pickle=False)
         with atomic_path(entry) as temporary:

@@ -37,7 +37,8 @@ def read_ahead(images: Images, order: np.ndarray) -> Iterator[np.ndarray]:
         return
     import grain
 
-    options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD * order.shape[1])
+    ahead = AHEAD * order.shape[1]
+    options = grain.ReadOptions(num_threads=min(THREADS, ahead), prefetch_buffer_size=ahead)
     examples = grain.MapDataset.source(order.ravel().tolist()).map(images.__getitem__)
     yield from examples.to_iter_dataset(options).batch(order.shape[1])
 

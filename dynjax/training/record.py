@@ -28,7 +28,7 @@ class Record:
     """Tells of every epoch once it is over: its metrics are waited for while what follows is under way.
 
     Args: the folds' numbers, and what their checkpoints are described with: epoch, train_seconds and, where they were
-      saved within an epoch, the losses and accuracies of its steps.
+      saved within an epoch, the losses and accuracies of its steps, and the seconds that these took.
     """
 
     def __init__(self, folds: Sequence[int], abouts: Sequence[dict[str, Any]], on_epoch: Callable[[Epoch], None]):
@@ -38,7 +38,7 @@ class Record:
         self.running: list[list[Metrics]] = []  # of the epochs that were begun and are not told of: [F, S] of each part
         if abouts[0].get("step"):
             self.running.append([Metrics(*np.array([about["steps"] for about in abouts], np.float32).swapaxes(0, 1))])
-        self.start = time.monotonic()
+        self.start = time.monotonic() - len(folds) * abouts[0].get("seconds", 0)  # since the epoch began
 
     @property
     def name(self) -> str:
@@ -69,14 +69,14 @@ class Record:
     def about(self) -> list[dict[str, Any]]:
         """What a checkpoint of each fold is described with, now."""
         common: dict[str, Any] = {"peak_memory_bytes": peak_memory()}
-        since = (time.monotonic() - self.start) / len(self.folds) if self.running else 0.0
         abouts = [
-            {"fold": fold, "train_seconds": seconds + since, "train_loss": loss} | common
+            {"fold": fold, "train_seconds": seconds, "train_loss": loss} | common
             for fold, seconds, loss in zip(self.folds, self.seconds, self.losses)
         ]
         if self.running:  # within an epoch
             steps = np.stack(_joined(self.running[0]), 1)
-            abouts = [about | {"step": of.shape[1], "steps": of.tolist()} for about, of in zip(abouts, steps)]
+            within = {"step": steps.shape[2], "seconds": (time.monotonic() - self.start) / len(self.folds)}
+            abouts = [about | within | {"steps": of.tolist()} for about, of in zip(abouts, steps)]
         return abouts
 
 

@@ -64,7 +64,7 @@ def test_a_second_signal_does_not_wait(number, capsys):
     with stop_when_asked() as stop_requested:
         assert not stop_requested()
         signal.raise_signal(number)
-        assert stop_requested() and "stopping after this epoch" in capsys.readouterr().err
+        assert stop_requested() and "stopping as soon as all can be saved" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(number) is before

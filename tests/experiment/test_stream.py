@@ -1,16 +1,19 @@
 """A 3D network on volumes that are read from the store while it trains: the answers of one that has them in memory."""
 
 import csv
+import importlib.util
 import os
 import runpy
 import signal
 from types import SimpleNamespace
 
+import nibabel
 import numpy as np
 import pytest
 
-from dynjax.errors import UsageError
+from dynjax.errors import InputError, UsageError
 from dynjax.experiment import data, settings
+from dynjax.volumes.nifti import content_digest
 from tests.command import PHANTOMS, ROOT, interrupt, main
 
 RUN = (
@@ -51,9 +54,39 @@ def test_where_it_cannot_be_used():
         assert done.returncode == 2 and "train.stream=True" in done.stderr
 
 
-def test_volumes_that_are_more_than_memory_are_named(monkeypatch):
-    config = settings.resolve(runpy.run_path(str(ROOT / "configs" / "vgg3d.py"))["get_config"]())
-    many = data.Data(config, SimpleNamespace(scans=[SimpleNamespace(path="scan.nii.gz")] * 500), *[np.zeros(500)] * 3)
+def cohort_of(name, tmp_path):
+    """Of so many scans that they do not fit in memory, were they not one file."""
+    config = settings.resolve(runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]())
+    path = tmp_path / "scan.nii"
+    voxels = np.resize([0, 0, 2], (110,) * 3).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels, settings.projection_of(config).grid.affine), path)
+    scans = SimpleNamespace(scans=[SimpleNamespace(path=path)] * 500)
+    return data.Data(config, scans, np.zeros(500), np.zeros(500), [content_digest(path)] * 500)
+
+
+@pytest.fixture
+def a_gibibyte(monkeypatch):
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**18}.__getitem__)
-    with pytest.raises(UsageError, match=r"500 volumes take 2 GiB of the 1 that there are: --config.train.stream=True"):
-        many.images(np.ones(500, bool))
+
+
+def test_volumes_that_are_more_than_memory_are_streamed(tmp_path, monkeypatch, capsys, a_gibibyte):
+    images = cohort_of("vgg3d", tmp_path).images(np.ones(500, bool))
+    assert "500 volumes take 2 GiB of memory, of 1: they are read from the store" in capsys.readouterr().out
+    assert len(images) == 500 and images[7].shape == (110, 110, 110, 1) and set(np.unique(images[7])) == {0, 1}
+    assert isinstance(cohort_of("vgg3d", tmp_path).images(np.arange(500) < 2), np.ndarray)
+
+
+def test_where_that_cannot_be_it_says_so(tmp_path, monkeypatch, a_gibibyte):
+    with pytest.raises(UsageError, match="patches3d takes them in all at once"):
+        cohort_of("patches3d", tmp_path).images(np.ones(500, bool))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "grain" else find_spec(name))
+    with pytest.raises(UsageError, match=r"pip install 'dynjax\[stream\]'"):
+        cohort_of("vgg3d", tmp_path).images(np.ones(500, bool))
+
+
+def test_a_scan_that_has_changed_is_not_taken_for_what_it_was(tmp_path):
+    cohort = cohort_of("vgg3d", tmp_path)
+    streamed = data.Streamed(cohort.config, [cohort.cohort.scans[0].path], ["0" * 64], "float32")
+    with pytest.raises(InputError, match="has changed while it was used"):
+        streamed[0]
