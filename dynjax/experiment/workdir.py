@@ -57,9 +57,10 @@ class Workdir:
         """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
         if self.external.exists():
             raise UsageError(f"{self}: holds another run's answers to an external cohort; choose another --workdir")
-        if self.config.exists():
+        files = [entry for entry in self._entries() if not entry.name.startswith(".")]
+        if self.config.exists():  # looked for last: it is the first file that another process writes, while we look
             self._check_same(config)
-        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+        elif files:
             raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -76,8 +77,11 @@ class Workdir:
             there = self._read(self.external)
             if any(there.get(key) != about[key] for key in ("run", "config")):
                 raise UsageError(f"{self}: holds the answers of another run or to another table; choose another --out")
-        elif self.path.exists() and any(self.path.iterdir()):
-            raise UsageError(f"{self}: holds other files; choose another --out")
+        elif self.path.is_file() or self._entries():
+            raise UsageError(f"{self}: is or holds something else; choose another --out")
+
+    def _entries(self) -> list[Path]:
+        return list(self.path.iterdir()) if self.path.is_dir() else []
 
     def claim(self, config: FrozenConfigDict) -> None:
         """Writes config.json unless it stands there. Raises: UsageError as `check` does."""

@@ -92,7 +92,8 @@ def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
         (["--table=nowhere.csv"], 2, "--out=DIR"),
         (["--out=somewhere"], 2, "--table=OTHER.csv"),
         (["--table=nowhere.csv", "--out=o"], 3, "nowhere.csv: No such file"),
-        (["--table=nowhere.csv", "--out=taken"], 2, "holds other files; choose another --out"),
+        (["--table=nowhere.csv", "--out=taken"], 2, "is or holds something else; choose another --out"),
+        (["--table=nowhere.csv", "--out=taken/file"], 2, "is or holds something else; choose another --out"),
     ],
 )
 def test_what_is_missing_is_named(run, tmp_path, arguments, code, said):

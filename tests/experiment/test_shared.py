@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from ml_collections import FrozenConfigDict
@@ -40,6 +41,20 @@ def test_two_configs_cannot_claim_one_workdir_between_check_and_claim(tmp_path):
     Workdir(tmp_path).claim(FrozenConfigDict(first))
     with pytest.raises(UsageError, match="belongs to another config"):
         Workdir(tmp_path).claim(FrozenConfigDict(second))
+
+
+def test_a_workdir_may_be_claimed_while_another_process_looks_at_it(tmp_path, monkeypatch):
+    config, listing = FrozenConfigDict(paper()), Path.iterdir
+
+    def claimed_first(folder):
+        monkeypatch.setattr(Path, "iterdir", listing)
+        Workdir(tmp_path).claim(config)
+        (tmp_path / "folds.csv").touch()
+        return listing(folder)
+
+    monkeypatch.setattr(Path, "iterdir", claimed_first)
+    Workdir(tmp_path).check(config)
+    assert Workdir(tmp_path).config.exists()
 
 
 @pytest.mark.slow
