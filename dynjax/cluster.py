@@ -6,7 +6,8 @@ import logging
 import queue
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from concurrent.futures import CancelledError
+from typing import Any, NoReturn
 
 from dynjax.errors import DynjaxError, UsageError
 
@@ -49,17 +50,27 @@ def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int],
     (client,) = _clients
     done: queue.SimpleQueue = queue.SimpleQueue()
     futures = client.map(function, items, pure=False)
+    for number, future in enumerate(futures):
+        future.add_done_callback(lambda future, number=number: done.put((number, *_outcome(future))))
+    results: dict[int, Any] = {}
     try:
-        for future in futures:
-            future.add_done_callback(done.put)
-        for _ in futures:
-            future = _next(done, client)
-            if future.status != "finished":
-                _raise(future)
+        while len(results) < len(items):
+            number, result, error = _next(done, client)
+            if error:
+                _raise(error)
+            results[number] = result
             advance(1)
-        return client.gather(futures)
+        return [results[number] for number in range(len(items))]
     finally:
         client.cancel(futures)
+
+
+def _outcome(future) -> tuple[Any, Exception | None]:
+    """Its result, or what it raised. Where a worker is lost with what it made, it is made again, and waited for."""
+    try:
+        return future.result(), None
+    except Exception as error:
+        return None, error
 
 
 def _next(done: queue.SimpleQueue, client) -> Any:
@@ -94,18 +105,15 @@ def _without_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _raise(future) -> None:
+def _raise(error: Exception) -> NoReturn:
     from distributed import KilledWorker
 
-    error = future.exception() if future.status == "error" else None
-    if isinstance(error, (DynjaxError, OSError)):
-        raise error
     if isinstance(error, KilledWorker):
         reason = "several workers ended over the same scan; was their memory enough?"
+    elif isinstance(error, CancelledError):
+        reason = "the scheduler is lost"
     elif isinstance(error, ImportError) or "deserializ" in str(error):
         reason = f"scheduler or workers lack something: {error}; install dynjax there as it is here"
-    elif error is None:
-        reason = "the scheduler is lost"
     else:
         raise error
     raise DynjaxError(f"{reason}. {KEPT}")

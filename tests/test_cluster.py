@@ -72,6 +72,7 @@ def test_what_is_refused_is_listed_and_what_fails_is_raised(scheduler):
         raise OSError(28, "No space left on device", "/full/disk")
 
     def end(number):
+        time.sleep(1)  # sooner, what would start another may not be ready
         os._exit(1)
 
     def lack(number):
@@ -88,15 +89,34 @@ def test_what_is_refused_is_listed_and_what_fails_is_raised(scheduler):
             parallel_map(lack, range(1), "lacking", travels=True)
 
 
-def test_a_worker_that_is_killed_is_replaced(scheduler, tmp_path):
+def test_a_worker_that_is_killed_is_replaced_and_what_it_held_made_again(scheduler, tmp_path, monkeypatch):
+    mark = tmp_path / "mark"
+
     def end_once(number):
-        if number == 3 and not (tmp_path / "mark").exists():
-            (tmp_path / "mark").touch()
+        if number == 3 and not mark.exists():
+            time.sleep(1)  # sooner, what would start another may not be ready
+            mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
+    def outcome(future, outcome=cluster._outcome):
+        while not mark.exists():
+            time.sleep(0.1)
+        time.sleep(0.1)  # 0.8 s together: some are asked for when they are lost
+        return outcome(future)
+
+    monkeypatch.setattr(cluster, "_outcome", outcome)
     with cluster.workers_of(scheduler):
         assert parallel_map(end_once, range(8), "working", travels=True) == list(range(8))
+
+
+def test_workers_that_are_all_lost_are_waited_for_in_words(monkeypatch):
+    monkeypatch.setattr(cluster, "WORKERLESS", 2)
+    address, processes = start()
+    threading.Timer(2, processes[0].kill).start()  # what starts the workers; they end with it
+    with pytest.raises(DynjaxError, match="no worker for 2 s"), cluster.workers_of(address):
+        parallel_map(lambda _: time.sleep(0.5), range(40), "sleeping", travels=True)
+    end(processes)
 
 
 def test_a_scheduler_that_is_lost_ends_it_in_words(capfd):
