@@ -31,6 +31,10 @@ baselines: .venv/.base
 		$(RUN) main.py --config=configs/baseline_$$name.py --workdir=runs/baselines/$$name $(OPTIONS) || exit; done
 	$(RUN) main.py compare $(BASELINES:%=runs/baselines/%) --out=runs/baselines/baselines.csv
 
+# Whether the forms of the operations for a CPU change a network's accuracy: 24 runs, an hour or more.
+accuracy: .venv/.base
+	$(RUN) -m benchmarks.accuracy
+
 # Raw scans of synthetic subjects through `prepare`: how far from the truth they end. A few minutes.
 preparation: .venv/.preprocess
 	$(RUN) -m benchmarks.preparation
@@ -72,5 +76,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage noise preparation store lint bench table5
+.PHONY: demo test test-slow tables baselines coverage noise accuracy preparation store lint bench table5
 .DELETE_ON_ERROR:

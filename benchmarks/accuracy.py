@@ -1,0 +1,47 @@
+"""What the operations' forms for a CPU do to accuracy: python -m benchmarks.accuracy [--config.KEY=VALUE ...].
+
+Each 2D network's `:quick` run over three seeds, with those forms and with XLA's own (`make accuracy`); each run is kept
+in runs/accuracy and continued where it stopped.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "accuracy"
+NETWORKS = ("mobilenet_v2", "alexnet", "resnet18", "vgg11")
+SEEDS = range(3)
+SIDES = {"plain": ("-m", "benchmarks.plain_operations"), "for_cpu": ("main.py",)}
+
+
+def main(options: list[str]) -> int:
+    for seed in SEEDS:
+        for network in NETWORKS:
+            for side, program in SIDES.items():
+                folder = _folder(network, side, seed)
+                print(f"\n{folder.name}", flush=True)
+                run = (f"--config=configs/dyn_{network}.py:quick", f"--config.seed={seed}", f"--workdir={folder}")
+                if code := subprocess.run([sys.executable, *program, *run, *options], cwd=ROOT).returncode:
+                    return code
+    print(f"\nROC AUC of SYNTHETIC subjects, 95 % interval, seeds {', '.join(map(str, SEEDS))}")
+    for network in NETWORKS:
+        for side in SIDES:
+            aucs = [_auc(_folder(network, side, seed)) for seed in SEEDS]
+            cells = [f"{auc['value']:.3f} ({auc['ci95'][0]:.3f}-{auc['ci95'][1]:.3f})" for auc in aucs]
+            print(f"{network:12}  {side:7}", *cells, f"mean {statistics.mean(a['value'] for a in aucs):.3f}", sep="  ")
+    return 0
+
+
+def _folder(network: str, side: str, seed: int) -> Path:
+    return RUNS / f"{network}-{side}-{seed}"
+
+
+def _auc(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))["metrics"]["roc_auc"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
