@@ -1,6 +1,6 @@
 """What the operations' forms for a CPU do to accuracy: python -m benchmarks.accuracy [--config.KEY=VALUE ...].
 
-Each 2D network's `:quick` run over three seeds, with those forms and with XLA's own (`make accuracy`); each run is kept
+Each 2D network's `:quick` run on three cohorts, each with its own seed, with those forms and with XLA's own (`make accuracy`); each run is kept
 in runs/accuracy and continued where it stopped.
 """
 
@@ -23,8 +23,9 @@ def main(options: list[str]) -> int:
             for side, program in SIDES.items():
                 folder = _folder(network, side, seed)
                 print(f"\n{folder.name}", flush=True)
-                run = (f"--config=configs/dyn_{network}.py:quick", f"--config.seed={seed}", f"--workdir={folder}")
-                if code := subprocess.run([sys.executable, *program, *run, *options], cwd=ROOT).returncode:
+                run = (f"--config=configs/dyn_{network}.py:quick", f"--workdir={folder}")
+                seeds = (f"--config.seed={seed}", f"--config.cohort.phantom.seed={seed}")
+                if code := subprocess.run([sys.executable, *program, *run, *seeds, *options], cwd=ROOT).returncode:
                     return code
     print(f"\nROC AUC of SYNTHETIC subjects, 95 % interval, seeds {', '.join(map(str, SEEDS))}")
     for network in NETWORKS:
