@@ -1,7 +1,7 @@
 """What the operations' forms for a CPU do to accuracy: python -m benchmarks.accuracy [--config.KEY=VALUE ...].
 
-Each 2D network's `:quick` run on three cohorts, each with its own seed, with those forms and with XLA's own (`make accuracy`).
-Each run is kept in runs/accuracy and continued where it stopped.
+Each 2D network's `:quick` run on three cohorts, each with its own seed, with those forms and with XLA's own
+(`make accuracy`). Each run is kept in runs/accuracy and continued where it stopped.
 """
 
 import json
