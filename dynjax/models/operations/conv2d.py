@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
-ROWS = 4096  # of the matrices that are multiplied, about
+ROWS = 8192  # of the matrices that are multiplied, about
 NARROW = 64  # columns: a row of the kernel that has fewer is not worth a product of its own
 
 
@@ -35,21 +35,20 @@ def _backward(stride, padding, saved, gradient):
 
 
 def _input_gradient(gradient, kernel, stride, padding, extents: tuple[int, int]) -> jax.Array:
-    """One convolution without stride, whose output channels are the inputs that a stride steps over."""
-    *sizes, features_in, features = kernel.shape
-    kernel = jnp.pad(kernel, [*((0, -size % stride) for size in sizes), (0, 0), (0, 0)])
-    high, wide = (size // stride for size in kernel.shape[:2])
-    kernel = kernel.reshape(high, stride, wide, stride, features_in, features)[::-1, :, ::-1]
-    kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(high, wide, features, stride * stride * features_in)
-    counts, around, starts = [], [], []
-    for size, extent, (before, _), outputs in zip((high, wide), extents, padding, gradient.shape[1:3]):
-        skipped, start = divmod(before, stride)
-        counts.append(-(-(start + extent) // stride))
-        around.append((size - 1 - skipped, counts[-1] - outputs + skipped))
-        starts.append(start)
-    blocks = _plain(gradient, kernel, 1, around).reshape(-1, *counts, stride, stride, features_in)
-    whole = blocks.swapaxes(2, 3).reshape(-1, counts[0] * stride, counts[1] * stride, features_in)
-    return whole[:, *(slice(start, start + extent) for start, extent in zip(starts, extents))]
+    """One product for all of the kernel's values; what each of them gave is added where its own input stood."""
+    shares = lax.dot_general(gradient, kernel, (((3,), (3,)), ((), ())))  # [N, H', W', h, w, C]
+    for axis, (before, _), extent in zip((1, 2), padding, extents):
+        parts = [lax.index_in_dim(shares, i, 3, keepdims=False) for i in range(shares.shape[3])]
+        placed = [_place(part, axis, i - before, stride, extent) for i, part in enumerate(parts)]
+        shares = functools.reduce(jnp.add, placed)
+    return shares
+
+
+def _place(x: jax.Array, axis: int, start: int, step: int, extent: int) -> jax.Array:
+    """Zeros of the extent along the axis, with x from start on in steps; what falls outside is left out."""
+    around = [(0, 0, 0)] * x.ndim
+    around[axis] = (start, extent - start - step * (x.shape[axis] - 1) - 1, step - 1)
+    return lax.pad(x, jnp.zeros((), x.dtype), around)
 
 
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
