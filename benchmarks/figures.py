@@ -40,10 +40,10 @@ def setting(repeats: int | None, quick: bool) -> Setting:
 
 def train_step(network: str, at: Setting) -> dict[str, Any]:
     """A step of an epoch: of STEPS for images, so that what a first step costs more counts as much as in training."""
-    arguments = _training(network, at)
-    steps = 1 if network in VOLUME_NETWORKS else STEPS
+    arguments, long = _training(network, at), network in VOLUME_NETWORKS
+    steps = 1 if long else STEPS
     arguments["count"] = steps * arguments["batch"]
-    turns = take_turns(_both("epoch", arguments, at), at.repeats, at.budget)
+    turns = take_turns(_both("epoch", arguments, at), at.repeats, at.budget, run_in=not long)
     seconds = {side: [each / steps for each in times] for side, times in turns.seconds.items()}
     return {"batch": arguments["batch"], "steps_a_turn": steps} | _line(turns._replace(seconds=seconds), at)
 
@@ -52,7 +52,7 @@ def epoch(network: str, at: Setting) -> dict[str, Any]:
     """An epoch by the product's plan; by one program that scans over the batches, and by a program a step."""
     arguments = _training(network, at)
     bare = {form: Side("benchmarks.jax_side:bare_epoch", arguments | {"form": form}) for form in ("scan", "steps")}
-    turns = take_turns(_both("epoch", arguments, at) | bare, at.repeats, at.budget)
+    turns = take_turns(_both("epoch", arguments, at) | bare, at.repeats, at.budget, run_in=True)
     scanned, low, high = compare(turns.seconds["scan"], turns.seconds["steps"])
     extra = {"steps_an_epoch": turns.about["jax"]["steps"], "scan_over_steps": scanned}
     return extra | {"scan_over_steps_low": low, "scan_over_steps_high": high} | _line(turns, at)

@@ -91,10 +91,12 @@ class Turns(NamedTuple):
     missing: dict[str, str]
 
 
-def take_turns(sides: dict[str, Side], repeats: int, budget: float) -> Turns:
+def take_turns(sides: dict[str, Side], repeats: int, budget: float, *, run_in: bool = False) -> Turns:
     """Rounds in which each side has one turn, until there are `repeats` or `budget` seconds are spent; at least one.
 
-    What compiles or warms up in a first call, and in a second one that tells how often to call, is not counted.
+    What compiles or warms up in a first call, and in a second one that tells how often to call, is not counted. With
+    `run_in` each turn begins with a call that is not counted either: what goes on for hours, as training does, does
+    not pay for getting memory anew that the system took back while it waited for its turn.
     """
     with contextlib.ExitStack() as stack:
         workers, missing = _start(sides, stack)
@@ -103,6 +105,8 @@ def take_turns(sides: dict[str, Side], repeats: int, budget: float) -> Turns:
         start, order = time.monotonic(), list(workers)
         for _ in range(repeats):
             for name in order:
+                if run_in:
+                    workers[name].run()
                 seconds[name].append(workers[name].run(times[name]))
             order.reverse()  # so that none always has the turn after the slowest
             if time.monotonic() - start > budget:

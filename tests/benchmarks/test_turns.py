@@ -28,6 +28,14 @@ def test_the_budget_cuts_the_rounds_short_but_leaves_one(tmp_path):
     assert compare(turns.seconds["a"], [0.005])[1:] == (None, None)
 
 
+def test_a_run_in_comes_before_each_turn_and_is_not_counted(tmp_path):
+    journal = tmp_path / "journal.csv"
+    arguments = {"name": "a", "seconds": 0.2, "journal": str(journal)}
+    turns = take_turns({"a": Side("tests.benchmarks.sides:sleeper", arguments)}, repeats=3, budget=60, run_in=True)
+    assert len(turns.seconds["a"]) == 3
+    assert len(journal.read_text().splitlines()) == 2 + 2 * 3  # two calls to warm up
+
+
 def test_a_side_that_fails_stops_the_benchmark(capfd):
     with pytest.raises(RuntimeError, match="exit code 1"):
         take_turns({"broken": Side("tests.benchmarks.sides:broken", {})}, repeats=1, budget=1)

@@ -92,6 +92,15 @@ def test_max_pooling_equals_the_plain_one(extent, size, stride):
     assert largest_error(lambda x, scale: scale * max_pool(x, size, stride), plain, x, np.array(2.0)) < 1e-6
 
 
+def test_of_equal_values_the_first_takes_the_gradient_of_a_pool():
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 3, (2, 9, 9, 3)), jnp.float32)
+    ours, plain = (
+        jax.grad(lambda x, pool=pool: (pool(x) ** 2).sum())(x)
+        for pool in (lambda x: max_pool(x, 3, 2), lambda x: nnx.max_pool(x, (3, 3), strides=(2, 2)))
+    )
+    np.testing.assert_array_equal(ours, plain)
+
+
 def test_the_cpu_takes_the_shifted_form_and_others_the_grouped_one():
     trunk = build_trunk("mobilenet_v2")
     arguments = (*jax.eval_shape(trunk.init, jax.random.key(0)), jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32))
