@@ -62,6 +62,11 @@ def test_winograd_equals_the_plain_convolution(extent):
     assert error_of_convolution(extent, 64, 80, 3, 1, 1, 1) < 1e-4
 
 
+@pytest.mark.parametrize("extent", [(12, 12), (7, 10), (11, 9)])
+def test_winograd_with_larger_kernels_equals_the_plain_convolution(extent):
+    assert error_of_convolution(extent, 64, 80, 5, 1, 2, 1) < 1e-4
+
+
 def error_of_convolution(extent, wide_in, wide, size, stride, padding, groups):
     rng, spatial = np.random.default_rng(0), len(extent)
     x = rng.normal(size=(2, *extent, wide_in))

@@ -61,8 +61,8 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], 
         rows = [columns[:, i : i + height : stride] for i in range(high)]
         if columns.shape[-1] < NARROW:
             rows = [jnp.concatenate(rows, -1)]
-        gradient = gradient.reshape(-1, features).T
-        return jnp.concatenate([gradient @ row.reshape(-1, row.shape[-1]) for row in rows], -1)
+        gradient = gradient.reshape(-1, features)
+        return jnp.concatenate([row.reshape(-1, row.shape[-1]).T @ gradient for row in rows])
 
     fitting = max(1, ROWS // (gradient.shape[1] * gradient.shape[2]))
     count = max(divisor for divisor in range(1, len(x) + 1) if len(x) % divisor == 0 and divisor <= fitting)
@@ -70,9 +70,9 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], 
         total = of_images(x, gradient)
     else:
         batches = [array.reshape(-1, count, *array.shape[1:]) for array in (x, gradient)]
-        nothing = jnp.zeros((features, high * wide * features_in), x.dtype)
+        nothing = jnp.zeros((high * wide * features_in, features), x.dtype)
         total, _ = lax.scan(lambda total, batch: (total + of_images(*batch), None), nothing, tuple(batches))
-    return total.T.reshape(shape)
+    return total.reshape(shape)
 
 
 conv2d.defvjp(_forward, _backward)

@@ -27,7 +27,7 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
         if x.dtype != jnp.float32:
             return plain(x, kernel)
         if _suits_winograd(x, kernel, strides, padding):
-            return winograd(x, kernel, 1)
+            return winograd(x, kernel, padding[0][0])
         if options["feature_group_count"] > 1:
             return depthwise_conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
         if x.ndim == 5:
@@ -42,5 +42,6 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding) -> bool:
     """Maps of more than 6 x 6 and at least 64 channels: with less, cutting tiles costs more than it saves."""
-    right_form = kernel.shape[:-2] == (3, 3) and tuple(strides) == (1, 1) and tuple(padding) == ((1, 1), (1, 1))
+    same = tuple((size // 2, size // 2) for size in kernel.shape[:-2])
+    right_form = kernel.shape[:-2] in ((3, 3), (5, 5)) and set(strides) == {1} and tuple(padding) == same
     return right_form and min(x.shape[1:3]) > 6 and min(kernel.shape[2:]) >= 64
