@@ -21,6 +21,7 @@ from dynjax.cluster import workers_of
 from dynjax.errors import UsageError
 from dynjax.experiment import command_line
 from dynjax.experiment.command_line import config_of, workdir_of
+from dynjax.memory import keep_freed_memory
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
@@ -33,9 +34,7 @@ SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan ta
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
 BESIDE = flags.DEFINE_list("beside", [], "report: folders of other runs for the page; else those of the baselines")
-SCHEDULER = flags.DEFINE_string(
-    "scheduler", "", "a Dask scheduler whose workers read the scans: tcp://HOST:8786, local"
-)
+SCHEDULER = flags.DEFINE_string("scheduler", "", "a Dask scheduler, its workers read scans: tcp://HOST:8786, local")
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
@@ -75,4 +74,5 @@ def _out() -> Path | None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     command_line.run(VERBS, NEEDS, _around)

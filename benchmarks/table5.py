@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from benchmarks.figures import EPOCHS, TRAINED_ON, setting
 from benchmarks.turns import Side, take_turns
+from dynjax.memory import keep_freed_memory
 
 
 class Row(NamedTuple):
@@ -56,4 +57,5 @@ def _timed(row: Row, gpu: bool) -> tuple[float, int, str]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

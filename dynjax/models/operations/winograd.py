@@ -96,7 +96,7 @@ def _add(parts: list[jax.Array], step: int, axis: int) -> jax.Array:
         return jnp.pad(stacked.reshape(shape), around)
 
     parts = [*parts, *[jnp.zeros_like(parts[0])] * (-IN % step)]
-    return sum(side_by_side(first) for first in range(0, IN, step))
+    return functools.reduce(jnp.add, map(side_by_side, range(0, IN, step)))
 
 
 winograd.defvjp(_forward, _backward)
