@@ -1,4 +1,4 @@
-"""python -m benchmarks [--only=NAME,NAME] [--repeats=N] [--quick]: dynjax beside torch, a JSON line a figure.
+"""python -m benchmarks [--only=NAME,NAME] [--repeats=N] [--batch=N] [--quick]: dynjax beside torch, in JSON lines.
 
 Times are seconds, medians of rounds in which every side had its turn; `ratio` is dynjax's over torch's, `low` and
 `high` are its 95 % interval. `--quick` is a smoke run at tiny sizes whose numbers mean nothing.
@@ -16,10 +16,11 @@ from dynjax.memory import keep_freed_memory
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Times dynjax beside torch.")
     parser.add_argument("--only", type=_names, default=list(FIGURES), help=f"of {', '.join(FIGURES)}; a comma joins")
-    parser.add_argument("--repeats", type=int, help="rounds of each figure; 9, or as many as 45 seconds allow")
+    parser.add_argument("--repeats", type=_positive, help="rounds of each figure; 9, or as many as 45 seconds allow")
+    parser.add_argument("--batch", type=_positive, help="examples a step; 16 images, 2 volumes, on an accelerator 8 of them")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, two rounds: does everything run?")
     options = parser.parse_args(arguments)
-    at = setting(options.repeats, options.quick)
+    at = setting(options.repeats, options.quick, options.batch)
     for name in options.only:
         line = {"name": name} | FIGURES[name](at) | {"cores": os.cpu_count()}
         print(json.dumps(_rounded(line)), flush=True)
@@ -30,6 +31,12 @@ def _names(text: str) -> list[str]:
     if unknown := [name for name in names if name not in FIGURES]:
         raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such figure; there are {', '.join(FIGURES)}")
     return names
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: not a number of them")
+    return int(text)
 
 
 def _rounded(value: Any) -> Any:

@@ -23,19 +23,25 @@ class Setting(NamedTuple):
     repeats: int = 9
     budget: float = 45.0
     quick: bool = False
+    batch: int | None = None
 
     @property
     def gpu(self) -> bool:
         return self.platform != "cpu"
 
+    @property
+    def dtype(self) -> str:
+        """Of what is trained: on an accelerator as torch's autocast has it."""
+        return "bfloat16" if self.gpu else "float32"
 
-def setting(repeats: int | None, quick: bool) -> Setting:
+
+def setting(repeats: int | None, quick: bool, batch: int | None = None) -> Setting:
     worker = Worker(Side("benchmarks.jax_side:machine", {}))
     worker.close()
     device, platform = worker.about["device"], worker.about["platform"]
     if quick:
-        return Setting(device, platform, repeats or 2, budget=1, quick=True)
-    return Setting(device, platform, repeats or 9)
+        return Setting(device, platform, repeats or 2, budget=1, quick=True, batch=batch)
+    return Setting(device, platform, repeats or 9, batch=batch)
 
 
 def train_step(network: str, at: Setting) -> dict[str, Any]:
@@ -45,13 +51,17 @@ def train_step(network: str, at: Setting) -> dict[str, Any]:
     arguments["count"] = steps * arguments["batch"]
     turns = take_turns(_both("epoch", arguments, at), at.repeats, at.budget, run_in=not long)
     seconds = {side: [each / steps for each in times] for side, times in turns.seconds.items()}
-    return {"batch": arguments["batch"], "steps_a_turn": steps} | _line(turns._replace(seconds=seconds), at)
+    extra = {"batch": arguments["batch"], "steps_a_turn": steps}
+    return extra | _line(turns._replace(seconds=seconds), at)
 
 
 def epoch(network: str, at: Setting) -> dict[str, Any]:
     """An epoch by the product's plan; by one program that scans over the batches, and by a program a step."""
     arguments = _training(network, at)
-    bare = {form: Side("benchmarks.jax_side:bare_epoch", arguments | {"form": form}) for form in ("scan", "steps")}
+    bare = {
+        form: Side("benchmarks.jax_side:bare_epoch", arguments | {"dtype": at.dtype, "form": form})
+        for form in ("scan", "steps")
+    }
     turns = take_turns(_both("epoch", arguments, at) | bare, at.repeats, at.budget, run_in=True)
     scanned, low, high = compare(turns.seconds["scan"], turns.seconds["steps"])
     extra = {"steps_an_epoch": turns.about["jax"]["steps"], "scan_over_steps": scanned}
@@ -68,7 +78,8 @@ def crossval(network: str, at: Setting) -> dict[str, Any]:
     arguments = _training(network, at) | {"folds": folds, "epochs": epochs}
     sides = _both("folds", arguments, at)
     if whole:
-        sides["side_by_side"] = Side("benchmarks.jax_side:folds", arguments | {"together": folds})
+        together = {"dtype": at.dtype, "together": folds}
+        sides["side_by_side"] = Side("benchmarks.jax_side:folds", arguments | together)
     turns = take_turns(sides, at.repeats if whole else min(at.repeats, 3), at.budget)
     scale = FOLDS * EPOCHS / (folds * epochs)
     seconds = {side: [scale * each for each in times] for side, times in turns.seconds.items()}
@@ -114,9 +125,9 @@ def compile_latency(at: Setting) -> dict[str, Any]:
     arguments = _training("alexnet" if at.quick else "vgg11", at)
     arguments["count"] = arguments["batch"]
     make = "benchmarks.commands:first_step"
-    sides = {"jax": Side(make, {"side": "jax", "arguments": arguments})}
+    ours = {"side": "jax", "arguments": arguments | {"dtype": at.dtype}}
+    sides = {"jax": Side(make, ours), "jax_from_cache": Side(make, ours | {"keep_cache": True})}
     sides["torch"] = Side(make, {"side": "torch", "arguments": arguments | {"platform": at.platform}})
-    sides["jax_from_cache"] = Side(make, {"side": "jax", "arguments": arguments, "keep_cache": True})
     return _line(take_turns(sides, min(at.repeats, 5), at.budget), at)
 
 
@@ -133,19 +144,21 @@ FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
 
 
 def _training(network: str, at: Setting) -> dict[str, Any]:
-    """The paper's sizes: batches of 16 images; of volumes 2 on a CPU, 8 on an accelerator."""
+    """The paper's sizes: unless others are asked for batches of 16 images, of 2 volumes on a CPU, 8 on an accelerator."""
     if network in VOLUME_NETWORKS:
         smallest = {"vgg3d": 100, "resnet3d": 56}[network]
-        batch = 8 if at.gpu else 2
+        batch = at.batch or (8 if at.gpu else 2)
         return {"network": network, "extent": smallest if at.quick else 110, "count": TRAINED_ON, "batch": batch}
     if at.quick:
-        return {"network": network, "extent": 64, "count": 4, "batch": 2}
-    return {"network": network, "extent": 110, "count": TRAINED_ON, "batch": 16}
+        return {"network": network, "extent": 64, "count": 4, "batch": at.batch or 2}
+    return {"network": network, "extent": 110, "count": TRAINED_ON, "batch": at.batch or 16}
 
 
 def _both(work: str, arguments: dict[str, Any], at: Setting) -> dict[str, Side]:
+    """Of training, the arguments of which name a network, or of something else."""
+    own = {"dtype": at.dtype} if "network" in arguments else {}
     return {
-        "jax": Side(f"benchmarks.jax_side:{work}", arguments),
+        "jax": Side(f"benchmarks.jax_side:{work}", arguments | own),
         "torch": Side(f"benchmarks.torch_side:{work}", arguments | {"platform": at.platform}),
     }
 

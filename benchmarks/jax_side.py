@@ -33,9 +33,9 @@ def machine() -> Work:
     return Work(lambda times: None, _about())
 
 
-def epoch(network: str, extent: int, count: int, batch: int) -> Work:
+def epoch(network: str, extent: int, count: int, batch: int, dtype: str) -> Work:
     """One epoch over `count` random examples, as `train_folds` runs it."""
-    trainer, arrays = _trainer(network, extent, 1, batch), examples(count, _shape(network, extent))
+    trainer, arrays = _trainer(network, extent, 1, batch, dtype), _examples(network, extent, count, dtype)
     run_epoch, place, _ = trainer.plan
     order = epoch_order(0, 0, 0, count, batch)[None]
     state = place(stack_states([trainer.initial(0)]))
@@ -50,11 +50,12 @@ def epoch(network: str, extent: int, count: int, batch: int) -> Work:
     return Work(run, _about(trainer) | {"steps": order.shape[1]})
 
 
-def bare_epoch(network: str, extent: int, count: int, batch: int, form: str) -> Work:
+def bare_epoch(network: str, extent: int, count: int, batch: int, dtype: str, form: str) -> Work:
     """The same epoch as one program that scans over its batches ('scan'), or as a program a step ('steps')."""
     configure_jax()
-    train_step = make_train_step(_network(network, extent), make_optimizer())
-    state, (inputs, labels) = _trainer(network, extent, 1, batch).initial(0), _on_device(network, extent, count)
+    train_step = make_train_step(_network(network, extent, dtype), make_optimizer())
+    state = _trainer(network, extent, 1, batch, dtype).initial(0)
+    inputs, labels = map(jnp.asarray, _examples(network, extent, count, dtype))
     key, order = fold_key(0, 0), epoch_order(0, 0, 0, count, batch)
 
     def scanned(state, inputs, labels):
@@ -75,10 +76,12 @@ def bare_epoch(network: str, extent: int, count: int, batch: int, form: str) -> 
     return Work(run, _about())
 
 
-def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs: int, together: int = 1) -> Work:
+def folds(
+    network: str, extent: int, count: int, batch: int, dtype: str, folds: int, epochs: int, together: int = 1
+) -> Work:
     """Folds trained from their first epoch to their last by `train_folds`, `together` at a time, with checkpoints."""
-    trainer = _trainer(network, extent, epochs, batch, together)
-    inputs, labels = examples(count, _shape(network, extent))
+    trainer = _trainer(network, extent, epochs, batch, dtype, together)
+    inputs, labels = _examples(network, extent, count, dtype)
 
     def run(times):
         for first in range(0, folds * times, together):
@@ -142,25 +145,23 @@ def _repeated(call: Callable[[], jax.Array]) -> Callable[[int], None]:
     return run
 
 
-def _trainer(network: str, extent: int, epochs: int, batch: int, together: int = 1) -> Trainer:
+def _trainer(network: str, extent: int, epochs: int, batch: int, dtype: str, together: int = 1) -> Trainer:
     configure_jax()
-    built = _network(network, extent)
+    built = _network(network, extent, dtype)
     schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0, side_by_side=together)
     return make_trainer(built, make_initialiser(built, None), schedule, make_mesh(1, together, batch))
 
 
-def _network(network: str, extent: int):
+def _network(network: str, extent: int, dtype: str):
     volumetric = network in VOLUMETRIC
-    return build_classifier(network, (extent,) * (2 + volumetric), Options(dropout=0.7 if volumetric else 0.5))
+    options = Options(dropout=0.7 if volumetric else 0.5, dtype=dtype)
+    return build_classifier(network, (extent,) * (2 + volumetric), options)
 
 
-def _shape(network: str, extent: int) -> tuple[int, ...]:
-    return (extent, extent, extent, 1) if network in VOLUMETRIC else (extent, extent, 3)
-
-
-def _on_device(network: str, extent: int, count: int) -> tuple[jax.Array, jax.Array]:
-    inputs, labels = examples(count, _shape(network, extent))
-    return jnp.asarray(inputs), jnp.asarray(labels)
+def _examples(network: str, extent: int, count: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """In the dtype in which the product keeps them."""
+    inputs, labels = examples(count, (extent, extent, extent, 1) if network in VOLUMETRIC else (extent, extent, 3))
+    return inputs.astype(jnp.dtype(dtype)), labels
 
 
 def _about(trainer: Trainer | None = None) -> dict:

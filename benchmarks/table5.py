@@ -8,7 +8,7 @@ import os
 import statistics
 from typing import NamedTuple
 
-from benchmarks.figures import EPOCHS, TRAINED_ON, setting
+from benchmarks.figures import EPOCHS, TRAINED_ON, Setting, setting
 from benchmarks.turns import Side, take_turns
 from dynjax.memory import keep_freed_memory
 
@@ -31,7 +31,7 @@ def main() -> None:
     at = setting(None, quick=False)
     print(f"Seconds of training for a fold of {EPOCHS} epochs on {TRAINED_ON} subjects, on {at.device}", end="")
     print(f" ({os.cpu_count()} cores), EXTRAPOLATED from what was timed; ratios are to Ours.\n", flush=True)
-    timed = {row.title: _timed(row, at.gpu) for row in ROWS}
+    timed = {row.title: _timed(row, at) for row in ROWS}
     seconds = {title: fold_seconds(each, count) for title, (each, count, _) in timed.items()}
     print(f"{'':10}{'here':>10}{'ratio':>8}{'paper':>8}{'ratio':>8}   timed here")
     for row in ROWS:
@@ -45,14 +45,14 @@ def fold_seconds(seconds: float, count: int) -> float:
     return seconds * TRAINED_ON / count * EPOCHS
 
 
-def _timed(row: Row, gpu: bool) -> tuple[float, int, str]:
+def _timed(row: Row, at: Setting) -> tuple[float, int, str]:
     """Median seconds, in which how many examples are trained on, and what was timed in words."""
-    batch = row.batch if gpu or row.title == "Ours" else VOLUMES_ON_CPU
-    count = TRAINED_ON if gpu else batch
-    arguments = {"network": row.network, "extent": 110, "count": count, "batch": batch}
+    batch = row.batch if at.gpu or row.title == "Ours" else VOLUMES_ON_CPU
+    count = TRAINED_ON if at.gpu else batch
+    arguments = {"network": row.network, "extent": 110, "count": count, "batch": batch, "dtype": at.dtype}
     turns = take_turns({"jax": Side("benchmarks.jax_side:epoch", arguments)}, REPEATS, BUDGET)
     seconds, rounds = statistics.median(turns.seconds["jax"]), len(turns.seconds["jax"])
-    unit = "epochs" if gpu else "steps"
+    unit = "epochs" if at.gpu else "steps"
     return seconds, count, f"the median of {rounds} {unit} in batches of {batch}, {seconds:.3g} s each"
 
 
