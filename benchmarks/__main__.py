@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Times dynjax beside torch.")
     parser.add_argument("--only", type=_names, default=list(FIGURES), help=f"of {', '.join(FIGURES)}; a comma joins")
     parser.add_argument("--repeats", type=_positive, help="rounds of each figure; 9, or as many as 45 seconds allow")
-    parser.add_argument("--batch", type=_positive, help="examples a step; 16 images, 2 volumes, on an accelerator 8 of them")
+    parser.add_argument("--batch", type=_positive, help="examples a step; 16 images, 2 or 8 volumes")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, two rounds: does everything run?")
     options = parser.parse_args(arguments)
     at = setting(options.repeats, options.quick, options.batch)

@@ -144,7 +144,7 @@ FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
 
 
 def _training(network: str, at: Setting) -> dict[str, Any]:
-    """The paper's sizes: unless others are asked for batches of 16 images, of 2 volumes on a CPU, 8 on an accelerator."""
+    """The paper's sizes. Batches, unless others are asked for: 16 images, 2 volumes, on an accelerator 8 of them."""
     if network in VOLUME_NETWORKS:
         smallest = {"vgg3d": 100, "resnet3d": 56}[network]
         batch = at.batch or (8 if at.gpu else 2)
