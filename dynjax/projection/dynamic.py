@@ -10,7 +10,7 @@ import numpy as np
 from dynjax.projection.weights import rank_pooling_weights
 
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the position of x, y and z in a volume
-GROUP = 11  # slices summed in one expression: fewer or more were slower on a CPU
+GROUP = 11  # slices that a CPU reads side by side: fewer or more were slower
 
 
 def dynamic_image(volume_or_batch, axis: str = "axial", weights: str = "simple") -> jax.Array:
@@ -41,12 +41,28 @@ def _pool(volumes: jax.Array, position: int, family: str) -> jax.Array:
     alpha = rank_pooling_weights(volumes.shape[axis], family).astype(np.float32)
     if axis == volumes.ndim - 1:  # the weights lie along memory: a matrix-vector product reads it at full speed
         return jnp.matmul(volumes.astype(jnp.float32), alpha, precision=jax.lax.Precision.HIGHEST)
-    terms = [
-        float(a) * jax.lax.index_in_dim(volumes, t, axis, keepdims=False).astype(jnp.float32)
-        for t, a in enumerate(alpha)
-    ]
-    groups = [functools.reduce(operator.add, terms[i : i + GROUP]) for i in range(0, len(terms), GROUP)]
-    return functools.reduce(operator.add, groups)
+    on_cpu, default = (functools.partial(function, alpha=alpha, axis=axis) for function in (_by_groups, _at_once))
+    return jax.lax.platform_dependent(volumes, cpu=on_cpu, default=default)
+
+
+def _at_once(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
+    slices = (jax.lax.index_in_dim(volumes, t, axis, keepdims=False).astype(jnp.float32) for t in range(len(alpha)))
+    return functools.reduce(operator.add, (float(a) * each for a, each in zip(alpha, slices)))
+
+
+def _by_groups(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
+    """In a loop: otherwise XLA reads all slices side by side, which is slow from as many places in memory."""
+    first = len(alpha) % GROUP or min(GROUP, len(alpha))
+    start = _at_once(volumes, alpha[:first], axis)
+    weights = jnp.asarray(alpha)
+
+    def add_group(group, total):
+        places = [first + GROUP * group + i for i in range(GROUP)]
+        slices = (jax.lax.dynamic_index_in_dim(volumes, t, axis, keepdims=False) for t in places)
+        terms = (weights[t] * each.astype(jnp.float32) for t, each in zip(places, slices))
+        return total + functools.reduce(operator.add, terms)
+
+    return jax.lax.fori_loop(0, (len(alpha) - first) // GROUP, add_group, start)
 
 
 def _x_is_fastest(volumes) -> bool:
