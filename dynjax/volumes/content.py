@@ -7,7 +7,8 @@ from typing import BinaryIO
 from dynjax.volumes.finding import Refused
 
 GZIP = b"\x1f\x8b"
-PIECE = 2**18  # bytes, read or decompressed at a time: within a processor's cache
+PIECE = 2**18  # bytes, decompressed at a time: within a processor's cache
+READ = 2**14  # of compressed ones at a time: at the end of a member, of which there may be many, zlib copies what is left
 MOST_MEMBERS = 2**16  # of one gzip file; bgzip makes one of every 64 KiB
 
 
@@ -49,7 +50,7 @@ class Content:
         for _ in range(MOST_MEMBERS):
             member = zlib.decompressobj(wbits=31)
             while not member.eof:
-                data = data or self._file.read(PIECE)
+                data = data or self._file.read(READ)
                 piece = _decompress(member, data)
                 if not (data or piece or member.eof):
                     raise Refused("truncated", "truncated: its gzip stream ends before its checksum")
@@ -58,7 +59,7 @@ class Content:
                     yield piece
             data = member.unused_data
             if len(data) < 2:
-                data += self._file.read(PIECE)
+                data += self._file.read(READ)
             if not data.startswith(GZIP):
                 self.trailing = len(data) + self._size - self._file.tell()
                 return
