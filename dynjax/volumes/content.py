@@ -8,7 +8,7 @@ from dynjax.volumes.finding import Refused
 
 GZIP = b"\x1f\x8b"
 PIECE = 2**18  # bytes, decompressed at a time: within a processor's cache
-READ = 2**14  # of compressed ones at a time: at the end of a member, of which there may be many, zlib copies what is left
+READ = 2**14  # compressed ones, read at a time: where a member ends, and there may be many, zlib copies what is left
 MOST_MEMBERS = 2**16  # of one gzip file; bgzip makes one of every 64 KiB
 
 
