@@ -99,10 +99,13 @@ def folds(
 
 
 def dynamic_image(count: int, extent: int, dtype: str) -> Work:
-    """Of host memory as the store keeps it on a CPU, of the device's own memory on an accelerator."""
+    """Of volumes as the store keeps them: in host memory on a CPU, in the device's own on an accelerator."""
     stored = stored_volumes(count, extent, dtype)
-    volumes = stored.transpose(0, 3, 2, 1) if jax.default_backend() == "cpu" else jnp.asarray(stored)
-    return Work(_repeated(lambda: dynjax.dynamic_image(volumes)), _about() | {"bytes": stored.nbytes})
+    if jax.default_backend() == "cpu":
+        volumes, axis = stored.transpose(0, 3, 2, 1), "axial"
+    else:
+        volumes, axis = jnp.asarray(stored), "sagittal"  # the name of the first axis, here z
+    return Work(_repeated(lambda: dynjax.dynamic_image(volumes, axis)), _about() | {"bytes": stored.nbytes})
 
 
 def memory(count: int, extent: int, dtype: str) -> Work:

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dynjax.models.operations.batch_norm import normalise, scale_and_shift
 from dynjax.models.operations.convolution import convolution
+from dynjax.models.operations.per_channel import add_bias
 
 
 def torch_default(fan_in: int):
@@ -63,6 +65,36 @@ def depthwise(features: int, *, stride: int, kernel_init, rngs: nnx.Rngs) -> nnx
     )
 
 
+class Conv3D(nnx.Module):
+    """A 3x3x3 convolution of volumes with a bias: an `nnx.Conv` but for the way to add it."""
+
+    def __init__(
+        self,
+        features_in: int,
+        features_out: int,
+        *,
+        rngs: nnx.Rngs,
+        stride: int = 1,
+        padding: int = 1,
+        kernel_init,
+        bias_init=nnx.initializers.zeros,
+    ):
+        self.strides, self.padding = (stride,) * 3, ((padding, padding),) * 3
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (3, 3, 3, features_in, features_out)))
+        self.bias = nnx.Param(bias_init(rngs.params(), (features_out,)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = convolution(
+            x,
+            self.kernel[...],
+            self.strides,
+            self.padding,
+            dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
+            feature_group_count=1,
+        )
+        return add_bias(y, self.bias[...])
+
+
 def linear(features_in: int, features_out: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     default = torch_default(features_in)
     return nnx.Linear(features_in, features_out, kernel_init=default, bias_init=default, rngs=rngs)
@@ -83,16 +115,11 @@ class BatchNorm(nnx.Module):
 
         They are float32, and so is what is computed with them, whatever x is and the answer with it.
         """
-        dtype, x = x.dtype, x.astype(jnp.float32)
-        mean, var = self.mean[...], self.var[...]
-        axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
-        if train:
-            count = x.size // x.shape[-1]
-            batch_mean = x.mean(axes)
-            batch_var = jnp.square(x - batch_mean.reshape(shape)).mean(axes)
-            self.mean[...] = 0.9 * mean + 0.1 * batch_mean
-            self.var[...] = 0.9 * var + 0.1 * batch_var * (count / max(count - 1, 1))
-            mean, var = batch_mean, batch_var
-        scale = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-        shift = self.bias[...] - mean * scale
-        return (x * scale.reshape(shape) + shift.reshape(shape)).astype(dtype)
+        scale, bias, mean, var = (array[...] for array in (self.scale, self.bias, self.mean, self.var))
+        if not train:
+            return scale_and_shift(x.astype(jnp.float32), scale, bias, mean, var, self.epsilon).astype(x.dtype)
+        y, batch_mean, batch_var = normalise(x, scale, bias, self.epsilon)
+        count = x.size // x.shape[-1]
+        self.mean[...] = 0.9 * mean + 0.1 * batch_mean
+        self.var[...] = 0.9 * var + 0.1 * batch_var * (count / max(count - 1, 1))
+        return y

@@ -13,8 +13,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from dynjax.models.layers import linear, torch_default
-from dynjax.models.operations.convolution import convolution
+from dynjax.models.layers import Conv3D, linear, torch_default
 from dynjax.models.operations.max_pool import max_pool
 
 WIDTHS = (15, 25, 50, 50)
@@ -28,18 +27,9 @@ def patch_starts(size: int) -> tuple[int, tuple[int, ...]]:
     return extent, tuple((size - extent) * index // (ALONG - 1) for index in range(ALONG))
 
 
-def _conv(wide_in: int, wide: int, rngs: nnx.Rngs) -> nnx.Conv:
+def _conv(wide_in: int, wide: int, rngs: nnx.Rngs) -> Conv3D:
     default = torch_default(wide_in * 27)
-    return nnx.Conv(
-        wide_in,
-        wide,
-        (3, 3, 3),
-        padding=0,
-        kernel_init=default,
-        bias_init=default,
-        conv_general_dilated=convolution,
-        rngs=rngs,
-    )
+    return Conv3D(wide_in, wide, padding=0, kernel_init=default, bias_init=default, rngs=rngs)
 
 
 class PatchNetwork(nnx.Module):
@@ -56,7 +46,7 @@ class PatchNetwork(nnx.Module):
         return extent - 2
 
     def __init__(self, extents: tuple[int, ...], *, rngs: nnx.Rngs):
-        self.convs: nnx.List[nnx.Conv] = nnx.List([])
+        self.convs: nnx.List[Conv3D] = nnx.List([])
         wide_in = 1
         for wide in WIDTHS:
             self.convs.append(_conv(wide_in, wide, rngs))

@@ -7,25 +7,15 @@ does, where Lasagne averages the inverse deviation.
 import jax
 from flax import nnx
 
-from dynjax.models.layers import BatchNorm
-from dynjax.models.operations.convolution import convolution
+from dynjax.models.layers import BatchNorm, Conv3D
 from dynjax.models.operations.max_pool import max_pool
 
 EPSILON = 1e-4  # of Lasagne's BatchNorm
 glorot = nnx.initializers.glorot_uniform()
 
 
-def _conv(wide_in: int, wide: int, rngs: nnx.Rngs, *, stride: int = 1, padding: int = 1) -> nnx.Conv:
-    return nnx.Conv(
-        wide_in,
-        wide,
-        (3, 3, 3),
-        strides=stride,
-        padding=padding,
-        kernel_init=glorot,
-        conv_general_dilated=convolution,
-        rngs=rngs,
-    )
+def _conv(wide_in: int, wide: int, rngs: nnx.Rngs, *, stride: int = 1, padding: int = 1) -> Conv3D:
+    return Conv3D(wide_in, wide, stride=stride, padding=padding, kernel_init=glorot, rngs=rngs)
 
 
 def _linear(features_in: int, features_out: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -49,7 +39,7 @@ class VGG3D(nnx.Module):
 
     def __init__(self, size: tuple[int, ...], *, dropout: float, rngs: nnx.Rngs):
         wide_in = 1
-        self.groups: nnx.List[nnx.List[nnx.Conv]] = nnx.List([])
+        self.groups: nnx.List[nnx.List[Conv3D]] = nnx.List([])
         for group in self.GROUPS:
             layers = []
             for wide in group:

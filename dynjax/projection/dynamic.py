@@ -11,6 +11,9 @@ from dynjax.projection.weights import rank_pooling_weights
 
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the position of x, y and z in a volume
 GROUP = 11  # slices that a CPU reads side by side: fewer or more were slower
+PART = (
+    55  # slices that an accelerator reads side by side: XLA makes two loops of many more, and reads some slices twice
+)
 
 
 def dynamic_image(volume_or_batch, axis: str = "axial", weights: str = "simple") -> jax.Array:
@@ -41,8 +44,17 @@ def _pool(volumes: jax.Array, position: int, family: str) -> jax.Array:
     alpha = rank_pooling_weights(volumes.shape[axis], family).astype(np.float32)
     if axis == volumes.ndim - 1:  # the weights lie along memory: a matrix-vector product reads it at full speed
         return jnp.matmul(volumes.astype(jnp.float32), alpha, precision=jax.lax.Precision.HIGHEST)
-    on_cpu, default = (functools.partial(function, alpha=alpha, axis=axis) for function in (_by_groups, _at_once))
+    on_cpu, default = (functools.partial(function, alpha=alpha, axis=axis) for function in (_by_groups, _in_parts))
     return jax.lax.platform_dependent(volumes, cpu=on_cpu, default=default)
+
+
+def _in_parts(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
+    total, first = jnp.float32(0), 0
+    for part in np.array_split(alpha, -(-len(alpha) // PART)):
+        slices = jax.lax.slice_in_dim(volumes, first, first + len(part), axis=axis)
+        total = jax.lax.optimization_barrier(total + _at_once(slices, part, axis))
+        first += len(part)
+    return total
 
 
 def _at_once(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:

@@ -46,10 +46,11 @@ class Saver:
 
     def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()
-        on_host = [due._replace(state=jax.tree.map(np.asarray, due.state)) for due in checkpoints]
         if jax.process_count() > 1:
-            return _save(on_host)  # what the processes have to tell each other must not overtake the next epoch's
-        self._saving = self._thread.submit(_save, on_host)
+            return _save(checkpoints)  # what the processes have to tell each other must not overtake the next epoch's
+        for leaf in jax.tree.leaves([due.state for due in checkpoints]):
+            leaf.copy_to_host_async()  # while the device goes on
+        self._saving = self._thread.submit(_save, checkpoints)
 
     def wait(self) -> None:
         """Until the last is written. Raises: what went wrong in writing it."""
@@ -59,4 +60,4 @@ class Saver:
 
 def _save(checkpoints: Sequence[Due]) -> None:
     for due in checkpoints:
-        checkpoint.save(*due)
+        checkpoint.save(*due._replace(state=jax.tree.map(np.asarray, due.state)))

@@ -95,6 +95,14 @@ def test_full_size_against_float64():
     assert np.abs(image - expected).max() / np.abs(expected).max() < 1e-5
 
 
+@pytest.mark.parametrize("extent", [2, 55, 56, 111])
+def test_the_form_for_other_platforms_gives_the_same(extent, monkeypatch):
+    volumes = np.random.default_rng(0).integers(-500, 500, (2, 3, extent, 5)).astype(np.int16)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *operands, default, **_: default(*operands))
+    expected = np.tensordot(volumes, dynjax.rank_pooling_weights(extent), (2, 0))
+    np.testing.assert_allclose(dynjax.dynamic_image(volumes, "coronal"), expected, rtol=1e-5, atol=0.1)
+
+
 def test_it_can_be_jitted_and_differentiated():
     gradient = jax.grad(lambda v: jax.jit(dynjax.dynamic_image)(v).sum())(jnp.ones((2, 3, 4)))
     np.testing.assert_array_equal(gradient, np.broadcast_to([-3.0, -1, 1, 3], (2, 3, 4)))

@@ -1,4 +1,4 @@
-"""The convolution of every network: XLA's own, and on a CPU the form of it that XLA runs well there."""
+"""The convolution of every network: XLA's own, and on a CPU or a GPU the form of it that XLA runs well there."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,9 @@ from jax import lax
 
 from dynjax.models.operations.conv2d import conv2d
 from dynjax.models.operations.conv3d import conv3d
+from dynjax.models.operations.conv3d_as_2d import conv3d_as_2d
 from dynjax.models.operations.depthwise import depthwise_conv
+from dynjax.models.operations.side_by_side import one_by_one
 from dynjax.models.operations.winograd import winograd
 
 Padding = Sequence[tuple[int, int]]
@@ -37,7 +39,12 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
             return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
         return conv2d(x, kernel, strides[0], tuple(padding))
 
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
+    def on_gpu(x, kernel):
+        if x.ndim == 5:
+            return one_by_one(lambda x, kernel: conv3d_as_2d(x, kernel, strides[0], padding))(x, kernel)
+        return one_by_one(plain)(x, kernel)
+
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, cuda=on_gpu, default=plain)
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding) -> bool:

@@ -1,11 +1,13 @@
-"""Max-pooling: of shifted slices on a CPU, where XLA's own has a slow gradient."""
+"""Max-pooling: of shifted slices on a CPU and a GPU, where XLA's own has a slow gradient."""
 
 import functools
 import itertools
+import operator
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 
@@ -15,39 +17,54 @@ def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:
 
     Of equal values the first takes the gradient. The platform is chosen when it is lowered.
     """
+
+    def of_shifts(x):
+        return _of_shifts(x, size, stride, x.shape[1:-1])
+
     sizes, strides = (size,) * (x.ndim - 2), (stride,) * (x.ndim - 2)
-    return lax.platform_dependent(
-        x, cpu=lambda x: _of_shifts(x, size, stride), default=lambda x: nnx.max_pool(x, sizes, strides=strides)
-    )
+    default = functools.partial(nnx.max_pool, window_shape=sizes, strides=strides)
+    return lax.platform_dependent(x, cpu=of_shifts, cuda=of_shifts, default=default)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _of_shifts(x: jax.Array, size: int, stride: int) -> jax.Array:
-    return functools.reduce(jnp.maximum, (x[:, *place] for place in _places(x, size, stride)))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _of_shifts(x: jax.Array, size: int, stride: int, extents: tuple[int, ...]) -> jax.Array:
+    return functools.reduce(jnp.maximum, (x[:, *place] for place in _places(extents, size, stride)))
 
 
-def _places(x: jax.Array, size: int, stride: int) -> Iterator[tuple[slice, ...]]:
+def _places(extents: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[slice, ...]]:
     """Where the first, second, ... value of every square lies."""
-    lengths = [(extent - size) // stride * stride + 1 for extent in x.shape[1:-1]]
+    lengths = [(extent - size) // stride * stride + 1 for extent in extents]
     for shift in itertools.product(range(size), repeat=len(lengths)):
         yield tuple(slice(start, start + length, stride) for start, length in zip(shift, lengths))
 
 
-def _forward(x, size, stride):
-    maxima = _of_shifts(x, size, stride)
-    return maxima, (x, maxima)
+def _forward(x, size, stride, extents):
+    first, *others = (x[:, *place] for place in _places(extents, size, stride))
+    maxima, winners = first, jnp.zeros(first.shape, jnp.uint8)
+    for number, values in enumerate(others, 1):
+        winners = jnp.where(values > maxima, jnp.uint8(number), winners)
+        maxima = jnp.maximum(maxima, values)
+    return maxima, winners
 
 
-def _backward(size, stride, saved, gradient):
-    x, maxima = saved
-    total, open_still = jnp.zeros_like(x), jnp.ones(maxima.shape, bool)
-    for place in _places(x, size, stride):
-        wins = open_still & (x[:, *place] == maxima)
-        open_still &= ~wins
-        around = [(at.start, extent - at.stop, stride - 1) for at, extent in zip(place, x.shape[1:-1])]
-        share = jnp.where(wins, gradient, 0)
-        total += lax.pad(share, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
-    return (total,)
+def _backward(size, stride, extents, winners, gradient):
+    if size == stride:
+        return (_of_tiles(size, extents, winners, gradient),)
+    shares, nothing = [], jnp.zeros((), gradient.dtype)
+    for number, place in enumerate(_places(extents, size, stride)):
+        around = [(at.start, extent - at.stop, stride - 1) for at, extent in zip(place, extents)]
+        shares.append(lax.pad(jnp.where(winners == number, gradient, 0), nothing, [(0, 0, 0), *around, (0, 0, 0)]))
+    return (functools.reduce(operator.add, shares),)
+
+
+def _of_tiles(size, extents, winners, gradient):
+    """Of squares that have no value in common: each value is written once, where it lies."""
+    between = [2 * axis + 2 for axis in range(len(extents))]  # an axis within the squares after each over them
+    numbers = np.arange(size ** len(extents), dtype=np.uint8).reshape(1, 1, *(size, 1) * len(extents))
+    shares = jnp.where(jnp.expand_dims(winners, between) == numbers, jnp.expand_dims(gradient, between), 0)
+    covered = [size * count for count in gradient.shape[1:-1]]
+    rest = [(0, extent - cover) for extent, cover in zip(extents, covered)]
+    return jnp.pad(shares.reshape(len(gradient), *covered, -1), ((0, 0), *rest, (0, 0)))
 
 
 _of_shifts.defvjp(_forward, _backward)
