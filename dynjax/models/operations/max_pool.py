@@ -18,16 +18,19 @@ def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:
     Of equal values the first takes the gradient. The platform is chosen when it is lowered.
     """
 
-    def of_shifts(x):
-        return _of_shifts(x, size, stride, x.shape[1:-1])
+    apart, extents = size == stride, x.shape[1:-1]
+    sizes, strides = (size,) * len(extents), (stride,) * len(extents)
+    return lax.platform_dependent(
+        x,
+        cpu=lambda x: _of_shifts(x, size, stride, extents, apart and len(extents) == 2),  # of cubes it is slower
+        cuda=lambda x: _of_shifts(x, size, stride, extents, apart),
+        default=lambda x: nnx.max_pool(x, sizes, strides=strides),
+    )
 
-    sizes, strides = (size,) * (x.ndim - 2), (stride,) * (x.ndim - 2)
-    default = functools.partial(nnx.max_pool, window_shape=sizes, strides=strides)
-    return lax.platform_dependent(x, cpu=of_shifts, cuda=of_shifts, default=default)
 
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def _of_shifts(x: jax.Array, size: int, stride: int, extents: tuple[int, ...]) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
+def _of_shifts(x: jax.Array, size: int, stride: int, extents: tuple[int, ...], as_tiles: bool) -> jax.Array:
+    """`as_tiles`: the form of the gradient, for squares that have no value in common."""
     return functools.reduce(jnp.maximum, (x[:, *place] for place in _places(extents, size, stride)))
 
 
@@ -38,7 +41,7 @@ def _places(extents: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[
         yield tuple(slice(start, start + length, stride) for start, length in zip(shift, lengths))
 
 
-def _forward(x, size, stride, extents):
+def _forward(x, size, stride, extents, as_tiles):
     first, *others = (x[:, *place] for place in _places(extents, size, stride))
     maxima, winners = first, jnp.zeros(first.shape, jnp.uint8)
     for number, values in enumerate(others, 1):
@@ -47,8 +50,8 @@ def _forward(x, size, stride, extents):
     return maxima, winners
 
 
-def _backward(size, stride, extents, winners, gradient):
-    if size == stride:
+def _backward(size, stride, extents, as_tiles, winners, gradient):
+    if as_tiles:
         return (_of_tiles(size, extents, winners, gradient),)
     shares, nothing = [], jnp.zeros((), gradient.dtype)
     for number, place in enumerate(_places(extents, size, stride)):
@@ -58,7 +61,7 @@ def _backward(size, stride, extents, winners, gradient):
 
 
 def _of_tiles(size, extents, winners, gradient):
-    """Of squares that have no value in common: each value is written once, where it lies."""
+    """Each value is written once, where it lies."""
     between = [2 * axis + 2 for axis in range(len(extents))]  # an axis within the squares after each over them
     numbers = np.arange(size ** len(extents), dtype=np.uint8).reshape(1, 1, *(size, 1) * len(extents))
     shares = jnp.where(jnp.expand_dims(winners, between) == numbers, jnp.expand_dims(gradient, between), 0)
