@@ -1,6 +1,7 @@
 """Dynamic images: a volume pooled along one axis with rank-pooling weights, in one pass over its voxels."""
 
 import functools
+import math
 import operator
 
 import jax
@@ -49,12 +50,15 @@ def _pool(volumes: jax.Array, position: int, family: str) -> jax.Array:
 
 
 def _in_parts(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
+    """Of slices seen as rows, whose voxels a GPU then reads four at a time."""
+    before, after = volumes.shape[:axis], volumes.shape[axis + 1 :]
+    rows = volumes.reshape(math.prod(before), len(alpha), math.prod(after))
     total, first = jnp.float32(0), 0
     for part in np.array_split(alpha, -(-len(alpha) // PART)):
-        slices = jax.lax.slice_in_dim(volumes, first, first + len(part), axis=axis)
-        total = jax.lax.optimization_barrier(total + _at_once(slices, part, axis))
+        slices = jax.lax.slice_in_dim(rows, first, first + len(part), axis=1)
+        total = jax.lax.optimization_barrier(total + _at_once(slices, part, 1))
         first += len(part)
-    return total
+    return total.reshape(*before, *after)
 
 
 def _at_once(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
