@@ -22,6 +22,7 @@ from dynjax.projection.store import Projection, project_cohort
 from dynjax.training.examples import epoch_order
 from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_folds
 from dynjax.training.plan import make_mesh, stack_states
+from dynjax.training.saver import Saver
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
 
@@ -84,16 +85,18 @@ def folds(
     inputs, labels = _examples(network, extent, count, dtype)
 
     def run(times):
-        for first in range(0, folds * times, together):
-            with tempfile.TemporaryDirectory() as folder:
-                numbers = [number % folds for number in range(first, first + together)]
-                train_folds(
-                    trainer,
-                    [Fold(number, inputs, labels, Path(folder, str(number)), about={}) for number in numbers],
-                    on_start=lambda number, done: None,
-                    on_epoch=lambda epoch: None,
-                    stop_requested=lambda: False,
-                )
+        for _ in range(times):
+            with tempfile.TemporaryDirectory() as folder, Saver() as saver:
+                for first in range(0, folds, together):
+                    numbers = range(first, first + together)
+                    train_folds(
+                        trainer,
+                        [Fold(number, inputs, labels, Path(folder, str(number)), about={}) for number in numbers],
+                        on_start=lambda number, done: None,
+                        on_epoch=lambda epoch: None,
+                        stop_requested=lambda: False,
+                        saver=saver,
+                    )
 
     return Work(run, _about(trainer))
 

@@ -61,7 +61,7 @@ def paper() -> ConfigDict:
     config.train.side_by_side = 1
     config.train.devices = 1  # that train: folds side by side are divided among them, then the examples of a batch
     config.train.stream = False  # a 3D network's volumes read from the store as they are needed; or all kept in memory
-    config.train.checkpoint_every = 10  # epochs; left out where the one before is still being written
+    config.train.checkpoint_every = 10  # epochs; left out where writing would take more than a tenth of the time
 
     config.evaluate = ConfigDict()
     # The epoch that is scored: the last; by 'validation' the one that a fifth of a fold's training subjects, held out,

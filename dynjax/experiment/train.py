@@ -32,6 +32,7 @@ from dynjax.training.events import EventLog
 from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_folds
 from dynjax.training.plan import make_mesh
 from dynjax.training.record import Epoch
+from dynjax.training.saver import Saver
 
 AT_ONCE = {  # (on a CPU, volumes) -> examples that one program trains on
     (True, True): 1,
@@ -127,7 +128,11 @@ def _train_folds(
     if idle := -len(todo) % trainer.schedule.side_by_side:
         print(f"{idle} of {trainer.schedule.side_by_side} places side by side stay idle: {name_folds(todo)} to train")
     log = EventLog(workdir.events) if processes.is_first() else None
-    with stop_when_asked(max_hours) as stop_requested, TrainingDisplay(todo, config.train.epochs) as display:
+    with (
+        stop_when_asked(max_hours) as stop_requested,
+        TrainingDisplay(todo, config.train.epochs) as display,
+        Saver() as saver,
+    ):
         for first in range(0, len(todo), trainer.schedule.side_by_side):
             together = todo[first : first + trainer.schedule.side_by_side]
             train_folds(
@@ -136,6 +141,7 @@ def _train_folds(
                 on_start=functools.partial(_begin, log, display),
                 on_epoch=functools.partial(_record, log, display),
                 stop_requested=stop_requested,
+                saver=saver,
             )
 
 

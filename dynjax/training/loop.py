@@ -118,10 +118,12 @@ def train_folds(
     on_start: Callable[[int, int], None],
     on_epoch: Callable[[Epoch], None],
     stop_requested: Callable[[], bool],
+    saver: Saver,
 ) -> None:
     """Trains at most `side_by_side` folds, each from its newest checkpoint; one that is finished is left as it is.
 
-    `on_start` is told each fold's number and how many of its epochs are done already.
+    `on_start` is told each fold's number and how many of its epochs are done already. The last checkpoint is written
+    once `saver` is left, if not before.
 
     Raises: DynjaxError if a loss is not finite; Stopped after a checkpoint, if that was requested.
     """
@@ -132,7 +134,7 @@ def train_folds(
         on_start(fold.number, epochs if finished else begun[-1].about["epoch"])
     processes.check_same(json.dumps([(each.fold.number, each.fold.about, each.position) for each in begun]))
     for together in _in_step(begun, trainer.schedule.batch_size):
-        _train(trainer, together, on_epoch, stop_requested)
+        _train(trainer, together, on_epoch, stop_requested, saver)
 
 
 def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
@@ -147,7 +149,11 @@ def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
 
 
 def _train(
-    trainer: Trainer, begun: list[Begun], on_epoch: Callable[[Epoch], None], stop_requested: Callable[[], bool]
+    trainer: Trainer,
+    begun: list[Begun],
+    on_epoch: Callable[[Epoch], None],
+    stop_requested: Callable[[], bool],
+    saver: Saver,
 ) -> None:
     schedule, folds, (done, step, _) = trainer.schedule, [each.fold for each in begun], begun[0].position
     record = Record([fold.number for fold in folds], [each.about for each in begun], on_epoch)
@@ -156,28 +162,28 @@ def _train(
     state = place(_first_state(trainer, begun, len(lanes)))
     parts = make_parts(lanes, place, schedule.steps_at_once)
     keys = place(np.stack([step_key(schedule.seed, fold.number) for fold in lanes]))
-    with Saver() as saver:
-        while done < schedule.epochs:
-            if trainer.begin_second_stage and (done, step) == (schedule.epochs // 2, 0):
-                state = place(stack_states([trainer.begin_second_stage(*each) for each in zip(unstack(state), lanes)]))
-            orders = np.stack([schedule.order_of(fold, done) for fold in lanes])
-            for part in parts(orders[:, step:]):
-                state, metrics = run_epoch(state, *part, keys, schedule.learning_rate_of(done))
-                record.add(done, metrics)  # which waits for what is before it
-                step += metrics.loss.shape[1]
-                stop, busy = processes.any_of(stop_requested(), saver.is_busy)
-                if stop:
-                    break
-            more, step = divmod(step, orders.shape[1])
-            done += more
-            last, is_due = done == schedule.epochs, done % schedule.checkpoint_every == 0 and not busy
-            if not (last or stop or is_due or folds[0].selection):
-                continue
-            record.up_to(done)
-            _keep(saver, done, zip(folds, unstack(state), record.about()), last, last or stop or is_due)
+    while done < schedule.epochs:
+        if trainer.begin_second_stage and (done, step) == (schedule.epochs // 2, 0):
+            state = place(stack_states([trainer.begin_second_stage(*each) for each in zip(unstack(state), lanes)]))
+        orders = np.stack([schedule.order_of(fold, done) for fold in lanes])
+        for part in parts(orders[:, step:]):
+            state, metrics = run_epoch(state, *part, keys, schedule.learning_rate_of(done))
+            record.add(done, metrics)  # which waits for what is before it
+            step += metrics.loss.shape[1]
+            stop, busy = processes.any_of(stop_requested(), saver.is_busy)
             if stop:
                 break
+        more, step = divmod(step, orders.shape[1])
+        done += more
+        last, is_due = done == schedule.epochs, done % schedule.checkpoint_every == 0 and not busy
+        if not (last or stop or is_due or folds[0].selection):
+            continue
+        record.up_to(done)
+        _keep(saver, done, zip(folds, unstack(state), record.about()), last, last or stop or is_due)
+        if stop:
+            break
     if done < schedule.epochs:
+        saver.wait()
         within = f", step {step}" if step else ""
         raise Stopped(f"stopped in {record.name} after epoch {done}{within}; the same command goes on from there")
 

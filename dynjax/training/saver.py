@@ -1,5 +1,6 @@
 """Checkpoints written while training goes on."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from dynjax.training import checkpoint
 from dynjax.training.step import TrainState
+
+REST = 9  # so much longer than the last save took must the pause after it be
 
 
 class Due(NamedTuple):
@@ -23,7 +26,7 @@ class Due(NamedTuple):
 
 
 class Saver:
-    """Writes the checkpoints of folds while training goes on, one at a time; leaving it waits for the last.
+    """Writes checkpoints while training goes on, with the next fold as well; leaving it waits for the last of them.
 
     What went wrong in writing one is raised at the next, or at the end.
     """
@@ -31,6 +34,7 @@ class Saver:
     def __init__(self):
         self._thread = ThreadPoolExecutor(1)
         self._saving: Future | None = None
+        self._not_before = 0.0  # by the monotonic clock
 
     def __enter__(self) -> "Saver":
         return self
@@ -42,22 +46,27 @@ class Saver:
 
     @property
     def is_busy(self) -> bool:
-        return self._saving is not None and not self._saving.done()
+        """While it writes, and then until writing took a tenth of the time, however short an epoch is."""
+        return (self._saving is not None and not self._saving.done()) or time.monotonic() < self._not_before
 
     def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()
         if jax.process_count() > 1:
-            return _save(checkpoints)  # what the processes have to tell each other must not overtake the next epoch's
+            return self._save(
+                checkpoints
+            )  # what the processes have to tell each other must not overtake the next epoch's
         for leaf in jax.tree.leaves([due.state for due in checkpoints]):
             leaf.copy_to_host_async()  # while the device goes on
-        self._saving = self._thread.submit(_save, checkpoints)
+        self._saving = self._thread.submit(self._save, checkpoints)
 
     def wait(self) -> None:
         """Until the last is written. Raises: what went wrong in writing it."""
         if self._saving is not None:
             self._saving.result()
 
-
-def _save(checkpoints: Sequence[Due]) -> None:
-    for due in checkpoints:
-        checkpoint.save(*due._replace(state=jax.tree.map(np.asarray, due.state)))
+    def _save(self, checkpoints: Sequence[Due]) -> None:
+        start = time.monotonic()
+        for due in checkpoints:
+            checkpoint.save(*due._replace(state=jax.tree.map(np.asarray, due.state)))
+        end = time.monotonic()
+        self._not_before = end + REST * (end - start)

@@ -13,6 +13,7 @@ from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
 from dynjax.training.loop import Fold, Schedule, is_finished, make_trainer, train_folds
 from dynjax.training.plan import make_mesh
+from dynjax.training.saver import Saver
 from dynjax.training.selection import Selection
 from tests.training.test_step import linear_network
 
@@ -31,7 +32,8 @@ def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=Non
     def is_time():
         return stop_after is not None and len(epochs) >= stop_after
 
-    train_folds(trainer, [fold], lambda number, done: starts.append(done), epochs.append, is_time)
+    with Saver() as saver:
+        train_folds(trainer, [fold], lambda number, done: starts.append(done), epochs.append, is_time, saver)
     return epochs, starts
 
 

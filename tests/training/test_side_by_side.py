@@ -11,6 +11,7 @@ from dynjax.models.build import Options, build_classifier
 from dynjax.training import checkpoint
 from dynjax.training.loop import Fold, make_trainer, train_folds
 from dynjax.training.plan import make_mesh, make_plan, stack_states
+from dynjax.training.saver import Saver
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.training.test_loop import IMAGES, LABELS, SCHEDULE
 from tests.training.test_step import linear_network
@@ -29,7 +30,8 @@ def run(path, numbers, side_by_side, stop_after=None, images=IMAGES):
     def is_time():
         return stop_after is not None and epochs[-1:] != [] and epochs[-1].epoch >= stop_after
 
-    train_folds(trainer, folds, starts.__setitem__, epochs.append, is_time)
+    with Saver() as saver:
+        train_folds(trainer, folds, starts.__setitem__, epochs.append, is_time, saver)
     assert all(epoch.seconds > 0 for epoch in epochs)
     return [(epoch.fold, epoch.epoch, epoch.loss) for epoch in epochs], starts
 

@@ -9,6 +9,7 @@ from dynjax.training import checkpoint
 from dynjax.training.examples import read_ahead
 from dynjax.training.loop import Fold, make_trainer, train_folds
 from dynjax.training.plan import make_mesh
+from dynjax.training.saver import Saver
 from tests.training.test_loop import IMAGES, LABELS, SCHEDULE
 from tests.training.test_step import linear_network
 
@@ -37,7 +38,8 @@ def run(folder, images=IMAGES, steps_at_once=1, stop_after=None, numbers=(1,)):
     folds = [Fold(number, images, LABELS, folder / f"{number}", {}) for number in numbers]
     epochs = []
     try:
-        train_folds(trainer, folds, lambda *_: None, epochs.append, lambda: next(parts) == stop_after)
+        with Saver() as saver:
+            train_folds(trainer, folds, lambda *_: None, epochs.append, lambda: next(parts) == stop_after, saver)
     finally:
         ended = [(epoch.fold, epoch.epoch, epoch.loss) for epoch in epochs]
     return ended
