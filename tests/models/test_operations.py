@@ -62,6 +62,17 @@ def test_winograd_equals_the_plain_convolution(extent):
     assert error_of_convolution(extent, 64, 80, 3, 1, 1, 1) < 1e-4
 
 
+def test_bfloat16_is_float32_rounded():
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.normal(size=s), jnp.bfloat16) for s in ((2, 9, 8, 64), (3, 3, 64, 64)))
+    arguments = (1, 1), ((1, 1), (1, 1))
+    options = {"dimension_numbers": NUMBERS[4], "feature_group_count": 1}
+    ours = convolution(x, kernel, *arguments, **options)
+    exact = jax.lax.conv_general_dilated(*(a.astype(jnp.float32) for a in (x, kernel)), *arguments, **options)
+    assert ours.dtype == jnp.bfloat16
+    np.testing.assert_allclose(ours.astype(jnp.float32), exact, rtol=2**-8, atol=1e-3)
+
+
 @pytest.mark.parametrize("extent", [(12, 12), (7, 10), (11, 9)])
 def test_winograd_with_larger_kernels_equals_the_plain_convolution(extent):
     assert error_of_convolution(extent, 64, 80, 5, 1, 2, 1) < 1e-4

@@ -26,6 +26,8 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def on_cpu(x, kernel):
+        if x.dtype == jnp.bfloat16:  # XLA's own are a hundred times slower there; sums are float32 on a GPU as well
+            return on_cpu(x.astype(jnp.float32), kernel.astype(jnp.float32)).astype(x.dtype)
         if x.dtype != jnp.float32:
             return plain(x, kernel)
         if _suits_winograd(x, kernel, strides, padding):
