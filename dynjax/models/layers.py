@@ -84,15 +84,16 @@ class Conv3D(nnx.Module):
         self.bias = nnx.Param(bias_init(rngs.params(), (features_out,)))
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        dtype = jnp.promote_types(x.dtype, self.kernel.dtype)
         y = convolution(
-            x,
-            self.kernel[...],
+            x.astype(dtype),
+            self.kernel[...].astype(dtype),
             self.strides,
             self.padding,
             dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
             feature_group_count=1,
         )
-        return add_bias(y, self.bias[...])
+        return add_bias(y, self.bias[...].astype(dtype))
 
 
 def linear(features_in: int, features_out: int, *, rngs: nnx.Rngs) -> nnx.Linear:

@@ -159,6 +159,8 @@ def _train(
     record = Record([fold.number for fold in folds], [each.about for each in begun], on_epoch)
     lanes = folds + folds[-1:] * (schedule.side_by_side - len(folds))  # always as many, so that one program serves all
     run_epoch, place, unstack = trainer.plan
+    if any(each.path for each in begun):
+        saver.wait()  # Orbax does one thing at a time
     state = place(_first_state(trainer, begun, len(lanes)))
     parts = make_parts(lanes, place, schedule.steps_at_once)
     keys = place(np.stack([step_key(schedule.seed, fold.number) for fold in lanes]))
@@ -194,7 +196,7 @@ def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, di
     for fold, state, about in trained:
         about = fold.about | about | {"n_train": len(fold.labels)}
         if fold.selection and not about.get("step"):
-            saver.wait()  # Orbax writes one checkpoint at a time
+            saver.wait()  # Orbax does one thing at a time
             fold.selection.offer(state, epoch, about)
         checkpoints.append(Due(fold.folder, state, epoch, about, keep_optimizer=not last))
     if is_due:

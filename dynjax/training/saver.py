@@ -28,7 +28,7 @@ class Due(NamedTuple):
 class Saver:
     """Writes checkpoints while training goes on, with the next fold as well; leaving it waits for the last of them.
 
-    What went wrong in writing one is raised at the next, or at the end.
+    What went wrong in writing one is raised as soon as its caller asks for anything, and at the end in any case.
     """
 
     def __init__(self):
@@ -41,13 +41,18 @@ class Saver:
 
     def __exit__(self, kind, error, trace) -> None:
         self._thread.shutdown()
-        if error is None:
-            self.wait()
+        self.wait()
 
     @property
     def is_busy(self) -> bool:
-        """While it writes, and then until writing took a tenth of the time, however short an epoch is."""
-        return (self._saving is not None and not self._saving.done()) or time.monotonic() < self._not_before
+        """While it writes, and then until writing took a tenth of the time, however short an epoch is.
+
+        Raises: what went wrong in writing the last.
+        """
+        if self._saving is not None and not self._saving.done():
+            return True
+        self.wait()
+        return time.monotonic() < self._not_before
 
     def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()

@@ -97,7 +97,9 @@ def error_of_convolution(extent, wide_in, wide, size, stride, padding, groups):
     return largest_error(lambda x, k: convolution(x, k, *arguments, **options), plain, x, kernel)
 
 
-@pytest.mark.parametrize(("extent", "size", "stride"), [((7, 8), 2, 2), ((9, 7), 3, 2), ((5, 6, 7), 2, 2)])
+@pytest.mark.parametrize(
+    ("extent", "size", "stride"), [((7, 8), 2, 2), ((9, 7), 3, 2), ((5, 6, 7), 2, 2), ((18, 17), 17, 17)]
+)
 def test_max_pooling_equals_the_plain_one(extent, size, stride):
     x = np.random.default_rng(0).normal(size=(2, *extent, 3))
     dims = len(extent)

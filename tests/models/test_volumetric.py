@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from dynjax.models.build import VOLUMETRIC, Options, build_classifier, named_leaves
-from dynjax.models.layers import BatchNorm
+from dynjax.models.layers import BatchNorm, Conv3D
 from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.models.test_models import sizes
@@ -37,6 +38,13 @@ def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
     with pytest.raises(ValueError, match="takes in larger volumes"):
         build_classifier(name, (min(size) - 1,) * 3)
+
+
+def test_a_convolution_of_volumes_promotes_as_flaxs_own_does():
+    """The patch ensemble chooses its patches in float32, of volumes in bfloat16."""
+    layer = Conv3D(1, 2, kernel_init=nnx.initializers.ones, rngs=nnx.Rngs(0))
+    answer = layer(jnp.ones((1, 4, 4, 4, 1), jnp.bfloat16))
+    assert answer.dtype == jnp.float32 and answer[0, 1, 1, 1].tolist() == [27, 27]
 
 
 def test_the_patch_ensemble_is_chengs():

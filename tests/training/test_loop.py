@@ -1,7 +1,9 @@
 """A fold from its first epoch to its last: stopped and resumed, damaged, and gone astray."""
 
+import contextlib
 import json
 import shutil
+import time
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ LABELS = np.array([0, 1] * 5, np.int32)
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) + LABELS[:, None, None, None]
 
 
-def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None):
+def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None, saver=None):
     """Trains fold 1; returns the epochs that were run and where they began."""
     network = linear_network()
     trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, 1, schedule.batch_size))
@@ -32,7 +34,7 @@ def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=Non
     def is_time():
         return stop_after is not None and len(epochs) >= stop_after
 
-    with Saver() as saver:
+    with contextlib.nullcontext(saver) if saver else Saver() as saver:
         train_folds(trainer, [fold], lambda number, done: starts.append(done), epochs.append, is_time, saver)
     return epochs, starts
 
@@ -182,6 +184,37 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_keeps_the_one_befo
         assert checkpoint.epochs_done(tmp_path) in (2, 4)
     monkeypatch.undo()
     assert run(tmp_path)[1][0] in (2, 4)
+
+
+def test_no_checkpoint_is_read_while_another_fold_s_is_being_written(tmp_path, monkeypatch):
+    """Orbax mixes them up, and loses the one that is written."""
+    with pytest.raises(Stopped):
+        run(tmp_path / "resumed", stop_after=2)
+    happened, save, load = [], checkpoint.save, checkpoint.load_state
+
+    def saved(*arguments):
+        happened.append("saving")
+        time.sleep(0.3)
+        save(*arguments)
+        happened.append("saved")
+
+    monkeypatch.setattr(checkpoint, "save", saved)
+    monkeypatch.setattr(checkpoint, "load_state", lambda *a: happened.append("load") or load(*a))
+    with Saver() as saver:
+        for folder in ("finished", "resumed"):
+            run(tmp_path / folder, saver=saver)
+    assert happened[happened.index("load") - 1] == "saved"
+    assert is_finished(tmp_path / "finished", 6) and is_finished(tmp_path / "resumed", 6)
+
+
+def test_a_failed_save_is_told_even_if_training_fails_next(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space left"), Saver() as saver:
+        run(tmp_path / "first", SCHEDULE._replace(epochs=1), saver=saver)
+        raise DynjaxError("the loss is not finite")
 
 
 def test_damage_is_noticed(tmp_path):

@@ -43,9 +43,9 @@ def _places(extents: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[
 
 def _forward(x, size, stride, extents, as_tiles):
     first, *others = (x[:, *place] for place in _places(extents, size, stride))
-    maxima, winners = first, jnp.zeros(first.shape, jnp.uint8)
+    maxima, winners = first, jnp.zeros(first.shape, np.min_scalar_type(len(others)))
     for number, values in enumerate(others, 1):
-        winners = jnp.where(values > maxima, jnp.uint8(number), winners)
+        winners = jnp.where(values > maxima, winners.dtype.type(number), winners)
         maxima = jnp.maximum(maxima, values)
     return maxima, winners
 
@@ -63,7 +63,7 @@ def _backward(size, stride, extents, as_tiles, winners, gradient):
 def _of_tiles(size, extents, winners, gradient):
     """Each value is written once, where it lies."""
     between = [2 * axis + 2 for axis in range(len(extents))]  # an axis within the squares after each over them
-    numbers = np.arange(size ** len(extents), dtype=np.uint8).reshape(1, 1, *(size, 1) * len(extents))
+    numbers = np.arange(size ** len(extents), dtype=winners.dtype).reshape(1, 1, *(size, 1) * len(extents))
     shares = jnp.where(jnp.expand_dims(winners, between) == numbers, jnp.expand_dims(gradient, between), 0)
     covered = [size * count for count in gradient.shape[1:-1]]
     rest = [(0, extent - cover) for extent, cover in zip(extents, covered)]
