@@ -107,10 +107,11 @@ def _without_interrupts() -> Iterator[None]:
 
 def _raise(error: Exception) -> NoReturn:
     from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     if isinstance(error, KilledWorker):
         reason = "several workers ended over the same scan; was their memory enough?"
-    elif isinstance(error, CancelledError):
+    elif isinstance(error, CancelledError | CommClosedError):  # before, or while it gave a result away
         reason = "the scheduler is lost"
     elif isinstance(error, ImportError) or "deserializ" in str(error):
         reason = f"scheduler or workers lack something: {error}; install dynjax there as it is here"

@@ -11,6 +11,7 @@ import time
 import nibabel
 import numpy as np
 import pytest
+from distributed.comm import CommClosedError
 
 from dynjax import cluster
 from dynjax.errors import DynjaxError, InputError, UsageError
@@ -126,6 +127,11 @@ def test_a_scheduler_that_is_lost_ends_it_in_words(capfd):
         parallel_map(lambda _: time.sleep(0.5), range(40), "sleeping", travels=True)
     end(processes)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_scheduler_that_is_lost_while_it_answers_is_lost_all_the_same():
+    with pytest.raises(DynjaxError, match="the scheduler is lost"):
+        cluster._raise(CommClosedError("in <TCP (closed) ConnectionPool.gather>: Stream is closed"))
 
 
 def test_the_workers_fill_the_store(scheduler, tmp_path, monkeypatch):
