@@ -12,9 +12,7 @@ from dynjax.projection.weights import rank_pooling_weights
 
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the position of x, y and z in a volume
 GROUP = 11  # slices that a CPU reads side by side: fewer or more were slower
-PART = (
-    55  # slices that an accelerator reads side by side: XLA makes two loops of many more, and reads some slices twice
-)
+PART = 55  # slices that an accelerator reads side by side: of twice as many XLA reads most of them twice
 
 
 def dynamic_image(volume_or_batch, axis: str = "axial", weights: str = "simple") -> jax.Array:

@@ -57,9 +57,8 @@ class Saver:
     def save(self, checkpoints: Sequence[Due]) -> None:
         self.wait()
         if jax.process_count() > 1:
-            return self._save(
-                checkpoints
-            )  # what the processes have to tell each other must not overtake the next epoch's
+            # What the processes have to tell each other must not overtake the next epoch's.
+            return self._save(checkpoints)
         for leaf in jax.tree.leaves([due.state for due in checkpoints]):
             leaf.copy_to_host_async()  # while the device goes on
         self._saving = self._thread.submit(self._save, checkpoints)

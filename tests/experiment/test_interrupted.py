@@ -1,5 +1,6 @@
 """Killed, stopped and misused: nothing computed is lost, nothing half-written is trusted."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,10 @@ def lines(path):
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+def losses(path):
+    return [(event["epoch"], event["loss"]) for event in map(json.loads, path.read_text().splitlines())]
+
+
 def test_killed_in_training(expected, tmp_path):
     """Within the second fold; the resumed run is the uninterrupted one's, byte for byte."""
     events = tmp_path / "events.jsonl"
@@ -26,6 +31,21 @@ def test_killed_in_training(expected, tmp_path):
     assert main(*RUN, f"--workdir={tmp_path}").returncode == 0
     assert (tmp_path / "predictions.csv").read_bytes() == expected
     assert lines(events) == 12
+
+
+def test_killed_after_a_checkpoint_it_goes_on_from_there(tmp_path):
+    """In a fold that is long enough not to be over by then; its losses are the uninterrupted ones, digit for digit."""
+    one_fold = (*RUN, "--config.train.only_folds=0", "--config.train.epochs=60")
+
+    def is_saved():
+        return latest(tmp_path / "killed" / "checkpoints" / "fold_0") is not None
+
+    assert interrupt(signal.SIGKILL, is_saved, *one_fold, f"--workdir={tmp_path / 'killed'}") == -signal.SIGKILL
+    done = main(*one_fold, f"--workdir={tmp_path / 'killed'}")
+    assert done.returncode == 0 and "going on after epoch" in done.stdout
+    assert main(*one_fold, f"--workdir={tmp_path / 'whole'}").returncode == 0
+    killed, whole = (losses(tmp_path / name / "events.jsonl") for name in ("killed", "whole"))
+    assert killed == whole and len(whole) == 60
 
 
 def test_killed_while_phantoms_are_made_and_while_they_are_projected(expected, tmp_path):
