@@ -69,18 +69,11 @@ def epoch(network: str, at: Setting) -> dict[str, Any]:
 
 
 def crossval(network: str, at: Setting) -> dict[str, Any]:
-    """Five folds of 150 epochs on 100 subjects: whole on an accelerator, from a few epochs of one fold on a CPU.
-
-    Where they are whole, also with the folds side by side, as one program.
-    """
+    """Five folds of 150 epochs on 100 subjects: whole on an accelerator, from a few epochs of one fold on a CPU."""
     whole = at.gpu and not at.quick
     folds, epochs = (FOLDS, EPOCHS) if whole else (1, 2)
     arguments = _training(network, at) | {"folds": folds, "epochs": epochs}
-    sides = _both("folds", arguments, at)
-    if whole:
-        together = {"dtype": at.dtype, "together": folds}
-        sides["side_by_side"] = Side("benchmarks.jax_side:folds", arguments | together)
-    turns = take_turns(sides, at.repeats if whole else min(at.repeats, 3), at.budget)
+    turns = take_turns(_both("folds", arguments, at), at.repeats if whole else min(at.repeats, 3), at.budget)
     scale = FOLDS * EPOCHS / (folds * epochs)
     seconds = {side: [scale * each for each in times] for side, times in turns.seconds.items()}
     extra = {"extrapolated": not whole, "epochs_timed": folds * epochs, "epochs": FOLDS * EPOCHS}

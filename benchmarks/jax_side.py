@@ -20,8 +20,8 @@ from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.training.examples import epoch_order
-from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_folds
-from dynjax.training.plan import make_mesh, stack_states
+from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_fold
+from dynjax.training.plan import make_mesh
 from dynjax.training.saver import Saver
 from dynjax.training.step import make_optimizer, make_train_step
 from dynjax.volumes.grid import Grid
@@ -35,20 +35,20 @@ def machine() -> Work:
 
 
 def epoch(network: str, extent: int, count: int, batch: int, dtype: str) -> Work:
-    """One epoch over `count` random examples, as `train_folds` runs it."""
+    """One epoch over `count` random examples, as `train_fold` runs it."""
     trainer, arrays = _trainer(network, extent, 1, batch, dtype), _examples(network, extent, count, dtype)
     run_epoch, place, _ = trainer.plan
-    order = epoch_order(0, 0, 0, count, batch)[None]
-    state = place(stack_states([trainer.initial(0)]))
-    inputs, labels, batches, keys = place([*(array[None] for array in arrays), order, step_key(0, 0)[None]])
+    order = epoch_order(0, 0, 0, count, batch)
+    state = place(trainer.initial(0))
+    inputs, labels, batches, key = place([*arrays, order, step_key(0, 0)])
 
     def run(times):
         nonlocal state
         for _ in range(times):
-            state, metrics = run_epoch(state, inputs, labels, batches, keys, RATE)
+            state, metrics = run_epoch(state, inputs, labels, batches, key, RATE)
         jax.block_until_ready((state, metrics))
 
-    return Work(run, _about(trainer) | {"steps": order.shape[1]})
+    return Work(run, _about(trainer) | {"steps": len(order)})
 
 
 def bare_epoch(network: str, extent: int, count: int, batch: int, dtype: str, form: str) -> Work:
@@ -77,21 +77,18 @@ def bare_epoch(network: str, extent: int, count: int, batch: int, dtype: str, fo
     return Work(run, _about())
 
 
-def folds(
-    network: str, extent: int, count: int, batch: int, dtype: str, folds: int, epochs: int, together: int = 1
-) -> Work:
-    """Folds trained from their first epoch to their last by `train_folds`, `together` at a time, with checkpoints."""
-    trainer = _trainer(network, extent, epochs, batch, dtype, together)
+def folds(network: str, extent: int, count: int, batch: int, dtype: str, folds: int, epochs: int) -> Work:
+    """Folds trained one after the other from their first epoch to their last by `train_fold`, with checkpoints."""
+    trainer = _trainer(network, extent, epochs, batch, dtype)
     inputs, labels = _examples(network, extent, count, dtype)
 
     def run(times):
         for _ in range(times):
             with tempfile.TemporaryDirectory() as folder, Saver() as saver:
-                for first in range(0, folds, together):
-                    numbers = range(first, first + together)
-                    train_folds(
+                for number in range(folds):
+                    train_fold(
                         trainer,
-                        [Fold(number, inputs, labels, Path(folder, str(number)), about={}) for number in numbers],
+                        Fold(number, inputs, labels, Path(folder, str(number)), about={}),
                         on_start=lambda number, done: None,
                         on_epoch=lambda epoch: None,
                         stop_requested=lambda: False,
@@ -151,11 +148,11 @@ def _repeated(call: Callable[[], jax.Array]) -> Callable[[int], None]:
     return run
 
 
-def _trainer(network: str, extent: int, epochs: int, batch: int, dtype: str, together: int = 1) -> Trainer:
+def _trainer(network: str, extent: int, epochs: int, batch: int, dtype: str) -> Trainer:
     configure_jax()
     built = _network(network, extent, dtype)
-    schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0, side_by_side=together)
-    return make_trainer(built, make_initialiser(built, None), schedule, make_mesh(1, together, batch))
+    schedule = Schedule(epochs, batch, float(RATE), checkpoint_every=10, seed=0)
+    return make_trainer(built, make_initialiser(built, None), schedule, make_mesh(1, batch))
 
 
 def _network(network: str, extent: int, dtype: str):

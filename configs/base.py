@@ -57,9 +57,7 @@ def paper() -> ConfigDict:
     config.train.folds = 5
     config.train.repeats = 1  # of the whole cross-validation, on other folds and from other seeds each time
     config.train.only_folds = ()  # () trains them all; a job array gives each job one: --config.train.only_folds=2
-    # folds that are trained as one program, which takes as many times the memory, also where fewer are left to train
-    config.train.side_by_side = 1
-    config.train.devices = 1  # that train: folds side by side are divided among them, then the examples of a batch
+    config.train.devices = 1  # that divide the examples of each batch among them
     config.train.stream = False  # a 3D network's volumes read from the store as they are needed; or all kept in memory
     config.train.checkpoint_every = 10  # epochs; left out where writing would take more than a tenth of the time
 

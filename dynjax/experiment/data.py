@@ -114,7 +114,7 @@ def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
     """Raises: UsageError where it cannot be."""
     whole, processes = config.projection.name in WHOLE, jax.process_count()
     size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    large = whole and size * config.train.side_by_side > memory / 2  # they are there twice while they are scaled
+    large = whole and size > memory / 2  # they are there twice while they are scaled
     sizes = f"{count} volumes take {size / 2**30:.0f} GiB of memory, of {memory / 2**30:.0f}"
     if large and not settings.can_stream(config):
         raise UsageError(f"{sizes}, and {config.model.name} takes them in all at once")

@@ -27,13 +27,15 @@ from dynjax.volumes.nifti import NAN
 LATER = {  # keys that first runs do not have
     "cohort.shuffle": False,
     "train.repeats": 1,
-    "train.side_by_side": 1,
     "train.devices": 1,
     "train.stream": False,
     "cohort.label_column": "",
     "volume.nan": "refuse",
     "model.n_patches": 27,
     "model.dtype": "float32",
+}
+GONE = {  # keys that a config may still hold, at a value that changes nothing -> what to do in place of any other
+    "train.side_by_side": (1, "one fold is trained at a time; start a process for each, with train.only_folds"),
 }
 NOT_IDENTITY = ("train.only_folds", "train.devices", "train.stream")  # jobs that differ in these alone share a workdir
 
@@ -69,7 +71,6 @@ BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.weight_decay": (lambda decay: decay >= 0, "0 or more"),
     "train.repeats": (lambda n: 1 <= n <= 100, "1 to 100"),
     "train.folds": (lambda n: n >= 2, "2 or more"),
-    "train.side_by_side": (lambda n: n >= 1, "1 or more"),
     "train.devices": (lambda n: n >= 1, "1 or more"),
     "train.checkpoint_every": (lambda n: n >= 1, "1 or more"),
 }
@@ -95,7 +96,9 @@ def check(config: ConfigDict | FrozenConfigDict) -> None:
 def _wrong_keys(flat: dict[str, Any]) -> list[str]:
     known = (*CHOICES, *BOUNDS, *FREE)
     missing = [f"{key}: missing" for key in known if key not in flat]
-    return missing + [f"{key}: there is no such key" for key in flat if key not in known]
+    unknown = [key for key in flat if key not in known]
+    gone = [f"{key}={flat[key]!r}: {GONE[key][1]}" for key in unknown if key in GONE]
+    return missing + gone + [f"{key}: there is no such key" for key in unknown if key not in GONE]
 
 
 def _wrong_values(flat: dict[str, Any]) -> list[str]:
@@ -160,7 +163,7 @@ def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
     Labels may come from the shell as `CN,MCI`, which is one text there, or as `0,1`, which are numbers there.
     Raises: UsageError as `check` does.
     """
-    resolved = ConfigDict(config.to_dict())
+    resolved = ConfigDict(_without_gone(config.to_dict()))
     if not _wrong_keys(flatten(resolved)):
         cohort = resolved.cohort
         cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
@@ -202,7 +205,7 @@ def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
             return {key: restore(inner) for key, inner in value.items()}
         return tuple(value) if isinstance(value, list) else value
 
-    restored = restore(values)
+    restored = _without_gone(restore(values))
     for key, value in LATER.items():
         section, _, name = key.partition(".")
         if isinstance(restored.get(section), dict):
@@ -210,10 +213,19 @@ def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
     return FrozenConfigDict(restored)
 
 
+def _without_gone(values: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the keys of GONE that change nothing; `check` refuses the others."""
+    for key, (neutral, _) in GONE.items():
+        section, _, name = key.partition(".")
+        if isinstance(values.get(section), dict) and values[section].get(name) == neutral:
+            del values[section][name]
+    return values
+
+
 def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
     """Every key that makes two runs different ones, flat, as JSON has them."""
     flat = LATER | flatten(config)
-    return json.loads(json.dumps({key: value for key, value in flat.items() if key not in NOT_IDENTITY}))
+    return json.loads(json.dumps({key: value for key, value in flat.items() if key not in (*NOT_IDENTITY, *GONE)}))
 
 
 def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:

@@ -29,7 +29,7 @@ from dynjax.pretrained.weights import Weights, make_initialiser
 from dynjax.projection.project import WHOLE
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
-from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_folds
+from dynjax.training.loop import Fold, Schedule, Trainer, is_finished, make_trainer, train_fold
 from dynjax.training.plan import make_mesh
 from dynjax.training.record import Epoch
 from dynjax.training.saver import Saver
@@ -125,19 +125,16 @@ def _train_folds(
     origin = _describe(weights)
     _check_same_origin(config, workdir, origin)
     trainer = _make_trainer(config, weights)
-    if idle := -len(todo) % trainer.schedule.side_by_side:
-        print(f"{idle} of {trainer.schedule.side_by_side} places side by side stay idle: {name_folds(todo)} to train")
     log = EventLog(workdir.events) if processes.is_first() else None
     with (
         stop_when_asked(max_hours) as stop_requested,
         TrainingDisplay(todo, config.train.epochs) as display,
         Saver() as saver,
     ):
-        for first in range(0, len(todo), trainer.schedule.side_by_side):
-            together = todo[first : first + trainer.schedule.side_by_side]
-            train_folds(
+        for number in todo:
+            train_fold(
                 trainer,
-                [_fold(config, workdir, data, number, origin) for number in together],
+                _fold(config, workdir, data, number, origin),
                 on_start=functools.partial(_begin, log, display),
                 on_epoch=functools.partial(_record, log, display),
                 stop_requested=stop_requested,
@@ -169,7 +166,6 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
         seed=config.seed,
         learning_rate_decay=train.learning_rate_decay,
         weight_decay=train.weight_decay,
-        side_by_side=_side_by_side(config),
         steps_at_once=_steps_at_once(config),
     )
     return make_trainer(network, make_initialiser(network, weights), schedule, _mesh(config))
@@ -181,13 +177,9 @@ def _steps_at_once(config: FrozenConfigDict) -> int:
     return max(1, examples // config.train.batch_size)
 
 
-def _side_by_side(config: FrozenConfigDict) -> int:
-    return min(config.train.side_by_side, config.train.folds)
-
-
 def _mesh(config: FrozenConfigDict) -> Mesh:
     """Raises: UsageError if there are fewer devices, or if a batch cannot be divided among them."""
-    return make_mesh(config.train.devices, _side_by_side(config), config.train.batch_size)
+    return make_mesh(config.train.devices, config.train.batch_size)
 
 
 def _begin(log: EventLog | None, display: TrainingDisplay, fold: int, done: int) -> None:

@@ -1,6 +1,6 @@
 """The examples of an epoch's steps: all of them on the device, or each step's read ahead of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,33 +43,25 @@ def read_ahead(images: Images, order: np.ndarray) -> Iterator[np.ndarray]:
     yield from examples.to_iter_dataset(options).batch(order.shape[1])
 
 
-def make_parts(folds: Sequence, place: Callable[[Any], Any], steps_at_once: int) -> Parts:
-    """Of folds side by side, what makes the parts of an epoch, (images, labels, order), of its order [F, S, B].
+def make_parts(images: Images, labels: np.ndarray, place: Callable[[Any], Any], steps_at_once: int) -> Parts:
+    """Returns what cuts an epoch's order [S, B] into parts, (images, labels, order), each for one call of `run_epoch`.
 
-    Each is what the plan's `run_epoch` takes in, of at most so many steps: of one, where images are read ahead.
+    A part has at most `steps_at_once` steps; where images are read ahead it has one, and holds no other examples.
     """
-    if not all(isinstance(fold.images, np.ndarray) for fold in folds):
-        return lambda orders: _read_ahead(folds, place, orders)
-    images, labels = place([_stack(arrays) for arrays in zip(*((fold.images, fold.labels) for fold in folds))])
+    if not isinstance(images, np.ndarray):
+        return lambda order: _read_parts(images, labels, place, order)
+    placed_images, placed_labels = place([images, labels])
 
-    def parts(orders: np.ndarray) -> Iterator[tuple[Any, Any, Any]]:
-        for first in range(0, orders.shape[1], steps_at_once):
-            yield images, labels, place(orders[:, first : first + steps_at_once])
+    def parts(order: np.ndarray) -> Iterator[tuple[Any, Any, Any]]:
+        for first in range(0, len(order), steps_at_once):
+            yield placed_images, placed_labels, place(order[first : first + steps_at_once])
 
     return parts
 
 
-def _read_ahead(folds: Sequence, place: Callable[[Any], Any], orders: np.ndarray) -> Iterator[tuple[Any, Any, Any]]:
-    within = np.tile(np.arange(orders.shape[2], dtype=orders.dtype), (len(folds), 1, 1))  # each its own batch, in order
-    batches = zip(*(read_ahead(fold.images, order) for fold, order in zip(folds, orders)))
-    for step, images in enumerate(batches):
-        labels = [fold.labels[order[step]] for fold, order in zip(folds, orders)]
-        yield place([np.stack(images), np.stack(labels), within])
-
-
-def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """[F, N, ...] of the folds' examples [n, ...], n at most N; what fills an array up to N is in no epoch's order."""
-    if len(arrays) == 1:
-        return arrays[0][None]
-    longest = max(map(len, arrays))
-    return np.stack([np.resize(array, (longest, *array.shape[1:])) for array in arrays])
+def _read_parts(
+    images: Images, labels: np.ndarray, place: Callable[[Any], Any], order: np.ndarray
+) -> Iterator[tuple[Any, Any, Any]]:
+    in_turn = np.arange(order.shape[1], dtype=order.dtype)[None]  # [1, B]: all of a part's examples, as they lie
+    for step, batch in enumerate(read_ahead(images, order)):
+        yield place([batch, labels[order[step]], in_turn])

@@ -1,9 +1,8 @@
-"""Training of folds, alone or side by side, from their first epoch or their last checkpoint to their last epoch."""
+"""Trains a fold from its first epoch, or its last checkpoint, to its last epoch."""
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,8 @@ from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.progress import console
 from dynjax.training import checkpoint
-from dynjax.training.examples import Images, epoch_order, make_parts, steps_of
-from dynjax.training.plan import Plan, make_plan, stack_states
+from dynjax.training.examples import Images, Parts, epoch_order, make_parts
+from dynjax.training.plan import Plan, make_plan
 from dynjax.training.record import Epoch, Record
 from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
@@ -25,32 +24,31 @@ from dynjax.training.step import TrainState, create_state, make_optimizer, make_
 
 
 class Schedule(NamedTuple):
-    """How long and how a fold is trained; all of it but `steps_at_once` is part of a run's identity."""
+    """How long and how a fold is trained; every field but `steps_at_once` is part of a run's identity."""
 
     epochs: int
     batch_size: int
     learning_rate: float
     checkpoint_every: int  # epochs
     seed: int
-    learning_rate_decay: float = 1.0  # what the learning rate is multiplied with after each epoch
+    learning_rate_decay: float = 1.0  # multiplies the learning rate after each epoch
     weight_decay: float = 0.0
-    side_by_side: int = 1  # folds that are trained as one program
-    steps_at_once: int = 1000  # of an epoch, as one program, after which it can be stopped
+    steps_at_once: int = 1000  # that one call runs; training can be stopped between two calls
 
     def learning_rate_of(self, epoch: int) -> np.float32:
-        """That of an epoch counted from 0."""
+        """The learning rate of an epoch, counted from 0."""
         return np.float32(self.learning_rate * self.learning_rate_decay**epoch)
 
     def order_of(self, fold: "Fold", epoch: int) -> np.ndarray:
-        """The batches of an epoch counted from 0, int32 [S, B]."""
+        """The indices of an epoch's batches, int32 [S, B]; the epoch is counted from 0."""
         return epoch_order(self.seed, fold.number, epoch, len(fold.labels), self.batch_size)
 
 
 class Fold(NamedTuple):
     """What a fold is trained on, images [N, H, W, C] and labels [N], and the folder of its checkpoints.
 
-    Images that are no array, but have a length and give one image an index, are read as they are needed. `about` is
-    kept in every checkpoint. With a `selection` the network of the epoch that scores best is kept besides the last one.
+    Images that are not an array, but give one image for one index, are read as they are needed. `about` is kept in
+    every checkpoint. With a `selection`, the network of the epoch that scores best is kept beside the last one.
     """
 
     number: int
@@ -61,23 +59,25 @@ class Fold(NamedTuple):
     selection: Selection | None = None
 
 
-class Begun(NamedTuple):
-    """A fold, its newest checkpoint that is whole, if there is one, and what that is described with."""
+class Position(NamedTuple):
+    """How far a fold is trained: so many epochs, and so many steps of the next one."""
 
-    fold: Fold
-    path: Path | None
-    about: dict[str, Any]
+    epoch: int
+    step: int
 
-    @property
-    def position(self) -> tuple[int, int, int]:
-        """How many epochs are done, how many steps of the next one, of how many examples."""
-        return self.about["epoch"], self.about.get("step", 0), len(self.fold.labels)
+    def after(self, steps: int, of: int) -> "Position":
+        """The position `steps` later, where an epoch has `of` of them."""
+        epochs, step = divmod(self.step + steps, of)
+        return Position(self.epoch + epochs, step)
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}" + (f", step {self.step}" if self.step else "")
 
 
 class Trainer(NamedTuple):
-    """Compiled once and used for every fold."""
+    """Everything that the folds have in common, compiled once."""
 
-    initial: Callable[[int], TrainState]
+    initial: Callable[[int], TrainState]  # of a fold, by its number
     plan: Plan
     schedule: Schedule
     begin_second_stage: Callable[[TrainState, Fold], TrainState] | None  # after half of the epochs
@@ -86,9 +86,9 @@ class Trainer(NamedTuple):
 def make_trainer(
     network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule, mesh: Mesh
 ) -> Trainer:
-    """`initialise(key)` gives the first params and batch statistics; the key is a function of seed and fold."""
+    """`initialise(key)` gives the initial params and batch statistics; the key is a function of seed and fold."""
     optimizer = make_optimizer(schedule.weight_decay)
-    plan = make_plan(make_train_step(network, optimizer), mesh, schedule.side_by_side)
+    plan = make_plan(make_train_step(network, optimizer), mesh)
 
     def initial(fold: int) -> TrainState:
         return create_state(*initialise(jax.random.fold_in(fold_key(schedule.seed, fold), 0)), optimizer)
@@ -98,7 +98,7 @@ def make_trainer(
 
 
 def _begin_second_stage(join: Callable, optimizer, state: TrainState, fold: Fold) -> TrainState:
-    """With a new optimizer, so that what is no longer trained stands still."""
+    """Begins with a new optimizer, so that parameters which are no longer trained stand still."""
     batch_stats = join(state.params, state.batch_stats, fold.images, fold.labels)
     return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
 
@@ -108,99 +108,95 @@ def fold_key(seed: int, fold: int) -> jax.Array:
 
 
 def step_key(seed: int, fold: int) -> np.ndarray:
-    """The data of the key for what is random in a fold's steps."""
+    """The key data, uint32 [2], from which the randomness of a fold's steps is derived."""
     return np.asarray(jax.random.key_data(jax.random.fold_in(fold_key(seed, fold), 1)))
 
 
-def train_folds(
+class Run(NamedTuple):
+    """A fold under way: what it is trained with, and who is told."""
+
+    trainer: Trainer
+    fold: Fold
+    parts: Parts
+    record: Record
+    saver: Saver
+    stop_requested: Callable[[], bool]
+
+
+def train_fold(
     trainer: Trainer,
-    folds: Sequence[Fold],
+    fold: Fold,
     on_start: Callable[[int, int], None],
     on_epoch: Callable[[Epoch], None],
     stop_requested: Callable[[], bool],
     saver: Saver,
 ) -> None:
-    """Trains at most `side_by_side` folds, each from its newest checkpoint; one that is finished is left as it is.
+    """Trains a fold from its newest checkpoint to its last epoch; one that is finished is left as it is.
 
-    `on_start` is told each fold's number and how many of its epochs are done already. The last checkpoint is written
+    `on_start` is told the fold's number and how many of its epochs are done already. The last checkpoint is written
     once `saver` is left, if not before.
 
     Raises: DynjaxError if a loss is not finite; Stopped after a checkpoint, if that was requested.
     """
-    epochs, begun = trainer.schedule.epochs, []
-    for fold in folds:
-        finished = is_finished(fold.folder, epochs)
-        begun += [] if finished else [_begin(trainer, fold)]
-        on_start(fold.number, epochs if finished else begun[-1].about["epoch"])
-    processes.check_same(json.dumps([(each.fold.number, each.fold.about, each.position) for each in begun]))
-    for together in _in_step(begun, trainer.schedule.batch_size):
-        _train(trainer, together, on_epoch, stop_requested, saver)
+    schedule, plan = trainer.schedule, trainer.plan
+    if is_finished(fold.folder, schedule.epochs):
+        return on_start(fold.number, schedule.epochs)
+    path, about = _newest(trainer, fold)
+    position = Position(about["epoch"], about.get("step", 0))
+    processes.check_same(json.dumps([fold.number, fold.about, position, len(fold.labels)]))
+    on_start(fold.number, position.epoch)
+    if path:
+        saver.wait()  # Orbax loses a checkpoint that is being written if another is read meanwhile
+    state = plan.place(_state(trainer, fold.number, path))
+    parts = make_parts(fold.images, fold.labels, plan.place, schedule.steps_at_once)
+    run = Run(trainer, fold, parts, Record(fold.number, about, on_epoch), saver, stop_requested)
+    if trainer.begin_second_stage:
+        half = Position(schedule.epochs // 2, 0)
+        state, position = _train(run, state, position, half.epoch)
+        if position == half:
+            state = plan.place(trainer.begin_second_stage(plan.snapshot(state), fold))
+    _train(run, state, position, schedule.epochs)
 
 
-def _in_step(begun: list[Begun], batch_size: int) -> Iterator[list[Begun]]:
-    """Those that one program can train: with as many epochs and steps done, and as many steps in an epoch."""
-
-    def position(each: Begun) -> tuple[int, int, int]:
-        epoch, step, examples = each.position
-        return epoch, step, steps_of(examples, batch_size)
-
-    for _, together in groupby(sorted(begun, key=position), position):
-        yield list(together)
-
-
-def _train(
-    trainer: Trainer,
-    begun: list[Begun],
-    on_epoch: Callable[[Epoch], None],
-    stop_requested: Callable[[], bool],
-    saver: Saver,
-) -> None:
-    schedule, folds, (done, step, _) = trainer.schedule, [each.fold for each in begun], begun[0].position
-    record = Record([fold.number for fold in folds], [each.about for each in begun], on_epoch)
-    lanes = folds + folds[-1:] * (schedule.side_by_side - len(folds))  # always as many, so that one program serves all
-    run_epoch, place, unstack = trainer.plan
-    if any(each.path for each in begun):
-        saver.wait()  # Orbax does one thing at a time
-    state = place(_first_state(trainer, begun, len(lanes)))
-    parts = make_parts(lanes, place, schedule.steps_at_once)
-    keys = place(np.stack([step_key(schedule.seed, fold.number) for fold in lanes]))
-    while done < schedule.epochs:
-        if trainer.begin_second_stage and (done, step) == (schedule.epochs // 2, 0):
-            state = place(stack_states([trainer.begin_second_stage(*each) for each in zip(unstack(state), lanes)]))
-        orders = np.stack([schedule.order_of(fold, done) for fold in lanes])
-        for part in parts(orders[:, step:]):
-            state, metrics = run_epoch(state, *part, keys, schedule.learning_rate_of(done))
-            record.add(done, metrics)  # which waits for what is before it
-            step += metrics.loss.shape[1]
-            stop, busy = processes.any_of(stop_requested(), saver.is_busy)
+def _train(run: Run, state: TrainState, position: Position, epochs: int) -> tuple[TrainState, Position]:
+    """Trains until so many epochs are done. Raises: Stopped, once everything is saved."""
+    trainer, fold, parts, record, saver, stop_requested = run
+    schedule, (run_epoch, place, snapshot) = trainer.schedule, trainer.plan
+    key, stop = place(step_key(schedule.seed, fold.number)), False
+    while position.epoch < epochs:
+        epoch, order = position.epoch, schedule.order_of(fold, position.epoch)
+        for part in parts(order[position.step :]):
+            state, metrics = run_epoch(state, *part, key, schedule.learning_rate_of(epoch))
+            record.add(epoch, metrics)
+            position = position.after(len(metrics.loss), len(order))
+            stop, is_busy = processes.any_of(stop_requested(), saver.is_busy)
             if stop:
                 break
-        more, step = divmod(step, orders.shape[1])
-        done += more
-        last, is_due = done == schedule.epochs, done % schedule.checkpoint_every == 0 and not busy
-        if not (last or stop or is_due or folds[0].selection):
-            continue
-        record.up_to(done)
-        _keep(saver, done, zip(folds, unstack(state), record.about()), last, last or stop or is_due)
-        if stop:
-            break
-    if done < schedule.epochs:
-        saver.wait()
-        within = f", step {step}" if step else ""
-        raise Stopped(f"stopped in {record.name} after epoch {done}{within}; the same command goes on from there")
+        is_due = stop or _is_due(schedule, position, is_busy)
+        if is_due or fold.selection:
+            record.up_to(position.epoch)
+            _keep(run, snapshot(state), position, is_due)
+        if stop and position.epoch < schedule.epochs:
+            saver.wait()
+            raise Stopped(f"stopped in fold {fold.number} after {position}; the same command goes on from there")
+    return state, position
 
 
-def _keep(saver: Saver, epoch: int, trained: Iterable[tuple[Fold, TrainState, dict]], last: bool, is_due: bool) -> None:
-    """Offers each fold's state to its selection, and saves it if that is due."""
-    checkpoints = []
-    for fold, state, about in trained:
-        about = fold.about | about | {"n_train": len(fold.labels)}
-        if fold.selection and not about.get("step"):
-            saver.wait()  # Orbax does one thing at a time
-            fold.selection.offer(state, epoch, about)
-        checkpoints.append(Due(fold.folder, state, epoch, about, keep_optimizer=not last))
+def _is_due(schedule: Schedule, position: Position, is_busy: bool) -> bool:
+    """Whether a checkpoint is written at the end of an epoch: after the last always, else unless the saver is busy."""
+    return position.epoch == schedule.epochs or (position.epoch % schedule.checkpoint_every == 0 and not is_busy)
+
+
+def _keep(run: Run, state: TrainState, position: Position, is_due: bool) -> None:
+    """Offers the state to the fold's selection, and saves it if that is due."""
+    fold, saver = run.fold, run.saver
+    about = fold.about | run.record.about() | {"n_train": len(fold.labels)}
+    if fold.selection and not position.step:
+        saver.wait()  # Orbax writes one checkpoint at a time
+        fold.selection.offer(state, position.epoch, about)
     if is_due:
-        saver.save(checkpoints)
+        is_last = position.epoch == run.trainer.schedule.epochs
+        saver.save(Due(fold.folder, state, position.epoch, about, keep_optimizer=not is_last))
 
 
 def is_finished(folder: Path, epochs: int) -> bool:
@@ -208,29 +204,22 @@ def is_finished(folder: Path, epochs: int) -> bool:
     return checkpoint.epochs_done(folder) >= epochs
 
 
-def _begin(trainer: Trainer, fold: Fold) -> Begun:
-    """Finds the newest checkpoint that is whole. Raises: Damaged, if there are some and none is."""
+def _newest(trainer: Trainer, fold: Fold) -> tuple[Path | None, dict[str, Any]]:
+    """Finds the newest whole checkpoint and its description. Raises: Damaged, if there are some and none is whole."""
     shapes, first = jax.eval_shape(lambda: trainer.initial(fold.number)), None
     for path in checkpoint.saved(fold.folder):
         try:
             checkpoint.verify_state(path, shapes)
-            return Begun(fold, path, checkpoint.read_about(path))
+            return path, checkpoint.read_about(path)
         except checkpoint.Damaged as error:
             console.print(f"{error.reason}; trying the one before", soft_wrap=True, markup=False)
             first = first or error
     if first is not None:
         raise first
-    return Begun(fold, None, {"epoch": 0, "train_seconds": 0.0})
+    return None, {"epoch": 0, "train_seconds": 0.0}
 
 
-def _first_state(trainer: Trainer, begun: list[Begun], lanes: int) -> TrainState:
-    """Of the folds as they were begun, the last one's again up to the number of lanes."""
-    states = [_state(trainer, each) for each in begun]
-    return stack_states(states + states[-1:] * (lanes - len(states)))
-
-
-def _state(trainer: Trainer, begun: Begun) -> TrainState:
-    number = begun.fold.number
-    if begun.path is None:
-        return trainer.initial(number)
-    return checkpoint.load_state(begun.path, jax.eval_shape(lambda: trainer.initial(number)))
+def _state(trainer: Trainer, fold: int, path: Path | None) -> TrainState:
+    if path is None:
+        return trainer.initial(fold)
+    return checkpoint.load_state(path, jax.eval_shape(lambda: trainer.initial(fold)))

@@ -1,15 +1,14 @@
-"""How the steps of an epoch are run: as one program that scans over its batches, of one fold or of several at once.
+"""Runs the steps of an epoch as one program that scans over its batches, on one device or on several.
 
-On several devices the folds are divided among them as far as they can be, and a batch's examples among those of a fold.
+Several devices divide the examples of each batch among them; state and examples are whole on each of them.
 """
 
 import functools
-import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -18,82 +17,62 @@ from dynjax.training.step import Metrics, TrainState
 
 
 class Plan(NamedTuple):
-    """F folds side by side: every array of their state and of their examples has a leading axis of F.
+    """How a fold's arrays are laid out over the devices, and the program that trains on them.
 
-    run_epoch(state, images [F, N, ...], labels [F, N], order [F, S, B], keys [F, 2], learning_rate) -> (state, metrics
-    [F, S]), of an epoch or of a part of it; it takes the memory of the state.
-    place(arrays): numpy's, to where run_epoch wants them.
-    unstack(state): that of each fold, in memory of its own, whole on every device.
+    run_epoch(state, images [N, ...], labels [N], order [S, B], key [2], learning_rate) -> (state, metrics [S]): S steps
+      of an epoch, on the batches that `order` lists. It reuses the memory of the state that it is given.
+    place(arrays): moves NumPy arrays to where run_epoch wants them.
+    snapshot(state): a copy that later steps do not overwrite.
     """
 
     run_epoch: Callable[..., tuple[TrainState, Metrics]]
     place: Callable[[Any], Any]
-    unstack: Callable[[TrainState], list[TrainState]]
+    snapshot: Callable[[TrainState], TrainState]
 
 
-def make_mesh(devices: int, side_by_side: int, batch_size: int) -> Mesh:
-    """So many devices of each process. Raises: UsageError if it has fewer, or a batch cannot be divided among them."""
+def make_mesh(devices: int, batch_size: int) -> Mesh:
+    """Takes so many devices of each process.
+
+    Raises: UsageError if a process has fewer devices, or if a batch cannot be divided among them.
+    """
     own = [[d for d in jax.devices() if d.process_index == process] for process in range(jax.process_count())]
-    if devices > (fewest := min(map(len, own))):
+    fewest = min(map(len, own))
+    if devices > fewest:
         raise UsageError(f"train.devices={devices}: this machine has {fewest}")
     chosen = [device for each in own for device in each[:devices]]
-    folds = math.gcd(side_by_side, len(chosen))
-    parts = len(chosen) // folds
-    if batch_size % parts:
-        raise UsageError(f"train.batch_size={batch_size}: cannot be divided among {parts} devices")
-    return Mesh(np.reshape(chosen, (folds, parts)), ("fold", "batch"))
+    if batch_size % len(chosen):
+        raise UsageError(f"train.batch_size={batch_size}: cannot be divided among {len(chosen)} devices")
+    return Mesh(np.array(chosen), ("batch",))
 
 
-def make_plan(train_step, mesh: Mesh, side_by_side: int = 1) -> Plan:
-    by_fold, by_example, everywhere = PartitionSpec("fold"), PartitionSpec("batch"), PartitionSpec()
+def make_plan(train_step, mesh: Mesh) -> Plan:
+    """`train_step` is that of `make_train_step`, not jitted."""
+    divided, whole = NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
 
-    def epoch_of_one(learning_rate, state, images, labels, order, key):
-        def body(state, batch):
-            examples = jax.lax.with_sharding_constraint((images[batch], labels[batch]), by_example)
+    def run_epoch(state, images, labels, order, key, learning_rate):
+        def body(state, batch):  # batch: [B] indices
+            examples = jax.lax.with_sharding_constraint((images[batch], labels[batch]), divided)
             return train_step(state, *examples, jax.random.wrap_key_data(key), learning_rate)
 
         return jax.lax.scan(body, state, order)
 
-    @functools.partial(
-        jax.shard_map,  # of the folds; the partitioner, which divides the batches, cannot divide grouped convolutions
-        mesh=mesh,
-        in_specs=(*[by_fold] * 5, everywhere),
-        out_specs=by_fold,
-        axis_names={"fold"},
-        check_vma=False,  # the folds know nothing of each other
-    )
-    def epoch_of_all(state, images, labels, order, keys, learning_rate):
-        folds = (state, images, labels, order, keys)
-        epoch = functools.partial(epoch_of_one, learning_rate)
-        if len(keys) > 1:
-            return jax.vmap(epoch)(*folds)
-        only = epoch(*jax.tree.map(operator.itemgetter(0), folds))  # in vmap its convolutions would be grouped ones
-        return jax.tree.map(lambda leaf: leaf[None], only)
+    def copy(state):
+        return jax.tree.map(jnp.copy, state)
 
-    def unstack(state):
-        return [jax.tree.map(operator.itemgetter(fold), state) for fold in range(side_by_side)]
-
-    divided, whole = NamedSharding(mesh, by_fold), NamedSharding(mesh, everywhere)
     return Plan(
-        run_epoch=jax.jit(epoch_of_all, donate_argnums=0, out_shardings=(divided, whole)),
-        place=functools.partial(_place, divided),
-        unstack=functools.partial(_unstack, jax.jit(unstack, out_shardings=whole)),
+        run_epoch=jax.jit(run_epoch, donate_argnums=0, out_shardings=whole),
+        place=functools.partial(_place, whole),
+        snapshot=functools.partial(_snapshot, jax.jit(copy, out_shardings=whole)),
     )
 
 
-def _unstack(program: Callable[[TrainState], list[TrainState]], state: TrainState) -> list[TrainState]:
-    states = program(state)
-    return (
-        states if jax.process_count() == 1 else jax.tree.map(np.asarray, states)
-    )  # one process alone goes on with them
+def _place(whole: NamedSharding, arrays: Any) -> Any:
+    if whole.is_fully_addressable:
+        return jax.device_put(arrays, whole)
+    return jax.tree.map(lambda array: jax.make_array_from_callback(array.shape, whole, array.__getitem__), arrays)
 
 
-def _place(sharding: NamedSharding, arrays: Any) -> Any:
-    if sharding.is_fully_addressable:
-        return jax.device_put(arrays, sharding)
-    return jax.tree.map(lambda array: jax.make_array_from_callback(array.shape, sharding, array.__getitem__), arrays)
-
-
-def stack_states(states: Sequence[TrainState]) -> TrainState:
-    """On the host."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+def _snapshot(copy: Callable[[TrainState], TrainState], state: TrainState) -> TrainState:
+    """With several processes the copy is NumPy's: what follows, such as scoring it, is done by one process alone."""
+    copied = copy(state)
+    return copied if jax.process_count() == 1 else jax.tree.map(np.asarray, copied)

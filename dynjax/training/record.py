@@ -1,4 +1,4 @@
-"""What is known of the epochs of folds that are trained side by side."""
+"""Records the losses, accuracies and seconds of a fold's epochs while it is trained."""
 
 import math
 import resource
@@ -15,78 +15,78 @@ from dynjax.training.step import Metrics
 
 
 class Epoch(NamedTuple):
-    """What is known at the end of an epoch; epoch counts from 1."""
+    """What is known at the end of an epoch; `epoch` counts from 1."""
 
     fold: int
     epoch: int
     loss: float
     accuracy: float
-    seconds: float  # of folds side by side, an equal share each
+    seconds: float
 
 
 class Record:
-    """Tells of every epoch once it is over: its metrics are waited for while what follows is under way.
+    """Reports each epoch when its metrics arrive, while the device already works on what follows.
 
-    Args: the folds' numbers, and what their checkpoints are described with: epoch, train_seconds and, where they were
-      saved within an epoch, the losses and accuracies of its steps, and the seconds that these took.
+    Args:
+      fold: its number.
+      about: the description of the checkpoint that training goes on from: epoch, train_seconds and, where it was saved
+        within an epoch, the losses and accuracies of that epoch's steps so far and the seconds that they took.
+      on_epoch: is told of each epoch once.
     """
 
-    def __init__(self, folds: Sequence[int], abouts: Sequence[dict[str, Any]], on_epoch: Callable[[Epoch], None]):
-        self.folds, self.on_epoch, self.done = folds, on_epoch, abouts[0]["epoch"]
-        self.seconds = [about["train_seconds"] for about in abouts]
-        self.losses: list[Any] = [about.get("train_loss") for about in abouts]
-        self.running: list[list[Metrics]] = []  # of the epochs that were begun and are not told of: [F, S] of each part
-        if abouts[0].get("step"):
-            self.running.append([Metrics(*np.array([about["steps"] for about in abouts], np.float32).swapaxes(0, 1))])
-        self.start = time.monotonic() - len(folds) * abouts[0].get("seconds", 0)  # since the epoch began
-
-    @property
-    def name(self) -> str:
-        return f"fold{'s' * (len(self.folds) > 1)} {', '.join(map(str, self.folds))}"
+    def __init__(self, fold: int, about: dict[str, Any], on_epoch: Callable[[Epoch], None]):
+        self.fold, self.on_epoch, self.done = fold, on_epoch, about["epoch"]
+        self.seconds: float = about["train_seconds"]
+        self.loss: float | None = about.get("train_loss")
+        self.running: list[list[Metrics]] = []  # for each epoch not yet reported, the metrics [S] of its parts
+        if about.get("step"):
+            self.running.append([Metrics(*np.array(about["steps"], np.float32))])
+        self.start = time.monotonic() - about.get("seconds", 0)  # of the epoch that is reported next
 
     def add(self, epoch: int, metrics: Metrics) -> None:
-        """Of a part of an epoch, counted from 0, that was just begun; waits for all before it."""
+        """Takes the metrics of the part just dispatched, of an epoch counted from 0; waits for the part before it."""
         self.up_to(epoch)
         if not self.running:
             self.running.append([])
-        if parts := self.running[-1]:
+        parts = self.running[-1]
+        if parts:
             jax.block_until_ready(parts[-1])
         parts.append(metrics)
 
     def up_to(self, epochs: int) -> None:
-        """Waits for all epochs before this number. Raises: DynjaxError if a loss is not finite."""
+        """Waits for the first `epochs` epochs and reports them. Raises: DynjaxError if a loss is not finite."""
         while self.done < epochs:
-            self.losses, accuracies = (steps.mean(1).tolist() for steps in _joined(self.running.pop(0)))
-            self.done += 1
+            losses, accuracies = _joined(self.running.pop(0))  # [S] each
+            self.loss, self.done = losses.mean().item(), self.done + 1
+            if not math.isfinite(self.loss):
+                raise DynjaxError(_not_finite(self.fold, self.done))
             now = time.monotonic()
-            share, self.start = (now - self.start) / len(self.folds), now
-            for index, (fold, loss) in enumerate(zip(self.folds, self.losses)):
-                if not math.isfinite(loss):
-                    raise DynjaxError(_not_finite(fold, self.done))
-                self.seconds[index] += share
-                self.on_epoch(Epoch(fold, self.done, loss, accuracies[index], share))
+            seconds, self.start = now - self.start, now
+            self.seconds += seconds
+            self.on_epoch(Epoch(self.fold, self.done, self.loss, accuracies.mean().item(), seconds))
 
-    def about(self) -> list[dict[str, Any]]:
-        """What a checkpoint of each fold is described with, now."""
-        common: dict[str, Any] = {"peak_memory_bytes": peak_memory()}
-        abouts = [
-            {"fold": fold, "train_seconds": seconds, "train_loss": loss} | common
-            for fold, seconds, loss in zip(self.folds, self.seconds, self.losses)
-        ]
+    def about(self) -> dict[str, Any]:
+        """Describes a checkpoint that is written now."""
+        about = {
+            "fold": self.fold,
+            "train_seconds": self.seconds,
+            "train_loss": self.loss,
+            "peak_memory_bytes": peak_memory(),
+        }
         if self.running:  # within an epoch
-            steps = np.stack(_joined(self.running[0]), 1)
-            within = {"step": steps.shape[2], "seconds": (time.monotonic() - self.start) / len(self.folds)}
-            abouts = [about | within | {"steps": of.tolist()} for about, of in zip(abouts, steps)]
-        return abouts
+            steps = np.stack(_joined(self.running[0]))  # [2, S]
+            about |= {"step": steps.shape[1], "seconds": time.monotonic() - self.start, "steps": steps.tolist()}
+        return about
 
 
-def _joined(parts: Sequence[Metrics]) -> tuple[np.ndarray, ...]:
-    """Losses and accuracies float32 [F, S]."""
-    return tuple(np.concatenate([np.asarray(part) for part in each], 1) for each in zip(*parts))
+def _joined(parts: Sequence[Metrics]) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and accuracies, float32 [S] each, of an epoch's parts."""
+    losses, accuracies = (np.concatenate([np.asarray(part) for part in each]) for each in zip(*parts))
+    return losses, accuracies
 
 
 def peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes; that of an accelerator is not part of it."""
+    """The largest resident size of this process so far, in bytes, without an accelerator's memory."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -1,7 +1,6 @@
 """Checkpoints written while training goes on."""
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,23 +53,23 @@ class Saver:
         self.wait()
         return time.monotonic() < self._not_before
 
-    def save(self, checkpoints: Sequence[Due]) -> None:
+    def save(self, due: Due) -> None:
+        """Waits for the save before, then begins this one."""
         self.wait()
         if jax.process_count() > 1:
             # What the processes have to tell each other must not overtake the next epoch's.
-            return self._save(checkpoints)
-        for leaf in jax.tree.leaves([due.state for due in checkpoints]):
+            return self._save(due)
+        for leaf in jax.tree.leaves(due.state):
             leaf.copy_to_host_async()  # while the device goes on
-        self._saving = self._thread.submit(self._save, checkpoints)
+        self._saving = self._thread.submit(self._save, due)
 
     def wait(self) -> None:
         """Until the last is written. Raises: what went wrong in writing it."""
         if self._saving is not None:
             self._saving.result()
 
-    def _save(self, checkpoints: Sequence[Due]) -> None:
+    def _save(self, due: Due) -> None:
         start = time.monotonic()
-        for due in checkpoints:
-            checkpoint.save(*due._replace(state=jax.tree.map(np.asarray, due.state)))
+        checkpoint.save(*due._replace(state=jax.tree.map(np.asarray, due.state)))
         end = time.monotonic()
         self._not_before = end + REST * (end - start)

@@ -33,13 +33,12 @@ def fold_0(tmp_path, monkeypatch):
                 raise InputError(f"{path}: locked away")
             return load_volume(path, *args)
 
-        def take(trainer, folds, **kwargs):
-            (fold,) = folds
+        def take(trainer, fold, **kwargs):
             given.update(fold._asdict())
 
         monkeypatch.setattr(store, "load_volume", load)
         monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))  # with no stored image
-        monkeypatch.setattr(train, "train_folds", take)
+        monkeypatch.setattr(train, "train_fold", take)
         data = load_data(config, cohort, FOLDS)
         train._train_folds(config, Workdir(tmp_path), data, [0], None)
         return data, given

@@ -5,7 +5,7 @@ from pathlib import Path
 from runpy import run_path
 
 import pytest
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from configs.base import BASELINE, experiment, paper
 from configs.base import VOLUMETRIC as WHOLE_VOLUMES
@@ -85,6 +85,20 @@ def test_a_config_of_before_means_what_it_meant():
     before = config.to_dict()
     del before["model"]["dtype"], before["volume"]["nan"], before["cohort"]["label_column"]
     assert settings.from_dict(before) == config and settings.identity(before) == settings.identity(config)
+
+
+def test_folds_side_by_side_are_refused_in_words_but_for_one():
+    config = FrozenConfigDict(paper())
+    before = json.loads(settings.to_json(config))
+    before["train"]["side_by_side"] = 1
+    assert settings.from_dict(before) == config and settings.identity(before) == settings.identity(config)
+    assert settings.resolve(settings.from_dict(before)) == settings.resolve(config)
+    own = ConfigDict(config.to_dict() | {"train": config.train.to_dict() | {"side_by_side": 1}})
+    assert settings.resolve(own) == settings.resolve(config)
+    own.train.side_by_side = 5
+    for refuse in (settings.resolve, settings.check):
+        with pytest.raises(UsageError, match="side_by_side=5: one fold is trained at a time; start a process for each"):
+            refuse(own)
 
 
 def test_identity_is_all_but_the_folds_of_a_job():

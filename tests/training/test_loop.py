@@ -13,7 +13,7 @@ import pytest
 from dynjax.errors import DynjaxError, InputError, Stopped
 from dynjax.training import checkpoint
 from dynjax.training.events import EventLog
-from dynjax.training.loop import Fold, Schedule, is_finished, make_trainer, train_folds
+from dynjax.training.loop import Fold, Schedule, is_finished, make_trainer, train_fold
 from dynjax.training.plan import make_mesh
 from dynjax.training.saver import Saver
 from dynjax.training.selection import Selection
@@ -27,7 +27,7 @@ IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) 
 def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None, saver=None):
     """Trains fold 1; returns the epochs that were run and where they began."""
     network = linear_network()
-    trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, 1, schedule.batch_size))
+    trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, schedule.batch_size))
     epochs, starts = [], []
     fold = Fold(1, images, LABELS, folder, {"config": {"a": (1, 2)}}, selection)
 
@@ -35,7 +35,7 @@ def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=Non
         return stop_after is not None and len(epochs) >= stop_after
 
     with contextlib.nullcontext(saver) if saver else Saver() as saver:
-        train_folds(trainer, [fold], lambda number, done: starts.append(done), epochs.append, is_time, saver)
+        train_fold(trainer, fold, lambda number, done: starts.append(done), epochs.append, is_time, saver)
     return epochs, starts
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dynjax.models.build import Network, Options, build_classifier
 from dynjax.training.examples import epoch_order
-from dynjax.training.plan import make_mesh, make_plan, stack_states
+from dynjax.training.plan import make_mesh, make_plan
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
 
@@ -78,15 +78,14 @@ def test_an_epoch_gives_the_numbers_of_its_steps():
     images, labels = jnp.asarray(rng.normal(size=(5, 34, 34, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
     order, key, rate = epoch_order(0, 0, 0, 5, 2), jax.random.key(1), np.float32(1e-4)
     by_steps = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
-    plan = make_plan(train_step, make_mesh(1, 1, 2))
-    stacked = plan.place([np.asarray(array)[None] for array in (images, labels, order, jax.random.key_data(key))])
-    by_scan, metrics = plan.run_epoch(plan.place(stack_states([by_steps])), *stacked, rate)
-    by_scan = plan.unstack(by_scan)[0]
+    plan = make_plan(train_step, make_mesh(1, 2))
+    placed = plan.place([np.asarray(array) for array in (images, labels, order, jax.random.key_data(key))])
+    by_scan, metrics = plan.run_epoch(plan.snapshot(by_steps), *placed, rate)
     losses, step = [], jax.jit(train_step)
     for batch in order:
         by_steps, of_step = step(by_steps, images[batch], labels[batch], key, rate)
         losses.append(of_step.loss)
-    np.testing.assert_allclose(metrics.loss[0], losses, rtol=1e-5)
+    np.testing.assert_allclose(metrics.loss, losses, rtol=1e-5)
     assert int(by_steps.step) == int(by_scan.step) == 3
     # Adam divides by the gradient's size, so a step moves every weight by up to the learning rate, rounding or not.
     ours, theirs = (np.concatenate([p.ravel() for p in jax.tree.leaves(s.params)]) for s in (by_steps, by_scan))

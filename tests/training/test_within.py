@@ -7,7 +7,7 @@ import pytest
 from dynjax.errors import Stopped
 from dynjax.training import checkpoint
 from dynjax.training.examples import read_ahead
-from dynjax.training.loop import Fold, make_trainer, train_folds
+from dynjax.training.loop import Fold, make_trainer, train_fold
 from dynjax.training.plan import make_mesh
 from dynjax.training.saver import Saver
 from tests.training.test_loop import IMAGES, LABELS, SCHEDULE
@@ -30,19 +30,15 @@ class Stored:
         return self.images[index]
 
 
-def run(folder, images=IMAGES, steps_at_once=1, stop_after=None, numbers=(1,)):
-    """Trains folds side by side; returns (fold, epoch, loss) of the epochs that ended. stop_after: parts."""
-    network, lanes, parts = linear_network(), len(numbers), iter(range(1, 1000))
-    schedule = SCHEDULE._replace(epochs=EPOCHS, steps_at_once=steps_at_once, side_by_side=lanes)
-    trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, lanes, schedule.batch_size))
-    folds = [Fold(number, images, LABELS, folder / f"{number}", {}) for number in numbers]
-    epochs = []
-    try:
-        with Saver() as saver:
-            train_folds(trainer, folds, lambda *_: None, epochs.append, lambda: next(parts) == stop_after, saver)
-    finally:
-        ended = [(epoch.fold, epoch.epoch, epoch.loss) for epoch in epochs]
-    return ended
+def run(folder, images=IMAGES, steps_at_once=1, stop_after=None):
+    """Trains fold 1, until so many parts are done; returns (epoch, loss) of the epochs that ended."""
+    network, parts, epochs = linear_network(), iter(range(1, 1000)), []
+    schedule = SCHEDULE._replace(epochs=EPOCHS, steps_at_once=steps_at_once)
+    trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, schedule.batch_size))
+    fold = Fold(1, images, LABELS, folder, {})
+    with Saver() as saver:
+        train_fold(trainer, fold, lambda *_: None, epochs.append, lambda: next(parts) == stop_after, saver)
+    return [(epoch.epoch, epoch.loss) for epoch in epochs]
 
 
 def network_of(folder):
@@ -73,10 +69,10 @@ def test_stopped_after_any_part_it_goes_on_bit_for_bit(tmp_path, steps_at_once):
         with pytest.raises(Stopped, match=words):
             run(folder, steps_at_once=steps_at_once, stop_after=part)
         name = f"epoch_{done:04d}" + (f"_step_{within * steps_at_once:04d}" if within else "")
-        assert checkpoint.latest(folder / "1").name == name and checkpoint.epochs_done(folder / "1") == done
+        assert checkpoint.latest(folder).name == name and checkpoint.epochs_done(folder) == done
         ended = run(folder, steps_at_once=steps_at_once)
         assert ended == whole[done:]
-        assert_equal(folder / "1", tmp_path / "whole" / "1")
+        assert_equal(folder, tmp_path / "whole")
 
 
 def test_stopped_in_every_part_it_ends_with_the_same(tmp_path):
@@ -84,9 +80,9 @@ def test_stopped_in_every_part_it_ends_with_the_same(tmp_path):
     for _ in range(EPOCHS * STEPS - 1):
         with pytest.raises(Stopped):
             run(folder, stop_after=1)
-        assert len(checkpoint.saved(folder / "1")) <= 2, "that and the one before"
+        assert len(checkpoint.saved(folder)) <= 2, "that and the one before"
     assert run(folder) == whole[1:]
-    assert_equal(folder / "1", tmp_path / "whole" / "1")
+    assert_equal(folder, tmp_path / "whole")
 
 
 def test_one_that_is_damaged_within_an_epoch_is_left_for_the_one_before(tmp_path, capsys):
@@ -94,23 +90,21 @@ def test_one_that_is_damaged_within_an_epoch_is_left_for_the_one_before(tmp_path
     for part in (4, 1):
         with pytest.raises(Stopped):
             run(tmp_path / "parts", stop_after=part)
-    newest = checkpoint.latest(tmp_path / "parts" / "1")
+    newest = checkpoint.latest(tmp_path / "parts")
     newest.with_suffix(".json").write_text("{}")
     run(tmp_path / "parts")
     assert newest.name == "epoch_0001_step_0002" and "epoch_0001_step_0002.json: damaged" in capsys.readouterr().err
-    assert_equal(tmp_path / "parts" / "1", tmp_path / "whole" / "1")
+    assert_equal(tmp_path / "parts", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("numbers", [(1,), (0, 1)])
-def test_images_that_are_read_ahead_train_as_those_in_memory(tmp_path, numbers):
+def test_images_that_are_read_ahead_train_as_those_in_memory(tmp_path):
     stored = Stored(IMAGES)
-    whole = run(tmp_path / "whole", numbers=numbers)
-    assert run(tmp_path / "read", stored, numbers=numbers) == whole and set(stored.read) == set(range(10))
-    for number in numbers:
-        assert_equal(tmp_path / "read" / f"{number}", tmp_path / "whole" / f"{number}")
+    whole = run(tmp_path / "whole")
+    assert run(tmp_path / "read", stored) == whole and set(stored.read) == set(range(10))
+    assert_equal(tmp_path / "read", tmp_path / "whole")
     with pytest.raises(Stopped):
-        run(tmp_path / "parts", stored, stop_after=5, numbers=numbers)
-    assert run(tmp_path / "parts", stored, numbers=numbers) == whole[len(numbers) :]
+        run(tmp_path / "parts", stored, stop_after=5)
+    assert run(tmp_path / "parts", stored) == whole[1:]
 
 
 def test_no_more_is_read_ahead_than_a_few_batches():

@@ -10,7 +10,6 @@ from dynjax.models.operations.conv2d import conv2d
 from dynjax.models.operations.conv3d import conv3d
 from dynjax.models.operations.conv3d_as_2d import conv3d_as_2d
 from dynjax.models.operations.depthwise import depthwise_conv
-from dynjax.models.operations.side_by_side import one_by_one
 from dynjax.models.operations.winograd import winograd
 
 Padding = Sequence[tuple[int, int]]
@@ -43,8 +42,8 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
 
     def on_gpu(x, kernel):
         if x.ndim == 5:
-            return one_by_one(lambda x, kernel: conv3d_as_2d(x, kernel, strides[0], padding))(x, kernel)
-        return one_by_one(plain)(x, kernel)
+            return conv3d_as_2d(x, kernel, strides[0], padding)
+        return plain(x, kernel)
 
     return lax.platform_dependent(x, kernel, cpu=on_cpu, cuda=on_gpu, default=plain)
 
