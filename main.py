@@ -17,11 +17,11 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from dynjax.cluster import workers_of
+from dynjax import command_line
+from dynjax.command_line import config_of, workdir_of
 from dynjax.errors import UsageError
-from dynjax.experiment import command_line
-from dynjax.experiment.command_line import config_of, workdir_of
 from dynjax.memory import keep_freed_memory
+from dynjax.work.cluster import workers_of
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
@@ -38,23 +38,28 @@ SCHEDULER = flags.DEFINE_string("scheduler", "", "a Dask scheduler, its workers 
 PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
 
-VERBS: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {  # verb -> the arguments of dynjax.experiment.<verb>.<verb>
-    "train": lambda _: (config_of(CONFIG), _workdir_or_default(), ALLOW_REFUSED.value, MAX_HOURS.value),
-    "prepare": lambda _: (config_of(CONFIG), _out()),
-    "check": lambda _: (config_of(CONFIG), _out()),
-    "audit": lambda _: (
-        config_of(CONFIG),
-        workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
-        _workdir_or_default("-shuffled") if SHUFFLE.value else None,
-    ),
-    "evaluate": lambda _: (
-        *(workdir_of(WORKDIR), FINISHED_FOLDS.value),
-        *(SUBGROUPS.value, TABLE.value, _out(), ALLOW_REFUSED.value),
-    ),
-    "predict": lambda scans: (workdir_of(WORKDIR), scans, _out()),
-    "report": lambda _: (workdir_of(WORKDIR), SHOW_IDS.value, BESIDE.value),
-    "compare": lambda folders: (folders, PAPER.value, PAIRED.value, _out()),
-}
+VERBS: dict[str, Callable[[list[str]], dict[str, Any]]] = {  # verb -> the arguments of dynjax.verbs.<verb>.<verb>
+    "train": lambda _: {
+        "config": config_of(CONFIG), "workdir": _workdir_or_default(),
+        "allow_refused": ALLOW_REFUSED.value, "max_hours": MAX_HOURS.value,
+    },
+    "prepare": lambda _: {"config": config_of(CONFIG), "out": _out()},
+    "check": lambda _: {"config": config_of(CONFIG), "out": _out()},
+    "audit": lambda _: {
+        "config": config_of(CONFIG),
+        "workdir": workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
+        "shuffled": _workdir_or_default("-shuffled") if SHUFFLE.value else None,
+    },
+    "evaluate": lambda _: {
+        "workdir": workdir_of(WORKDIR), "finished_folds": FINISHED_FOLDS.value, "subgroups": SUBGROUPS.value,
+        "table": TABLE.value, "out": _out(), "allow_refused": ALLOW_REFUSED.value,
+    },
+    "predict": lambda scans: {"workdir": workdir_of(WORKDIR), "scans": scans, "out": _out()},
+    "report": lambda _: {"workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value},
+    "compare": lambda folders: {
+        "folders": folders, "with_paper": PAPER.value, "only_paired": PAIRED.value, "out": _out(),
+    },
+}  # fmt: skip
 SCHEDULED = ("train", "prepare", "check", "evaluate")  # verbs that --scheduler is for
 NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}
 

@@ -15,10 +15,10 @@ import numpy as np
 import dynjax
 from benchmarks.scans import examples, phantom_scans, stored_volumes
 from benchmarks.turns import Work
-from dynjax.experiment.runtime import configure_jax
 from dynjax.models.build import VOLUMETRIC, Options, build_classifier
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
+from dynjax.run.runtime import configure_jax
 from dynjax.training.examples import epoch_order
 from dynjax.training.loop import Fold, Schedule, Trainer, fold_key, make_trainer, step_key, train_fold
 from dynjax.training.plan import make_mesh

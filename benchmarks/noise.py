@@ -19,10 +19,10 @@ from dynjax.cohort.folds import make_folds
 from dynjax.cohort.scan import shuffle_labels
 from dynjax.evaluation.delong import auc_interval
 from dynjax.evaluation.metrics import METRICS
-from dynjax.evaluation.results import SELECTIONS
-from dynjax.experiment import settings
-from dynjax.experiment.data import find_cohort, scale
 from dynjax.projection.store import project_cohort
+from dynjax.report.wording import SELECTIONS
+from dynjax.run import settings
+from dynjax.run.data import find_cohort, scale
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "noise"

@@ -25,9 +25,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from dynjax.cluster import LOCAL, workers_of
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.volumes.grid import Grid
+from dynjax.work.cluster import LOCAL, workers_of
 
 ROOT = Path(__file__).parents[1]
 CHILD = "child"  # begins the arguments of each of the processes

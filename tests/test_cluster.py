@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from distributed.comm import CommClosedError
 
-from dynjax import cluster
 from dynjax.errors import DynjaxError, InputError, UsageError
-from dynjax.parallel import map_scans, parallel_map
 from dynjax.projection import store
 from dynjax.volumes.grid import Grid
+from dynjax.work import cluster
+from dynjax.work.parallel import map_scans, parallel_map
 from tests.command import PHANTOMS, ROOT, TINY, main
 
 GRID = Grid((32, 34, 36), 2.0)
@@ -142,7 +142,8 @@ def test_the_workers_fill_the_store(scheduler, tmp_path, monkeypatch):
     expected = [store.project_scan(path, store.Projection(GRID)) for path in paths]
     monkeypatch.setattr(store, "project_scan", None)  # here nothing can be projected
     with cluster.workers_of(scheduler):
-        np.testing.assert_array_equal(store.project_cohort(paths, store.Projection(GRID)).images, expected)
+        store.fill_store(paths, store.Projection(GRID))
+    np.testing.assert_array_equal(store.project_cohort(paths, store.Projection(GRID)).images, expected)
 
 
 def test_verbs_take_it(scheduler):

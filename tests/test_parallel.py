@@ -3,7 +3,7 @@
 import pytest
 
 from dynjax.errors import InputError
-from dynjax.parallel import TOGETHER, map_scans, parallel_map
+from dynjax.work.parallel import TOGETHER, map_scans, parallel_map
 
 
 def test_more_items_than_are_queued_together_keep_their_order():

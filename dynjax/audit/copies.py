@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dynjax.parallel import map_scans, parallel_map
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
+from dynjax.work.parallel import map_scans, parallel_map
 
 SIDE = 16  # blocks along each axis of a reduced volume
 SKETCH = 256  # numbers by which reduced volumes are searched

@@ -11,14 +11,14 @@ from dynjax.audit.copies import Pair
 from dynjax.cohort.scan import Scan
 
 
-class Finding(NamedTuple):
+class Overlap(NamedTuple):
     """leak: whether more than one fold is concerned; a copy inside one fold counts twice but leaks nothing."""
 
     text: str
     leak: bool
 
 
-def find_subjects(scans: Sequence[Scan], folds: np.ndarray) -> list[Finding]:
+def find_subjects(scans: Sequence[Scan], folds: np.ndarray) -> list[Overlap]:
     """Subjects in more than one fold, ids that differ in their spelling alone ('sub-01', 'SUB01', '1') taken as one."""
     people = _grouped(spelling(scan.subject) for scan in scans)
     several = [group for group in people if len({scans[index].subject for index in group}) > 1]
@@ -27,13 +27,13 @@ def find_subjects(scans: Sequence[Scan], folds: np.ndarray) -> list[Finding]:
     return findings + [_finding("one subject", group, scans, folds) for group in one]
 
 
-def find_identical(scans: Sequence[Scan], folds: np.ndarray, digests: Sequence[str]) -> list[Finding]:
+def find_identical(scans: Sequence[Scan], folds: np.ndarray, digests: Sequence[str]) -> list[Overlap]:
     """Volumes of equal voxels that stand for more than one subject or in more than one fold."""
     groups = [group for group in _grouped(digests) if _strangers(group, scans, folds)]
     return [_finding("identical volumes", group, scans, folds) for group in groups]
 
 
-def find_near(scans: Sequence[Scan], folds: np.ndarray, pairs: Iterable[Pair]) -> list[Finding]:
+def find_near(scans: Sequence[Scan], folds: np.ndarray, pairs: Iterable[Pair]) -> list[Overlap]:
     return [
         _finding(f"near-identical volumes (correlation {pair.correlation:.2f})", list(pair[:2]), scans, folds)
         for pair in pairs
@@ -66,6 +66,6 @@ def _grouped(keys: Iterable) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _finding(what: str, group: list[int], scans: Sequence[Scan], folds: np.ndarray) -> Finding:
+def _finding(what: str, group: list[int], scans: Sequence[Scan], folds: np.ndarray) -> Overlap:
     lines = [f"subject {scans[i].subject}, session {scans[i].session}, fold {folds[i]}: {scans[i].path}" for i in group]
-    return Finding("\n    ".join([f"{what}:", *lines]), leak=len(set(folds[group])) > 1)
+    return Overlap("\n    ".join([f"{what}:", *lines]), leak=len(set(folds[group])) > 1)

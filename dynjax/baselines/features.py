@@ -8,9 +8,9 @@ import numpy as np
 
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
-from dynjax.parallel import map_scans
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
+from dynjax.work.parallel import map_scans
 
 BLOCK = 64  # volumes in memory at a time, twice
 SLAB = 2**18  # voxels multiplied in float32 before their sum is carried on in float64

@@ -19,7 +19,7 @@ INNER_FOLDS = 5  # of the training subjects, whose decision values the SVM's pro
 LEAST_SLOPE = 1e-3
 
 
-class Answers(NamedTuple):
+class CrossValidated(NamedTuple):
     """Probabilities of the positive class, float [N], each from the fold that its scan was not trained on in.
 
     seconds: of fitting, by fold.
@@ -31,7 +31,7 @@ class Answers(NamedTuple):
 
 def cross_validate(
     name: str, values: np.ndarray, targets: np.ndarray, folds: np.ndarray, subjects: Sequence[str], seed: int
-) -> Answers:
+) -> CrossValidated:
     """Fits the baseline `name` without each fold in turn and answers the fold.
 
     Args: values as `dynjax.baselines.features` gives them; targets [N] of 0 and 1; folds [N]; subjects [N]; the seed of
@@ -44,7 +44,7 @@ def cross_validate(
         model = fit(name, _among(name, values, train, train), targets[train], people[train], seed)
         seconds[fold] = time.perf_counter() - start
         probabilities[test] = model.predict_proba(_among(name, values, test, train))[:, 1]
-    return Answers(probabilities, seconds)
+    return CrossValidated(probabilities, seconds)
 
 
 def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:

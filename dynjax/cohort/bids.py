@@ -24,7 +24,7 @@ CLINICA_SITE = re.compile(r"sub-ADNI(\d{3})S\d{4,5}")  # ADNI's subject 002_S_02
 Rows = dict[tuple[str, str], dict[str, str]]  # (subject, session) -> columns; session '' in a table of participants
 
 
-class Layout(NamedTuple):
+class FolderLayout(NamedTuple):
     """name: for messages. subjects: pattern of the folders by which it is known. scans: patterns of its T1w scans."""
 
     name: str
@@ -32,8 +32,8 @@ class Layout(NamedTuple):
     scans: tuple[str, ...]
 
 
-CAPS = Layout("CAPS folder", "subjects/sub-*/", ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",))
-BIDS = Layout("BIDS dataset", "sub-*/", ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*"))
+CAPS = FolderLayout("CAPS folder", "subjects/sub-*/", ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",))
+BIDS = FolderLayout("BIDS dataset", "sub-*/", ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*"))
 
 
 class Tables(NamedTuple):
@@ -59,7 +59,7 @@ class Tables(NamedTuple):
         return [name for name in told if name not in (*IDS, "#")]
 
 
-def layout_of(folder: Path) -> Layout | None:
+def layout_of(folder: Path) -> FolderLayout | None:
     """None for what is neither. A folder with a .csv and sub-* folders is BIDS only if it says so by one of MARKS."""
     if any(folder.glob(CAPS.subjects)):
         return CAPS
@@ -68,7 +68,7 @@ def layout_of(folder: Path) -> Layout | None:
 
 
 def read_dataset(
-    folder: Path, layout: Layout, description: str, label_column: str, excluded: dict[str, int]
+    folder: Path, layout: FolderLayout, description: str, label_column: str, excluded: dict[str, int]
 ) -> tuple[list[Scan], str]:
     """The dataset's scans, one a subject and session, and the column that labels them.
 
@@ -114,7 +114,7 @@ def _scan(subject: str, session: str, path: Path, tables: Tables, column: str) -
     return Scan(subject, session, label, path, age, sex, site, parse_date(date), others)
 
 
-def _group_scans(folder: Path, layout: Layout) -> dict[tuple[str, str], list[Path]]:
+def _group_scans(folder: Path, layout: FolderLayout) -> dict[tuple[str, str], list[Path]]:
     """(subject, session) -> all its T1w scans. Raises: InputError if there are none, or some lie in a wrong folder."""
     groups, problems = collections.defaultdict(list), []
     for path in sorted(path for pattern in layout.scans for path in folder.glob(pattern)):
@@ -198,7 +198,7 @@ def _read_keyed(table: Path, ids: tuple[str, ...], subject: str) -> Rows:
     return dict(zip(keys, rows))
 
 
-def _find_label_column(folder: Path, layout: Layout, tables: Tables, named: str) -> str:
+def _find_label_column(folder: Path, layout: FolderLayout, tables: Tables, named: str) -> str:
     columns = tables.columns()
     if named:
         if named not in columns:

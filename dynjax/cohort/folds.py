@@ -1,17 +1,15 @@
 """Cross-validation folds: by subject, stratified by label, a function of the seed; written down once and read back."""
 
 import collections
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 
 from dynjax.cohort.scan import Cohort
+from dynjax.csv_table import read_csv, write_csv
 from dynjax.errors import InputError, UsageError, listed
-from dynjax.files import write_text
 
-COLUMNS = ["subject", "session", "fold"]
+FOLD_COLUMNS = ["subject", "session", "fold"]
 
 
 def make_folds(cohort: Cohort, count: int, seed: int) -> np.ndarray:
@@ -45,11 +43,8 @@ def hold_out(cohort: Cohort, folds: np.ndarray, fold: int, seed: int) -> np.ndar
 
 
 def write_folds(path: Path, cohort: Cohort, folds: np.ndarray) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((scan.subject, scan.session, fold) for scan, fold in zip(cohort.scans, folds))
-    write_text(path, text.getvalue())
+    """Writes folds.csv, a line a scan."""
+    write_csv(path, FOLD_COLUMNS, ((scan.subject, scan.session, fold) for scan, fold in zip(cohort.scans, folds)))
 
 
 def read_folds(path: Path, cohort: Cohort, count: int) -> np.ndarray:
@@ -59,16 +54,12 @@ def read_folds(path: Path, cohort: Cohort, count: int) -> np.ndarray:
     or without a scan, and every subject that stands in two folds.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-        written = {(subject, session): int(fold) for subject, session, fold in rows}
-        whole = header == COLUMNS and len(written) == len(rows)
+        rows = read_csv(path, FOLD_COLUMNS, lambda subject, session, fold: ((subject, session), int(fold)))
     except OSError:
         raise InputError(f"{path}: no such file; run train on this workdir first") from None
-    except (ValueError, csv.Error):
-        whole = False
-    if not whole:
-        raise InputError(f"{path}: damaged: not a table of {','.join(COLUMNS)}, a line a scan")
+    written = dict(rows)
+    if len(written) < len(rows):
+        raise InputError(f"{path}: damaged: a scan stands there twice")
     if problems := _wrong_folds(written, count):
         raise InputError(f"{path}: these folds cannot be used:\n{listed(problems)}")
     ids = [(scan.subject, scan.session) for scan in cohort.scans]

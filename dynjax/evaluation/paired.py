@@ -37,14 +37,14 @@ class Pairing(NamedTuple):
     roc_auc: Test  # DeLong's
 
 
-class Answers(NamedTuple):
+class ScoredRun(NamedTuple):
     """A run's predictions, and of each fold the probability from which on it calls a subject positive."""
 
     predictions: list[Prediction]
     thresholds: dict[int, float]
 
 
-def pair(first: Answers, second: Answers, positive: str) -> Pairing:
+def pair(first: ScoredRun, second: ScoredRun, positive: str) -> Pairing:
     """Compares two runs by subject, on the folds that both have.
 
     Raises: ValueError if they share no fold, or their scans, folds or labels differ there, or a label is absent.

@@ -1,16 +1,14 @@
 """predictions.csv: one line a scan, with the probability that the network which never saw its subject gave it."""
 
-import csv
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from dynjax.csv_table import read_csv, write_csv
 from dynjax.errors import InputError
-from dynjax.files import write_text
 
-COLUMNS = ["subject", "session", "fold", "label", "probability"]
+PREDICTION_COLUMNS = ["subject", "session", "fold", "label", "probability"]
 
 
 class Prediction(NamedTuple):
@@ -24,33 +22,24 @@ class Prediction(NamedTuple):
 
 
 def write_predictions(path: Path, predictions: list[Prediction]) -> None:
-    """Nine digits bring a float32 back exactly."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((*row[:-1], f"{row.probability:.9g}") for row in predictions)
-    write_text(path, text.getvalue())
+    """Writes predictions.csv; nine digits bring a float32 back exactly."""
+    write_csv(path, PREDICTION_COLUMNS, ((*row[:-1], f"{row.probability:.9g}") for row in predictions))
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """What `write_predictions` wrote. Raises: InputError if the file is missing or damaged."""
+    """Reads what `write_predictions` wrote. Raises: InputError if the file is missing or damaged."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [
-            Prediction(row["subject"], row["session"], int(row["fold"]), row["label"], _probability(row["probability"]))
-            for row in rows
-        ]
+        return read_csv(path, PREDICTION_COLUMNS, _prediction)
     except OSError:
         raise InputError(f"{path}: no such file; run evaluate on this workdir") from None
-    except (ValueError, KeyError, TypeError, csv.Error):
-        raise InputError(f"{path}: damaged: not a table of {','.join(COLUMNS)}; run evaluate on this workdir") from None
+    except InputError as error:
+        raise InputError(f"{error}; run evaluate on this workdir") from None
 
 
-def _probability(text: str) -> float:
-    if not 0 <= (value := float(text)) <= 1:
-        raise ValueError(f"{text} is no probability")
-    return value
+def _prediction(subject: str, session: str, fold: str, label: str, probability: str) -> Prediction:
+    if not 0 <= float(probability) <= 1:
+        raise ValueError(f"{probability} is no probability")
+    return Prediction(subject, session, int(fold), label, float(probability))
 
 
 def by_subject(predictions: list[Prediction], positive: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,6 @@ import numpy as np
 
 from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES
 from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
-from dynjax.evaluation.results import NAMES
-from dynjax.evaluation.terminal import new_table, print_table
 
 
 class Repeat(NamedTuple):
@@ -54,23 +52,6 @@ def estimate_repeats(labels: np.ndarray, repeats: Sequence[Repeat], seed: int) -
     }
 
 
-def print_repeats(results: dict) -> None:
-    repeats = range(results["repeats"])
-    kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
-    headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
-    table = new_table(headings, title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats")
-    for name, title in NAMES.items():
-        estimate = results["metrics"][name]
-        interval = " to ".join(_number(end) for end in estimate["ci95"] or ())
-        numbers = map(_number, (estimate["repeat_sd"], *estimate["repeats"]))
-        table.add_row(title, _number(estimate["value"]), interval, *numbers)
-    print_table(table)
-
-
 def _value(name: str, labels: np.ndarray, repeat: Repeat, weights: np.ndarray) -> np.ndarray:
     calls = (repeat.probabilities >= repeat.thresholds).astype(float)
     return METRICS[name](labels, calls if name in PROPORTIONS or name in TABLES else repeat.probabilities, weights)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

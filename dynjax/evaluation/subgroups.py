@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.evaluation.terminal import new_table, print_table
 
 Group = dict[str, Any]  # column, group, n, n_positive, metrics (None if it is too small), note
 
 FEWEST = 5  # subjects of either label, below which a group is named and not estimated
 TERTILES = ("age",)  # columns whose numbers are cut into three groups of equally many subjects
 UNKNOWN = "not known"
-SHOWN = {"accuracy": "Accuracy", "roc_auc": "ROC AUC", "recall": "Recall", "specificity": "Specificity"}
 
 
 def estimate_subgroups(
@@ -40,29 +38,6 @@ def estimate_subgroups(
     return estimates
 
 
-def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
-    """The groups as a table shows them: those of a column that are too small share a line."""
-    lines = [group for group in subgroups if group["metrics"]]
-    for column in dict.fromkeys(group["column"] for group in subgroups):
-        small = [group for group in subgroups if group["column"] == column and not group["metrics"]]
-        if small:
-            name = small[0]["group"] if len(small) == 1 else f"{len(small)} groups"
-            counts = {key: sum(group[key] for group in small) for key in ("n", "n_positive")}
-            lines.append(small[0] | counts | {"group": name})
-    return lines
-
-
-def print_subgroups(subgroups: Sequence[Group]) -> None:
-    """Nothing where there are none."""
-    if not subgroups:
-        return
-    table = new_table(("", "", "subjects", "positive", *SHOWN.values()))
-    for group in shown_subgroups(subgroups):
-        cells = [_cell(group["metrics"][name]) for name in SHOWN] if group["metrics"] else [group["note"]]
-        table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
-    print_table(table)
-
-
 def _groups(column: str, values: Sequence[str]) -> dict[str, np.ndarray]:
     """Who is in which group, bool [N]: by value, or by thirds, the lowest first; last who is in none."""
     if column in TERTILES and not np.isnan(numbers := np.array([_number(value) for value in values])).all():
@@ -85,10 +60,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
-
-
-def _cell(estimate: dict) -> str:
-    if estimate["value"] is None:
-        return "-"
-    interval = " to ".join(f"{end:.2f}" for end in estimate["ci95"] or ())
-    return f"{estimate['value']:.2f} ({interval or '-'})"

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from dynjax.preprocess.bias import flatten
 from dynjax.preprocess.image import shrink, to_array
 from dynjax.preprocess.template import Template
-from dynjax.volumes.finding import Refused
+from dynjax.volumes.finding import RefusedVolume
 
 CENTRE = np.array([0.0, -18.0, 8.0])  # mm, MNI: the middle of the template's brain, which turns about it
 BELOW_TOP = 75.0  # mm from the top of a head down to that point
@@ -26,7 +26,7 @@ SCALES = (0.65, 1.55)  # of the scan along any direction: adult heads lie well w
 
 
 def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
-    """Template to scan, mm to mm, within a few mm; the scan may lie anywhere. Raises: Refused, RuntimeError."""
+    """Template to scan, mm to mm, within a few mm; the scan may lie anywhere. Raises: RefusedVolume, RuntimeError."""
     coarse, target = _surrounded(flatten(shrink(scan, 6.0))), shrink(template.image, 6.0)
     starts = sorted(_starts(scan), key=lambda start: _evaluate(target, coarse, template.brain, start))
     followed = [sitk.Similarity3DTransform(start) for start in starts[:STARTS]]
@@ -49,7 +49,7 @@ def refine(scan: sitk.Image, template: Template, rough: sitk.AffineTransform) ->
 
 
 def matrix_of(affine: sitk.AffineTransform) -> np.ndarray:
-    """Scan to template, mm to mm, float64 [4, 4]. Raises: Refused if no head has such a size or shape."""
+    """Scan to template, mm to mm, float64 [4, 4]. Raises: RefusedVolume if no head has such a size or shape."""
     linear, centre = np.array(affine.GetMatrix()).reshape(3, 3), np.array(affine.GetCenter())
     matrix = np.eye(4)
     matrix[:3, :3] = linear
@@ -57,7 +57,7 @@ def matrix_of(affine: sitk.AffineTransform) -> np.ndarray:
     scales = np.linalg.svd(linear, compute_uv=False)
     if scales.max() > SCALES[1] or scales.min() < SCALES[0]:
         text = f"{scales.min():.2f} to {scales.max():.2f} times as large as the template"
-        raise Refused("registration", f"it cannot be registered: it would be {text}")
+        raise RefusedVolume("registration", f"it cannot be registered: it would be {text}")
     return np.linalg.inv(matrix)
 
 
@@ -79,7 +79,7 @@ def _middle(scan: sitk.Image) -> np.ndarray:
     data = to_array(scan)
     head = ndimage.binary_opening(data > 0.8 * data.mean())
     if not head.any():
-        raise Refused("registration", "it cannot be registered: nothing in it is as large as a head")
+        raise RefusedVolume("registration", "it cannot be registered: nothing in it is as large as a head")
     voxels = np.argwhere(head)
     x, y, _ = scan.TransformContinuousIndexToPhysicalPoint(voxels.mean(0).tolist())
     top = max(scan.TransformIndexToPhysicalPoint(voxel.tolist())[2] for voxel in voxels[voxels[:, 2].argsort()[-20:]])

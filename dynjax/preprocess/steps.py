@@ -9,7 +9,7 @@ from dynjax.preprocess.bias import log_bias, without
 from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.registration import find_rough, matrix_of, refine
 from dynjax.preprocess.template import load_template
-from dynjax.volumes.finding import Refused
+from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid, resample
 from dynjax.volumes.nifti import Volume
 from dynjax.volumes.outliers import STRIPPED
@@ -44,19 +44,19 @@ class Prepared(NamedTuple):
 def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
     """N4, an affine registration to MNI space and one resampling; the mask is the template's unless the scan has one.
 
-    Raises: Refused.
+    Raises: RefusedVolume.
     """
     view = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.data.shape
     if view.min() < SMALLEST_VIEW:
-        raise Refused("field of view", f"its field of view is {' x '.join(f'{side:.0f}' for side in view)} mm")
+        raise RefusedVolume("field of view", f"its field of view is {' x '.join(f'{side:.0f}' for side in view)} mm")
     brightest = np.percentile(raw.data, BRIGHTEST)
     if not brightest > 0:
-        raise Refused("registration", "it cannot be registered: nothing in it is as large as a head")
+        raise RefusedVolume("registration", "it cannot be registered: nothing in it is as large as a head")
     try:
         return _prepare(Volume(raw.data / brightest, raw.affine), grid)
     except RuntimeError as error:  # ITK's, of images that have nothing in common with a head
         text = str(error).strip().splitlines()[-1]
-        raise Refused("registration", f"it cannot be registered ({text})") from None
+        raise RefusedVolume("registration", f"it cannot be registered ({text})") from None
 
 
 def _prepare(raw: Volume, grid: Grid) -> Prepared:
@@ -73,9 +73,11 @@ def _prepare(raw: Volume, grid: Grid) -> Prepared:
     similarity = _alike(head[expected], wanted[expected])
     covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[expected].mean()
     if similarity < LEAST_ALIKE:
-        raise Refused("registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}")
+        raise RefusedVolume(
+            "registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}"
+        )
     if covered < LEAST_COVERED:
-        raise Refused("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
+        raise RefusedVolume("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
     brain = _own_brain(raw, matrix, grid) if _is_stripped(raw) else expected
     return Prepared(head * (MEAN / head[brain].mean()), brain, wanted, matrix, similarity)
 

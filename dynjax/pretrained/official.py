@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dynjax.errors import InputError
 from dynjax.files import atomic_path, cache_folder, sha256_of
-from dynjax.progress import progress_bar
+from dynjax.work.progress import progress_bar
 
 SERVER = "https://download.pytorch.org/models/"
 FILES = {

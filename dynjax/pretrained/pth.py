@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dynjax.errors import InputError
-from dynjax.pretrained.torch_pickle import Refused, Storage, Tensor, unpickle
+from dynjax.pretrained.torch_pickle import Storage, Tensor, UnsafePickle, unpickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -29,7 +29,7 @@ def read_pth(path: str | Path) -> dict[str, np.ndarray]:
     try:
         tensors, storages = _read_zip(content) if content[:4] == b"PK\x03\x04" else _read_legacy(content)
         return {name: _array(name, tensor, storages) for name, tensor in tensors.items()}
-    except Refused as reason:
+    except UnsafePickle as reason:
         raise InputError(f"{path}: refused: {reason}") from None
 
 
@@ -39,55 +39,55 @@ def _read_zip(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]
         entries = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise Refused("a zip archive that torch.save did not write (it holds no single data.pkl)")
+            raise UnsafePickle("a zip archive that torch.save did not write (it holds no single data.pkl)")
         folder = pickles[0].removesuffix("data.pkl")
 
         def member(name: str) -> bytes:
             info = entries.get(folder + name)
             if info is None:
-                raise Refused(f"damaged: the archive lacks {name}")
+                raise UnsafePickle(f"damaged: the archive lacks {name}")
             if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
-                raise Refused(f"{name} is compressed or larger than the file, which torch.save never writes")
+                raise UnsafePickle(f"{name} is compressed or larger than the file, which torch.save never writes")
             return archive.read(info)  # checks the CRC-32
 
         if folder + "byteorder" in entries and member("byteorder") != b"little":
-            raise Refused("it was saved on a big-endian machine")
+            raise UnsafePickle("it was saved on a big-endian machine")
         tensors = _state_dict(unpickle(io.BytesIO(member("data.pkl"))))
         used = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
         if sum(storage.numel * storage.dtype.itemsize for storage in used.values()) > len(content):
-            raise Refused("damaged: its storages claim more bytes than the file has")
+            raise UnsafePickle("damaged: its storages claim more bytes than the file has")
         return tensors, {key: _elements(storage, member(f"data/{key}")) for key, storage in used.items()}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise Refused(f"damaged or truncated zip archive ({error})") from None
+        raise UnsafePickle(f"damaged or truncated zip archive ({error})") from None
 
 
 def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     stream = io.BytesIO(content)
     if content[:2] != b"\x80\x02" or unpickle(stream) != LEGACY_MAGIC:
-        raise Refused("neither of torch's two formats")
+        raise UnsafePickle("neither of torch's two formats")
     version, system = unpickle(stream), unpickle(stream)
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise Refused("its protocol, or the machine that it was saved on, is not known here")
+        raise UnsafePickle("its protocol, or the machine that it was saved on, is not known here")
     tensors = _state_dict(unpickle(stream))
     known = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     keys = unpickle(stream)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(known):
-        raise Refused("damaged: its list of storages is not that of its tensors")
+        raise UnsafePickle("damaged: its list of storages is not that of its tensors")
     storages = {}
     for key in keys:
         count = int.from_bytes(stream.read(8), "little", signed=True)
         data = stream.read(known[key].numel * known[key].dtype.itemsize)
         if count != known[key].numel:
-            raise Refused("damaged or truncated: a storage has another length than its tensors expect")
+            raise UnsafePickle("damaged or truncated: a storage has another length than its tensors expect")
         storages[key] = _elements(known[key], data)
     if stream.read(1):
-        raise Refused("damaged: bytes follow the last storage")
+        raise UnsafePickle("damaged: bytes follow the last storage")
     return tensors, storages
 
 
 def _elements(storage: Storage, data: bytes) -> np.ndarray:
     if len(data) != storage.numel * storage.dtype.itemsize:
-        raise Refused(
+        raise UnsafePickle(
             f"damaged or truncated: storage {storage.key} is {len(data)} bytes long, not as its tensors expect"
         )
     return np.frombuffer(data, storage.dtype)
@@ -99,7 +99,7 @@ def _array(name: str, tensor: Tensor, storages: dict[str, np.ndarray]) -> np.nda
     count = int(np.prod(tensor.shape, dtype=object))
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides))
     if count and (count > len(elements) or last >= len(elements)):
-        raise Refused(f"tensor {name} of shape {tensor.shape} reaches beyond its storage")
+        raise UnsafePickle(f"tensor {name} of shape {tensor.shape} reaches beyond its storage")
     if not count:
         return np.empty(tensor.shape, elements.dtype)
     strides = [stride * elements.itemsize for stride in tensor.strides]
@@ -108,8 +108,8 @@ def _array(name: str, tensor: Tensor, storages: dict[str, np.ndarray]) -> np.nda
 
 def _state_dict(value) -> dict[str, Tensor]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise Refused("it holds no state dict; save model.state_dict() instead")
+        raise UnsafePickle("it holds no state dict; save model.state_dict() instead")
     for name, tensor in value.items():
         if not isinstance(tensor, Tensor):
-            raise Refused(f"its entry {name!r} is no tensor; save model.state_dict() alone")
+            raise UnsafePickle(f"its entry {name!r} is no tensor; save model.state_dict() alone")
     return value

@@ -7,7 +7,7 @@ from dynjax.files import cache_folder
 from dynjax.pretrained.official import check_digest, fetch_official, official_name
 from dynjax.pretrained.state_dict import read_state_dict
 from dynjax.pretrained.weights import Weights, read_weights, write_weights
-from dynjax.progress import console
+from dynjax.work.progress import console
 
 MODES = ("auto", "required", "none")
 

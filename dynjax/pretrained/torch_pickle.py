@@ -26,7 +26,7 @@ DTYPES = {
 }
 
 
-class Refused(Exception):
+class UnsafePickle(Exception):
     """Why a file is refused; `read_pth` adds its name."""
 
 
@@ -71,13 +71,13 @@ def unpickle(stream: io.BytesIO):
                     return stack.pop()
                 _OPCODES.get(opcode.name, _unknown(opcode.name))(stack, memo, argument)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise Refused(f"damaged pickle ({type(error).__name__}: {error})") from None
-    raise Refused("damaged: the pickle does not end")
+        raise UnsafePickle(f"damaged pickle ({type(error).__name__}: {error})") from None
+    raise UnsafePickle("damaged: the pickle does not end")
 
 
 def _unknown(name: str):
     def refuse(stack, memo, argument):
-        raise Refused(f"its pickle uses {name}, which no state dict needs")
+        raise UnsafePickle(f"its pickle uses {name}, which no state dict needs")
 
     return refuse
 
@@ -91,7 +91,7 @@ def _to_mark(stack: list) -> list:
 
 def _push_tuple(stack: list, items) -> None:
     if any(type(item) is Nested for item in items):
-        raise Refused("its pickle nests tuples deeper than a state dict does")
+        raise UnsafePickle("its pickle nests tuples deeper than a state dict does")
     stack.append(Nested(items) if any(type(item) is tuple for item in items) else tuple(items))
 
 
@@ -107,7 +107,9 @@ def _find_global(stack, memo, argument: str):
     module, _, name = argument.partition(" ")
     found = Global(module, name)
     if found not in (ORDERED_DICT, TENSOR, PARAMETER) and found not in STORAGES:
-        raise Refused(f"its pickle calls for {module}.{name}; only tensors are built here (save model.state_dict())")
+        raise UnsafePickle(
+            f"its pickle calls for {module}.{name}; only tensors are built here (save model.state_dict())"
+        )
     stack.append(found)
 
 
@@ -124,31 +126,31 @@ def _reduce(stack, memo, argument):
     elif function == PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
         stack.append(arguments[0])
     else:
-        raise Refused("its pickle makes a call that builds no tensor")
+        raise UnsafePickle("its pickle makes a call that builds no tensor")
 
 
 def _tensor(storage, offset, shape, strides, requires_grad, hooks, metadata=None) -> Tensor:
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, Storage) or len(shape) != len(strides) or hooks or metadata:
-        raise Refused("a tensor is built in an unknown way")
+        raise UnsafePickle("a tensor is built in an unknown way")
     if not all(type(number) is int and 0 <= number < 2**48 for number in numbers):
-        raise Refused("a tensor has an impossible shape or stride")
+        raise UnsafePickle("a tensor has an impossible shape or stride")
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
 def _persistent(stack, memo, argument):
     kind, type_, key, _location, numel, *view = stack.pop()
     if kind != "storage" or type_ not in STORAGES or not isinstance(key, str) or any(v is not None for v in view):
-        raise Refused("its pickle refers to something that is no storage")
+        raise UnsafePickle("its pickle refers to something that is no storage")
     if type(numel) is not int or not 0 <= numel < 2**48:
-        raise Refused("a storage has an impossible size")
+        raise UnsafePickle("a storage has an impossible size")
     stack.append(Storage(STORAGES[type_], key, numel))
 
 
 def _build(stack, memo, argument):
     target, state = _take(stack, 2)
     if not isinstance(target, dict) or not isinstance(state, dict) or set(state) != {"_metadata"}:
-        raise Refused("its pickle sets the attributes of an object")
+        raise UnsafePickle("its pickle sets the attributes of an object")
     stack.append(target)  # _metadata, torch's version numbers of each module, is dropped by name
 
 

@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dynjax import cluster
 from dynjax.errors import InputError
 from dynjax.files import atomic_path, cache_folder
-from dynjax.parallel import map_scans
 from dynjax.projection.project import WHOLE, image_shape, project
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.work.parallel import map_scans
 
 RECIPE = 1  # raised whenever the same scan and settings give another image, so that stored ones are not used
 
@@ -31,7 +30,7 @@ class Projection(NamedTuple):
     nan: str = "refuse"
 
 
-class Projected(NamedTuple):
+class ProjectedCohort(NamedTuple):
     """Raw images float32 [N, H, W] or [N, H, W, 3] or volumes [N, X, Y, Z], and the sha256 of each scan's content."""
 
     images: np.ndarray
@@ -49,17 +48,13 @@ def project_scan(path: Path, projection: Projection) -> np.ndarray:
     return project(volume.data, projection.name, projection.axis, projection.weights)
 
 
-def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
+def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCohort:
     """Projects every scan that is not stored yet and returns all images; whole volumes are not stored again.
-
-    The workers of a cluster, where there are any, fill the store first; one that they keep elsewhere is of no use.
 
     Raises: InputError that lists every refused scan; the images of the others are stored by then.
     """
 
     grid, whole = projection.grid.shape, projection.name in WHOLE
-    if cluster.is_there() and not whole:
-        fill_store(paths, projection)
     images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
 
     def fill(item: tuple[int, Path]) -> str:
@@ -69,7 +64,7 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> Projected:
         return digest
 
     digests = map_scans(fill, list(enumerate(paths)), "reading and projecting scans")
-    return Projected(images, digests)
+    return ProjectedCohort(images, digests)
 
 
 def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:

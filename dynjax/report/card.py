@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.evaluation.results import NAMES, SELECTIONS
-from dynjax.evaluation.subgroups import shown_subgroups
 from dynjax.report.facts import RESEARCH, Facts, limits
-from dynjax.report.tables import estimate_text, setting_text, source
+from dynjax.report.results_table import shown_subgroups
+from dynjax.report.tables import setting_text, source
+from dynjax.report.wording import METRIC_NAMES, SELECTIONS, estimate_text
 
 SCHEMA = 1
 
@@ -57,7 +57,9 @@ def to_markdown(card: dict[str, Any]) -> str:
     mark = "SYNTHETIC " if card["synthetic"] else ""
     counts = ", ".join(f"{count} {name}" for name, count in data["n_subjects"].items())
     metrics = [
-        [NAMES[name], estimate_text(estimate)] for name, estimate in evaluation["metrics"].items() if name in NAMES
+        [METRIC_NAMES[name], estimate_text(estimate)]
+        for name, estimate in evaluation["metrics"].items()
+        if name in METRIC_NAMES
     ]
     left_out = [f"{count} scans left out: {reason}" for reason, count in data["excluded"].items() if count]
     origin = f"from {weights['source']}" if weights["source"] else "from random initial values"

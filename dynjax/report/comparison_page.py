@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dynjax.evaluation.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
 from dynjax.report import figures
+from dynjax.report.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
 from dynjax.report.curves import roc_points
 from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts
 from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
 
-Answers = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
+LabelsAndProbabilities = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
 
 
-def comparison_page(rows: list[Row], answers: Sequence[Answers | None], with_paper: bool) -> Page:
+def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], with_paper: bool) -> Page:
     """answers: of each run, an entry a subject, None where they cannot be read."""
     synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
     optimistic = any("OPTIMISTIC" in row.notes for row in rows)
@@ -50,7 +50,9 @@ def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:
         yield Items(reasons)
 
 
-def _curves(rows: list[Row], answers: Sequence[Answers | None], mark: str, caption: str) -> Iterator[Block]:
+def _curves(
+    rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], mark: str, caption: str
+) -> Iterator[Block]:
     curves, areas = {}, []
     for number, (row, answer) in enumerate(zip(rows, answers), start=1):
         if answer is not None and len(np.unique(answer[0])) == 2:

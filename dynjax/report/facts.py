@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynjax.evaluation.comparison import NOT_CONVERGED, Row
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.evaluation.results import SELECTIONS, name_folds
+from dynjax.report.comparison import NOT_CONVERGED, Row
+from dynjax.report.wording import SELECTIONS, name_folds
 
 RESEARCH = "Research only: this is not a medical device, and no result here is a diagnosis."
 SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing about patients."

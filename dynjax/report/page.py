@@ -1,7 +1,5 @@
 """A page as values, and as one HTML file that needs nothing else: no script, no font, no request."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from dynjax.csv_table import to_csv
 from dynjax.files import write_text
 from dynjax.report.canvas import INK
 
@@ -65,9 +64,7 @@ class Table(NamedTuple):
     @property
     def csv(self) -> str:
         head, rows = self.numbers or (self.head, self.rows)
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([head, *rows])
-        return text.getvalue()
+        return to_csv(head, rows)
 
 
 Block = Text | Items | Numbers | Figure | Table

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from dynjax.evaluation.resampling import RESAMPLES
-from dynjax.evaluation.results import NAMES, SELECTIONS, name_folds
 from dynjax.report import figures, pictures, tables
 from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
 from dynjax.report.facts import RESEARCH, Facts, limits
 from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
+from dynjax.report.wording import METRIC_NAMES, SELECTIONS, estimate_text, interval, name_folds, number
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
 EXAMPLES = 6  # of each class
@@ -61,8 +61,8 @@ def _question(facts: Facts) -> Iterator[Block]:
         f"{facts.name} was {how} {done} times, each time without one of {count} folds, and answered for the "
         f"subjects of that fold alone. Folds are by subject and stratified by class.{scored}"
     )
-    estimates = [(NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
-    yield Numbers([(name, tables.number(each["value"]), tables.interval(each)) for name, each in estimates])
+    estimates = [(METRIC_NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
+    yield Numbers([(name, number(each["value"]), interval(each["ci95"])) for name, each in estimates])
     text = f"{facts.people}; {positive} is the positive class. Under each number is its 95 % interval."
     yield Text(facts.marked(text))
 
@@ -145,7 +145,7 @@ def _roc(facts: Facts, band: str, seed: int) -> Figure:
     whole = {fold: own for fold, own in members.items() if len(np.unique(labels[own])) == 2}
     of_folds = {fold: roc_points(labels[own], probabilities[own]) for fold, own in whole.items()}
     svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), facts.mark)
-    area = f"ROC curve, area {tables.estimate_text(facts.results['metrics']['roc_auc'])}."
+    area = f"ROC curve, area {estimate_text(facts.results['metrics']['roc_auc'])}."
     alt = f"{area} As called: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
     return _figure(facts, "roc", svg, f"{area} {band}", alt)
 
@@ -156,9 +156,9 @@ def _precision_recall(facts: Facts, band: str, seed: int) -> Figure:
     point = None if precision is None else (recall, precision)
     curve = precision_recall_curve(facts.labels, facts.probabilities, seed)
     svg = figures.precision_recall(curve, float(facts.labels.mean()), point, facts.mark)
-    average = tables.estimate_text(facts.results["metrics"]["average_precision"])
+    average = estimate_text(facts.results["metrics"]["average_precision"])
     area = f"Precision and recall, average precision {average}."
-    alt = f"{area} As called: recall {recall:.2f}, precision {tables.number(precision, 2)}."
+    alt = f"{area} As called: recall {recall:.2f}, precision {number(precision, 2)}."
     return _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
 
 
@@ -192,8 +192,8 @@ def _calibration(facts: Facts) -> Iterator[Block]:
     text += "probabilities are true."
     found = facts.results["metrics"].get("ece")
     if found and found["value"] is not None:
-        text += f" Expected calibration error {tables.number(found['value'])}; it would be "
-        text += f"{tables.number(found['if_calibrated']['value'])} were every probability true."
+        text += f" Expected calibration error {number(found['value'])}; it would be "
+        text += f"{number(found['if_calibrated']['value'])} were every probability true."
     pairs = ", ".join(f"{p:.2f} and {share:.2f}" for p, share in zip(bins.predicted, bins.observed))
     alt = f"Mean probability and share of {facts.classes[1]} by bin: {pairs}."
     svg = figures.calibration(bins, facts.classes[1], facts.mark)

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.evaluation.results import IF_CALIBRATED, NAMES, name_folds
-from dynjax.evaluation.subgroups import shown_subgroups
 from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
 from dynjax.report.page import Table
+from dynjax.report.results_table import SUBGROUP_METRICS, shown_subgroups
+from dynjax.report.wording import IF_CALIBRATED, METRIC_NAMES, estimate_text, interval, name_folds, number
 
-OF_SUBGROUPS = ("accuracy", "roc_auc", "recall", "specificity")
 GIBI = 2**30
 
 
@@ -41,15 +40,17 @@ def metrics(facts: Facts) -> Table:
     """Every metric, over all subjects with its interval and in each fold."""
     results, folds = facts.results, facts.results["folds"]
     rows, numbers = [], []
-    for name, title in NAMES.items():
+    for name, title in METRIC_NAMES.items():
         if name not in results["metrics"]:
             continue
         estimate, of_folds = results["metrics"][name], [fold["metrics"][name]["value"] for fold in folds]
-        rows.append([title, number(estimate["value"]), interval(estimate), *(number(each, 2) for each in of_folds)])
+        rows.append(
+            [title, number(estimate["value"]), interval(estimate["ci95"]), *(number(each, 2) for each in of_folds)]
+        )
         numbers.append([name, estimate["value"], *(estimate["ci95"] or (None, None)), *of_folds, facts.mark])
         if "if_calibrated" in estimate:
             simulated = estimate["if_calibrated"]
-            rows.append([IF_CALIBRATED.strip(), number(simulated["value"]), interval(simulated), *["" for _ in folds]])
+            rows.append([IF_CALIBRATED, number(simulated["value"]), interval(simulated["ci95"]), *["" for _ in folds]])
             empty = [None] * len(folds)
             numbers.append([f"{name}_if_calibrated", simulated["value"], *simulated["ci95"], *empty, facts.mark])
     titles = [f"fold {fold['fold']}" for fold in folds]
@@ -63,14 +64,14 @@ def subgroups(facts: Facts) -> Table:
     positive, rows, numbers = facts.classes[1], [], []
     for group in shown_subgroups(facts.results["subgroups"]):
         estimates = group["metrics"] or {}
-        found = [estimates.get(name, {"value": None, "ci95": None}) for name in OF_SUBGROUPS]
+        found = [estimates.get(name, {"value": None, "ci95": None}) for name in SUBGROUP_METRICS]
         name = f"{group['column']}: {group['group']}"
         rows.append([name, str(group["n"]), str(group["n_positive"]), group["note"], *map(estimate_text, found)])
         values = [value for each in found for value in (each["value"], *(each["ci95"] or (None, None)))]
         who = [group[key] for key in ("column", "group", "n", "n_positive")]
         numbers.append([*who, *values, group["note"], facts.mark])
-    titles = [NAMES[name] for name in OF_SUBGROUPS]
-    columns = [f"{name}{suffix}" for name in OF_SUBGROUPS for suffix in ("", "_low", "_high")]
+    titles = [METRIC_NAMES[name] for name in SUBGROUP_METRICS]
+    columns = [f"{name}{suffix}" for name in SUBGROUP_METRICS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
     caption = facts.marked("The same answers by group, with 95 % intervals that are not corrected for their number.")
     return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
@@ -79,7 +80,7 @@ def subgroups(facts: Facts) -> Table:
 def bins(facts: Facts, found: Bins) -> Table:
     """What the calibration plot shows."""
     rows = [
-        [number(predicted), number(observed), f"{number(low)} to {number(high)}", str(count)]
+        [number(predicted), number(observed), interval((low, high)), str(count)]
         for predicted, observed, low, high, count in zip(*found)
     ]
     numbers = [[*(float(value) for value in line[:-1]), int(line[-1]), facts.mark] for line in zip(*found)]
@@ -157,16 +158,3 @@ def setting_text(key: str, value: Any) -> str:
 
 def source(results: Mapping[str, Any]) -> str:
     return Path(results["cohort"]["source"]).name + (" (SYNTHETIC)" if results["cohort"]["synthetic"] else "")
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None or np.isnan(value) else f"{value:.{digits}f}"
-
-
-def interval(estimate: Mapping[str, Any], digits: int = 3) -> str:
-    return " to ".join(number(end, digits) for end in estimate["ci95"] or ())
-
-
-def estimate_text(estimate: Mapping[str, Any]) -> str:
-    between = f" ({interval(estimate, 2)})" if estimate["ci95"] else ""
-    return number(estimate["value"], 2) + between

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from dynjax import processes
 from dynjax.errors import InputError
 from dynjax.files import sha256_of, write_text
 from dynjax.models.build import Tree, named_leaves
+from dynjax.training import processes
 from dynjax.training.step import TrainState
 
 SCHEMA = 1

@@ -10,17 +10,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from dynjax import processes
 from dynjax.errors import Stopped
 from dynjax.models.build import Network, Tree
-from dynjax.progress import console
-from dynjax.training import checkpoint
+from dynjax.training import checkpoint, processes
 from dynjax.training.examples import Images, Parts, epoch_order, make_parts
 from dynjax.training.plan import Plan, make_plan
 from dynjax.training.record import Epoch, Record
 from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
 from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
+from dynjax.work.progress import console
 
 
 class Schedule(NamedTuple):

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dynjax import processes
 from dynjax.models.build import Tree
-from dynjax.training import checkpoint
+from dynjax.training import checkpoint, processes
 from dynjax.training.step import TrainState
 
 

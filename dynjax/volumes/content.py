@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from dynjax.volumes.finding import Refused
+from dynjax.volumes.finding import RefusedVolume
 
 GZIP = b"\x1f\x8b"
 PIECE = 2**18  # bytes, decompressed at a time: within a processor's cache
@@ -27,7 +27,7 @@ class Content:
         self._left = memoryview(b"")
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the end. Raises: Refused where the gzip stream is damaged or cut."""
+        """The next `count` bytes, fewer at the end. Raises: RefusedVolume where the gzip stream is damaged or cut."""
         parts = []
         while count:
             piece = self._left or memoryview(next(self._pieces, b""))
@@ -53,7 +53,7 @@ class Content:
                 data = data or self._file.read(READ)
                 piece = _decompress(member, data)
                 if not (data or piece or member.eof):
-                    raise Refused("truncated", "truncated: its gzip stream ends before its checksum")
+                    raise RefusedVolume("truncated", "truncated: its gzip stream ends before its checksum")
                 data = member.unconsumed_tail
                 if piece:
                     yield piece
@@ -63,7 +63,7 @@ class Content:
             if not data.startswith(GZIP):
                 self.trailing = len(data) + self._size - self._file.tell()
                 return
-        raise Refused("damaged", f"damaged: its gzip stream has more than {MOST_MEMBERS} members")
+        raise RefusedVolume("damaged", f"damaged: its gzip stream has more than {MOST_MEMBERS} members")
 
 
 def _decompress(member, data: bytes) -> bytes:
@@ -73,4 +73,4 @@ def _decompress(member, data: bytes) -> bytes:
         checks = {"incorrect data check": "CRC", "incorrect length check": "length"}
         check = next((name for text, name in checks.items() if text in str(error)), None)
         reason = f"its content does not match its gzip {check}" if check else f"its gzip stream is broken ({error})"
-        raise Refused("damaged", f"damaged: {reason}") from None
+        raise RefusedVolume("damaged", f"damaged: {reason}") from None

@@ -45,7 +45,7 @@ class Finding(NamedTuple):
         return REMEDIES[self.kind]
 
 
-class Refused(Exception):
+class RefusedVolume(Exception):
     """A scan cannot be used; who catches it adds the scan's name."""
 
     def __init__(self, kind: str, detail: str):

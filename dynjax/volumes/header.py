@@ -9,7 +9,7 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-from dynjax.volumes.finding import Finding, Refused
+from dynjax.volumes.finding import Finding, RefusedVolume
 
 LARGEST = 2**27  # bytes of voxels, 400 x 400 x 400 of two bytes: what is decompressed within two seconds
 LONGEST = 2048  # voxels along an axis
@@ -23,7 +23,7 @@ XFORM_CODES = range(6)
 UNITS = {0: "", 2: "", 1: "metres", 3: "micrometres"}  # of length, the lower three bits of xyzt_units; 2 is mm
 
 
-class Layout(NamedTuple):
+class VoxelLayout(NamedTuple):
     """Where the voxels of a file lie and what they mean.
 
     shape: three sizes. dtype: of a stored voxel. offset: bytes before them. slope, inter: value = slope * stored +
@@ -46,41 +46,41 @@ class Layout(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def nifti_layout(block: bytes, pair: bool = False) -> Layout:
-    """Of the header of a NIfTI-1 or NIfTI-2 file, or of the .hdr of a pair; more may follow it. Raises: Refused."""
+def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
+    """Reads the header of a NIfTI-1 or NIfTI-2 file, or of a pair's .hdr; more may follow it. Raises: RefusedVolume."""
     header, size = _nifti_header(block)
     text, magic = header["magic"].item(), MAGIC[size, pair]
     if text[:3] != magic:
-        raise Refused("header", f"its header's magic is {text!r}, not {magic!r}")
+        raise RefusedVolume("header", f"its header's magic is {text!r}, not {magic!r}")
     if size == NIFTI2 and header["eol_check"].tolist() != [13, 10, 26, 10]:
-        raise Refused("header", "its header's end-of-line check is wrong: it was transferred as text")
+        raise RefusedVolume("header", "its header's end-of-line check is wrong: it was transferred as text")
     shape, dtype = _nifti_shape(header), _nifti_type(header)
     units = int(header["xyzt_units"]) & 7
     if UNITS.get(units, "an unknown unit"):
-        raise Refused("header", f"its header gives lengths in {UNITS.get(units, 'an unknown unit')}, not in mm")
+        raise RefusedVolume("header", f"its header gives lengths in {UNITS.get(units, 'an unknown unit')}, not in mm")
     _check_zooms(header["pixdim"][1:4], "header", "its header's pixdim")
     affine, findings = _nifti_affine(header, shape)
     least = 0 if pair else size + 4
     return _layout(shape, dtype, _offset(header, least), *_nifti_scale(header), affine, findings=findings)
 
 
-def mgh_layout(block: bytes) -> Layout:
-    """Of the first 284 bytes of an MGH file. Raises: Refused."""
+def mgh_layout(block: bytes) -> VoxelLayout:
+    """Of the first 284 bytes of an MGH file. Raises: RefusedVolume."""
     if len(block) < MGH_BYTES or block[:4] != b"\x00\x00\x00\x01":
-        raise Refused("not an image", "it has no MGH header")
+        raise RefusedVolume("not an image", "it has no MGH header")
     header = MGHHeader(block[:MGH_BYTES], check=False)
     try:
         dtype = header.get_data_dtype()
     except KeyError:
-        raise Refused("voxel type", f"its voxel type is unknown: {int(header['type'])}") from None
+        raise RefusedVolume("voxel type", f"its voxel type is unknown: {int(header['type'])}") from None
     shape = _shape(header["dims"])
     known = struct.unpack_from(">h", block, 28)[0] == 1  # nibabel sets the flag of a header that lacks it
     findings = () if known else (_unknown_orientation("goodRASFlag is not set"),)
     return _layout(shape, dtype, MGH_BYTES, 1.0, 0.0, header.get_affine(), last=False, findings=findings)
 
 
-def analyze_layout(image: Any) -> Layout:
-    """Of an Analyze or SPM pair as nibabel reads it. Raises: Refused."""
+def analyze_layout(image: Any) -> VoxelLayout:
+    """Of an Analyze or SPM pair as nibabel reads it. Raises: RefusedVolume."""
     header, proxy = image.header, image.dataobj
     findings = (_unknown_orientation("Analyze files do not say which side is left"),)
     shape = _shape(header.get_data_shape())
@@ -88,57 +88,60 @@ def analyze_layout(image: Any) -> Layout:
 
 
 def check_extensions(data: bytes, header_size: int, big_endian: bool) -> None:
-    """The chain of extensions between a NIfTI header and its voxels. Raises: Refused where a size cannot be."""
+    """The chain of extensions between a NIfTI header and its voxels. Raises: RefusedVolume where a size cannot be."""
     if data[header_size : header_size + 1] in (b"", b"\x00"):
         return
     position = header_size + 4
     while position + 8 <= len(data):
         size = struct.unpack_from(">i" if big_endian else "<i", data, position)[0]
         if size < 16 or size % 16 or position + size > len(data):
-            raise Refused("header", f"an extension of its header claims {size} bytes, of {len(data) - position}")
+            raise RefusedVolume("header", f"an extension of its header claims {size} bytes, of {len(data) - position}")
         position += size
 
 
 def header_size(start: bytes) -> tuple[int, bool]:
-    """Of the first four bytes: 348 or 540, and whether the byte order is big-endian. Raises: Refused for others."""
+    """Reads the header's size, 348 or 540, and whether it is big-endian, from its first four bytes.
+
+    Raises: RefusedVolume for any other size.
+    """
     for big_endian, order in ((False, "<i"), (True, ">i")):
         size = struct.unpack(order, start[:4])[0] if len(start) >= 4 else 0
         if size in (NIFTI1, NIFTI2):
             return size, big_endian
-    raise Refused("not an image", "it has no NIfTI header")
+    raise RefusedVolume("not an image", "it has no NIfTI header")
 
 
 def _nifti_header(block: bytes) -> tuple[Any, int]:
     size, big_endian = header_size(block)
     if len(block) < size:
-        raise Refused("truncated", f"truncated: it has {len(block)} of the {size} bytes of its header")
+        raise RefusedVolume("truncated", f"truncated: it has {len(block)} of the {size} bytes of its header")
     kind = Nifti1Header if size == NIFTI1 else Nifti2Header
     return kind(block[:size], endianness=">" if big_endian else "<", check=False), size
 
 
-def _layout(shape, dtype, offset, slope, inter, affine, **more) -> Layout:
-    layout = Layout(shape, dtype, offset, slope, inter, _checked_affine(affine), **more)
+def _layout(shape, dtype, offset, slope, inter, affine, **more) -> VoxelLayout:
+    layout = VoxelLayout(shape, dtype, offset, slope, inter, _checked_affine(affine), **more)
     if dtype.kind not in "iuf" or dtype.fields:
-        raise Refused("voxel type", f"its voxels are {dtype}, not plain numbers")
+        raise RefusedVolume("voxel type", f"its voxels are {dtype}, not plain numbers")
     if layout.size > LARGEST or max(shape) > LONGEST:
         size = " x ".join(map(str, shape))
-        raise Refused("too large", f"its header claims {layout.size / 2**30:.2f} GiB of voxels, {size}")
+        raise RefusedVolume("too large", f"its header claims {layout.size / 2**30:.2f} GiB of voxels, {size}")
     return layout
 
 
 def _nifti_shape(header) -> tuple[int, int, int]:
     dims = [int(size) for size in header["dim"]]
     if not 1 <= dims[0] <= 7:
-        raise Refused("header", f"its header claims {dims[0]} dimensions")
+        raise RefusedVolume("header", f"its header claims {dims[0]} dimensions")
     return _shape(dims[1 : dims[0] + 1])
 
 
 def _shape(sizes) -> tuple[int, int, int]:
     sizes = tuple(map(int, sizes))
     if min(sizes) < 1:
-        raise Refused("header", f"its shape is {sizes}")
+        raise RefusedVolume("header", f"its shape is {sizes}")
     if len(sizes) < 3 or min(sizes[:3]) < 2 or max(sizes[3:], default=1) > 1:
-        raise Refused("not 3D", f"its shape is {sizes}; one 3D volume is needed")
+        raise RefusedVolume("not 3D", f"its shape is {sizes}; one 3D volume is needed")
     return sizes[0], sizes[1], sizes[2]
 
 
@@ -147,25 +150,25 @@ def _nifti_type(header) -> np.dtype:
     try:
         dtype = header.get_data_dtype()
     except Exception:  # nibabel has several for it
-        raise Refused("voxel type", f"its voxel type is unknown: datatype {code}") from None
+        raise RefusedVolume("voxel type", f"its voxel type is unknown: datatype {code}") from None
     if dtype.kind == "V" and not dtype.fields:
-        raise Refused("voxel type", f"its voxel type has no numbers: datatype {code}")
+        raise RefusedVolume("voxel type", f"its voxel type has no numbers: datatype {code}")
     if bits != 8 * dtype.itemsize:
-        raise Refused("header", f"its header claims voxels of {bits} bits, for {dtype}")
+        raise RefusedVolume("header", f"its header claims voxels of {bits} bits, for {dtype}")
     return dtype
 
 
 def _nifti_scale(header) -> tuple[float, float]:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not (math.isfinite(slope) and math.isfinite(inter)):
-        raise Refused("header", f"its header scales voxels by {slope} and adds {inter}")
+        raise RefusedVolume("header", f"its header scales voxels by {slope} and adds {inter}")
     return (slope, inter) if slope else (1.0, 0.0)  # a slope of 0 means unscaled
 
 
 def _offset(header, least: int) -> int:
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset.is_integer() and least <= offset <= LARGEST_HEADER):
-        raise Refused("header", f"its header puts the voxels at byte {offset:g}")
+        raise RefusedVolume("header", f"its header puts the voxels at byte {offset:g}")
     return int(offset)
 
 
@@ -173,7 +176,7 @@ def _nifti_affine(header, shape) -> tuple[np.ndarray, tuple[Finding, ...]]:
     codes = {name: int(header[f"{name}_code"]) for name in ("qform", "sform")}
     for name, code in codes.items():
         if code not in XFORM_CODES:
-            raise Refused("header", f"its header's {name}_code is {code}")
+            raise RefusedVolume("header", f"its header's {name}_code is {code}")
     qform = _qform(header) if codes["qform"] else None
     if not codes["sform"]:
         if qform is None:
@@ -187,12 +190,12 @@ def _nifti_affine(header, shape) -> tuple[np.ndarray, tuple[Finding, ...]]:
 def _qform(header) -> np.ndarray:
     factor = float(header["pixdim"][0])
     if factor not in (-1, 0, 1):
-        raise Refused("header", f"its header's pixdim[0] is {factor}, not 1 or -1")
+        raise RefusedVolume("header", f"its header's pixdim[0] is {factor}, not 1 or -1")
     header["pixdim"][0] = factor or 1
     try:
         return header.get_qform()
     except ValueError:
-        raise Refused("affine", "the quaternion of its qform is no rotation") from None
+        raise RefusedVolume("affine", "the quaternion of its qform is no rotation") from None
 
 
 def _disagreement(sform: np.ndarray, other: np.ndarray, name: str, shape) -> tuple[Finding, ...]:
@@ -212,18 +215,18 @@ def _disagreement(sform: np.ndarray, other: np.ndarray, name: str, shape) -> tup
 def _checked_affine(affine) -> np.ndarray:
     affine = np.asarray(affine, np.float64)
     if not np.isfinite(affine).all():
-        raise Refused("affine", "its affine is not finite")
+        raise RefusedVolume("affine", "its affine is not finite")
     sides = np.linalg.norm(affine[:3, :3], axis=0)
     _check_zooms(sides, "affine", "its affine")
     if abs(np.linalg.det(affine[:3, :3] / sides)) < 1e-3:
-        raise Refused("affine", "its affine is singular: two axes point the same way")
+        raise RefusedVolume("affine", "its affine is singular: two axes point the same way")
     return affine
 
 
 def _check_zooms(sides, kind: str, whose: str) -> None:
     low, high = ZOOMS
     if not all(0.99 * low <= side <= 1.01 * high for side in sides):  # nor with NaN
-        raise Refused(kind, f"{whose} makes voxels of {_mm(sides)}; {low} to {high} mm are possible")
+        raise RefusedVolume(kind, f"{whose} makes voxels of {_mm(sides)}; {low} to {high} mm are possible")
 
 
 def _mm(sides) -> str:

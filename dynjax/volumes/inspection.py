@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from nibabel.orientations import inv_ornt_aff, io_orientation
 
-from dynjax.volumes.finding import Finding, Refused
+from dynjax.volumes.finding import Finding, RefusedVolume
 from dynjax.volumes.grid import Grid, fits
-from dynjax.volumes.header import Layout
+from dynjax.volumes.header import VoxelLayout
 from dynjax.volumes.missing import check_size, zero_outside
 from dynjax.volumes.nifti import check_finite, check_range, open_scan, read_volume, voxels
 
@@ -63,12 +63,12 @@ def inspect_scan(path: Path, grid: Grid, nan: str = "refuse") -> Inspection:
         survey.check_values()
         survey.check_place(grid)
         return Inspection(tuple(scan.findings), survey.facts())
-    except Refused as refused:
+    except RefusedVolume as refused:
         return Inspection((refused.finding,), None)
 
 
 def _zeroed(path: Path, survey: "_Survey") -> Finding:
-    """Raises: Refused if the scan's NaN are not all outside its brain."""
+    """Raises: RefusedVolume if the scan's NaN are not all outside its brain."""
     count, survey.nan = survey.nan, 0
     check_size(math.prod(survey.layout.shape), count)
     zero_outside(read_volume(path).data)
@@ -79,7 +79,7 @@ def _zeroed(path: Path, survey: "_Survey") -> Finding:
 class _Survey:
     """Is shown all voxels, in the file's order, and keeps their extremes, their counts and their outline."""
 
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: VoxelLayout):
         self.layout = layout
         self.nan = self.infinite = self.filled = 0
         self.extremes: list = []  # finite stored voxels, the lowest and the highest among them
@@ -124,12 +124,12 @@ class _Survey:
         check_range(*sorted(voxels(self.layout, stored.tobytes(), (2,)).tolist()))
 
     def check_place(self, grid: Grid) -> None:
-        """Raises: Refused if the box around all that is not 0 has no point in common with the grid."""
+        """Raises: RefusedVolume if the box around all that is not 0 has no point in common with the grid."""
         ends = [np.flatnonzero(along)[[0, -1]] + [-1, 1] for along in self.outline]
         box, field = _corners(self.layout.affine, ends), _corners(grid.affine, [(0, size - 1) for size in grid.shape])
         apart = (box.max(1) < field.min(1)) | (box.min(1) > field.max(1))
         if apart.any() and not fits(*_in_ras(self.layout), grid):
-            raise Refused("outside the grid", "nothing of it lies in the grid's field of view")
+            raise RefusedVolume("outside the grid", "nothing of it lies in the grid's field of view")
 
     def facts(self) -> Facts:
         shape, affine = _in_ras(self.layout)
@@ -139,7 +139,7 @@ class _Survey:
         return Facts(shape, tuple(spacing.tolist()), tuple(centre.tolist()), litres)
 
 
-def _in_ras(layout: Layout) -> tuple[tuple[int, ...], np.ndarray]:
+def _in_ras(layout: VoxelLayout) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and affine as `canonical` leaves them."""
     orientation = io_orientation(layout.affine)
     shape = tuple(layout.shape[axis] for axis in np.argsort(orientation[:, 0]))

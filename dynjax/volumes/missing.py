@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from dynjax.volumes.finding import Refused
+from dynjax.volumes.finding import RefusedVolume
 
 MOST_VOXELS = 2**24  # 256 x 256 x 256: what can be labelled in little memory
 MASKED = 0.5  # of the voxels on the six faces are 0 or NaN, at least, where a scan is masked
@@ -12,28 +12,28 @@ MASKED = 0.5  # of the voxels on the six faces are 0 or NaN, at least, where a s
 def zero_outside(data: np.ndarray) -> np.ndarray:
     """A masked volume float32 [X, Y, Z] with 0 for every NaN that is connected to its faces through 0 and NaN.
 
-    Raises: Refused if a NaN lies inside the brain or if the volume is not masked, so that nobody knows.
+    Raises: RefusedVolume if a NaN lies inside the brain or if the volume is not masked, so that nobody knows.
     """
     missing = np.isnan(data)
     count = int(np.count_nonzero(missing))
     check_size(data.size, count)
     background = missing | (data == 0)
     if np.mean(_faces(background)) < MASKED:
-        raise Refused("NaN", f"{count} of its voxels are NaN, and it is not masked")
+        raise RefusedVolume("NaN", f"{count} of its voxels are NaN, and it is not masked")
     labels, number = ndimage.label(background)
     outside = np.zeros(number + 1, bool)
     outside[_faces(labels)] = True
     outside[0] = False  # the brain
     inside = np.count_nonzero(missing & ~outside[labels])
     if inside:
-        raise Refused("NaN", f"{inside} of its voxels inside the brain are NaN")
+        raise RefusedVolume("NaN", f"{inside} of its voxels inside the brain are NaN")
     return np.where(missing, np.float32(0), data)
 
 
 def check_size(voxels: int, missing: int) -> None:
-    """Raises: Refused for more voxels than can be labelled in little memory."""
+    """Raises: RefusedVolume for more voxels than can be labelled in little memory."""
     if voxels > MOST_VOXELS:
-        raise Refused("too large", f"{missing} of its voxels are NaN, and it is too large to say where they lie")
+        raise RefusedVolume("too large", f"{missing} of its voxels are NaN, and it is too large to say where they lie")
 
 
 def _faces(volume: np.ndarray) -> np.ndarray:

@@ -19,12 +19,12 @@ from nibabel.wrapstruct import WrapStructError
 
 from dynjax.errors import InputError
 from dynjax.volumes.content import Content
-from dynjax.volumes.finding import Finding, Refused
+from dynjax.volumes.finding import Finding, RefusedVolume
 from dynjax.volumes.grid import Grid, fits, resample
 from dynjax.volumes.header import (
     LARGEST_HEADER,
     MGH_BYTES,
-    Layout,
+    VoxelLayout,
     analyze_layout,
     check_extensions,
     header_size,
@@ -56,24 +56,24 @@ class Volume(NamedTuple):
 class OpenScan:
     """A scan whose header is checked and whose voxels come next. `findings` is complete after `finish`."""
 
-    def __init__(self, layout: Layout, content: Content):
+    def __init__(self, layout: VoxelLayout, content: Content):
         self.layout, self.content, self.findings = layout, content, list(layout.findings)
         self._read = 0
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes of voxels. Raises: Refused where the file ends before."""
+        """The next `count` bytes of voxels. Raises: RefusedVolume where the file ends before."""
         data = self.content.read(count)
         self._read += len(data)
         if len(data) < count:
             have = f"its header promises {self.layout.size} bytes of voxels, it has {self._read}"
-            raise Refused("truncated", f"truncated: {have}")
+            raise RefusedVolume("truncated", f"truncated: {have}")
         return data
 
     def finish(self) -> None:
-        """Reads what follows the voxels, gzip's checksums too. Raises: Refused where it does not end as it should."""
+        """Reads what follows the voxels, gzip's checksums too. Raises: RefusedVolume for another end."""
         excess = self.content.skip(TRAILING)
         if excess > TRAILING:
-            raise Refused("header", f"more than {TRAILING} bytes follow its voxels")
+            raise RefusedVolume("header", f"more than {TRAILING} bytes follow its voxels")
         if self.layout.last and excess:
             self._add_excess(excess)
         if self.content.trailing:
@@ -82,16 +82,16 @@ class OpenScan:
     def _add_excess(self, excess: int) -> None:
         """As many bytes as a slice mean that the header claims a smaller volume than the file has."""
         if excess * max(self.layout.shape) >= self.layout.size:
-            raise Refused("header", f"{excess} bytes follow its voxels: its header claims too few")
+            raise RefusedVolume("header", f"{excess} bytes follow its voxels: its header claims too few")
         self.findings.append(Finding("trailing bytes", f"{excess} bytes follow its voxels"))
 
 
 @contextlib.contextmanager
 def open_scan(path: Path) -> Iterator[OpenScan]:
-    """Yields the scan's layout and its voxels, still unread. Raises: Refused, whatever is wrong with it."""
+    """Yields the scan's layout and its voxels, still unread. Raises: RefusedVolume, whatever is wrong with it."""
     try:
         if not path.name.endswith(SUFFIXES):
-            raise Refused("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
+            raise RefusedVolume("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
         sizes = [_size(part) for part in _parts(path)]
         with open(_parts(path)[-1], "rb") as file:
             content = Content(file, sizes[-1])
@@ -99,15 +99,15 @@ def open_scan(path: Path) -> Iterator[OpenScan]:
                 layout = _pair_layout(path, content) if len(sizes) > 1 else _single_layout(path, content)
             end = layout.offset + layout.size
             if not content.compressed and sizes[-1] < end:
-                raise Refused("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")
+                raise RefusedVolume("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")
             yield OpenScan(layout, content)
     except FileNotFoundError as error:
         missing = "no such file" if error.filename == str(path) else f"no such file: {error.filename}"
-        raise Refused("missing", missing) from None
+        raise RefusedVolume("missing", missing) from None
     except OSError as error:
-        raise Refused("unreadable", f"it cannot be read: {error.strerror or error}") from None
+        raise RefusedVolume("unreadable", f"it cannot be read: {error.strerror or error}") from None
     except DAMAGE as error:
-        raise Refused("damaged", f"damaged or no image ({error})") from None
+        raise RefusedVolume("damaged", f"damaged or no image ({error})") from None
 
 
 def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse") -> Volume:
@@ -127,14 +127,14 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse")
             return Volume(data, affine)
         resampled = resample(data, affine, grid)
         if not resampled.any():
-            raise Refused("outside the grid", "nothing of it lies in the grid's field of view")
+            raise RefusedVolume("outside the grid", "nothing of it lies in the grid's field of view")
         return Volume(resampled, grid.affine)
-    except Refused as refused:
+    except RefusedVolume as refused:
         raise InputError(f"{path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
 
 
 def read_volume(path: Path) -> Volume:
-    """A scan's voxels in RAS+, on its own grid, whatever their values. Raises: Refused."""
+    """A scan's voxels in RAS+, on its own grid, whatever their values. Raises: RefusedVolume."""
     with open_scan(path) as scan:
         layout, stored = scan.layout, scan.read(scan.layout.size)
         scan.finish()
@@ -164,7 +164,7 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
-def voxels(layout: Layout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+def voxels(layout: VoxelLayout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """The values, float32, of stored voxels."""
     proxy = ArrayProxy(io.BytesIO(data), (shape, layout.dtype, 0, layout.slope, layout.inter))
     with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite, and refused for it
@@ -172,19 +172,19 @@ def voxels(layout: Layout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def check_range(low: float, high: float) -> None:
-    """The smallest and the largest value of a volume. Raises: Refused if they are not finite or too close."""
+    """The smallest and the largest value of a volume. Raises: RefusedVolume if they are not finite or too close."""
     if low == high or high - low < SMALLEST:
-        raise Refused("constant", f"all its voxels are {low:g}")
+        raise RefusedVolume("constant", f"all its voxels are {low:g}")
     if max(-low, high) > EXTREME:
-        raise Refused("infinite", f"its voxels reach from {low:g} to {high:g}: too large for float32")
+        raise RefusedVolume("infinite", f"its voxels reach from {low:g} to {high:g}: too large for float32")
 
 
 def check_finite(nan: int, infinite: int) -> None:
-    """The numbers of such voxels. Raises: Refused if there are any."""
+    """The numbers of such voxels. Raises: RefusedVolume if there are any."""
     if nan:
-        raise Refused("NaN", f"{nan} of its voxels are NaN")
+        raise RefusedVolume("NaN", f"{nan} of its voxels are NaN")
     if infinite:
-        raise Refused("infinite", f"{infinite} of its voxels are infinite")
+        raise RefusedVolume("infinite", f"{infinite} of its voxels are infinite")
 
 
 def _check_values(data: np.ndarray) -> None:
@@ -203,11 +203,11 @@ def _parts(path: Path) -> list[Path]:
 def _size(path: Path) -> int:
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):
-        raise Refused("unreadable", "it is no regular file")
+        raise RefusedVolume("unreadable", "it is no regular file")
     return state.st_size
 
 
-def _single_layout(path: Path, content: Content) -> Layout:
+def _single_layout(path: Path, content: Content) -> VoxelLayout:
     if path.suffix in (".mgz", ".mgh"):
         return mgh_layout(content.read(MGH_BYTES))
     start = content.read(4)
@@ -218,11 +218,11 @@ def _single_layout(path: Path, content: Content) -> Layout:
     return layout
 
 
-def _pair_layout(path: Path, content: Content) -> Layout:
+def _pair_layout(path: Path, content: Content) -> VoxelLayout:
     """A pair is NIfTI's if its header says so, and else Analyze's or SPM's."""
     header, image = _parts(path)
     if header.stat().st_size > LARGEST_HEADER:
-        raise Refused("header", f"its .hdr file has {header.stat().st_size} bytes")
+        raise RefusedVolume("header", f"its .hdr file has {header.stat().st_size} bytes")
     block = header.read_bytes()
     if {block[344:347], block[4:7]} & {b"n+1", b"ni1", b"n+2", b"ni2"}:
         layout = nifti_layout(block, pair=True)
@@ -233,8 +233,8 @@ def _pair_layout(path: Path, content: Content) -> Layout:
     return layout
 
 
-def _load_analyze(path: Path) -> Layout:
+def _load_analyze(path: Path) -> VoxelLayout:
     beside = path.with_suffix(".mat")
     if beside.exists() and _size(beside) > LARGEST_MAT:
-        raise Refused("header", f"its .mat file has {beside.stat().st_size} bytes")
+        raise RefusedVolume("header", f"its .mat file has {beside.stat().st_size} bytes")
     return analyze_layout(nibabel.load(path))

@@ -10,7 +10,7 @@ from dynjax.errors import InputError
 from dynjax.evaluation.calibration import FLOOR
 from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions, write_predictions
-from dynjax.evaluation.results import NAMES
+from dynjax.report.wording import METRIC_NAMES
 
 
 def clipped(p):
@@ -92,7 +92,7 @@ def sample(n=60, seed=0, digits=2):
 
 
 def test_all_metrics_are_here():
-    assert list(METRICS) == list(REFERENCE) == list(NAMES)
+    assert list(METRICS) == list(REFERENCE) == list(METRIC_NAMES)
 
 
 @pytest.mark.parametrize("name", METRICS)

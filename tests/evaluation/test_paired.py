@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from dynjax.evaluation.delong import auc_interval, delong_test, placements
 from dynjax.evaluation.metrics import METRICS
-from dynjax.evaluation.paired import Answers, correct, holm, mcnemar_test, pair, paired_tests
+from dynjax.evaluation.paired import ScoredRun, correct, holm, mcnemar_test, pair, paired_tests
 from dynjax.evaluation.predictions import Prediction
 from dynjax.evaluation.resampling import resamples
 
@@ -129,7 +129,7 @@ def rows(labels, probabilities, folds):
 
 
 def answers(predictions, threshold=0.5):
-    return Answers(list(predictions), dict.fromkeys(range(5), threshold))
+    return ScoredRun(list(predictions), dict.fromkeys(range(5), threshold))
 
 
 def test_each_run_calls_by_its_own_thresholds():

@@ -3,7 +3,8 @@
 import numpy as np
 
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.evaluation.subgroups import estimate_subgroups, print_subgroups, shown_subgroups
+from dynjax.evaluation.subgroups import estimate_subgroups
+from dynjax.report.results_table import print_subgroups, shown_subgroups
 
 N = 30
 LABELS = np.arange(N) % 2

@@ -16,8 +16,8 @@ from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.scan import shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
-from dynjax.experiment.audit import audit
-from dynjax.experiment.workdir import Workdir
+from dynjax.run.workdir import Workdir
+from dynjax.verbs.audit import audit
 from tests.command import PHANTOMS, main
 
 SETTINGS = ("--config=configs/dyn_vgg11.py", "--config.train.folds=3")

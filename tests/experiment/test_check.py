@@ -14,12 +14,12 @@ from configs.base import experiment
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
-from dynjax.experiment import check, settings
-from dynjax.experiment.check import check_first
-from dynjax.experiment.data import find_cohort, find_folds, keep_folds
-from dynjax.experiment.refused import keep_refused, without_refused
-from dynjax.experiment.workdir import Workdir
 from dynjax.projection.store import Projection, project_cohort
+from dynjax.run import checking, settings
+from dynjax.run.checking import check_first
+from dynjax.run.data import find_cohort, find_folds, keep_folds
+from dynjax.run.refused import keep_refused, without_refused
+from dynjax.run.workdir import Workdir
 from dynjax.volumes.grid import Grid
 from tests.command import TINY, main
 from tests.experiment.test_run import rows
@@ -152,22 +152,22 @@ def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatc
     monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))
     _, folder = cohort
     read = []
-    inspect = check.inspect_scan
-    monkeypatch.setattr(check, "inspect_scan", lambda path, **how: read.append(path.name) or inspect(path, **how))
+    inspect = checking.inspect_scan
+    monkeypatch.setattr(checking, "inspect_scan", lambda path, **how: read.append(path.name) or inspect(path, **how))
     scans, projection = load_cohort(folder), Projection(Grid((32, 32, 32), 6.9))
-    assert len(check.inspect_unknown(scans, projection)) == len(read) == 12
+    assert len(checking.inspect_unknown(scans, projection)) == len(read) == 12
     read.clear()
-    again = check.inspect_unknown(scans, projection)
+    again = checking.inspect_unknown(scans, projection)
     assert read == [] and len(again) == 12 and all(found.verdict == "ok" for found in again.values())
     os.utime(folder / "05.nii.gz")
-    check.inspect_unknown(scans, projection)
+    checking.inspect_unknown(scans, projection)
     assert read == ["05.nii.gz"]
     read.clear()
-    check.inspect_unknown(scans, projection._replace(nan="zero"))
+    checking.inspect_unknown(scans, projection._replace(nan="zero"))
     assert len(read) == 12
     read.clear()
 
     project_cohort([scan.path for scan in scans.scans], projection)
     for memory in (tmp_path / "cache" / "checked").iterdir():
         memory.write_text("garbage")
-    assert check.inspect_unknown(scans, projection) == {} and read == []
+    assert checking.inspect_unknown(scans, projection) == {} and read == []

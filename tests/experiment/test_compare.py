@@ -8,10 +8,11 @@ import pytest
 
 from configs.base import VOLUMETRIC, experiment, paper, with_variant
 from dynjax.errors import InputError
-from dynjax.evaluation.comparison import PAPER
-from dynjax.evaluation.paired import Answers, correct, pair
+from dynjax.evaluation.paired import ScoredRun, correct, pair
 from dynjax.evaluation.predictions import read_predictions, write_predictions
-from dynjax.experiment.compare import compare, run_name
+from dynjax.report.comparison import PAPER
+from dynjax.run.compared import run_name
+from dynjax.verbs.compare import compare
 from tests.command import main
 
 
@@ -38,7 +39,7 @@ def test_a_row_a_run_beside_the_papers(runs):
     assert "OPTIMISTIC" in lines["Dyn + VGG11 + Att"] and "OPTIMISTIC" not in lines["Dyn + AlexNet + Att"]
     accuracy = json.loads((runs[0] / "results.json").read_text())["metrics"]["accuracy"]
     low, high = accuracy["ci95"]
-    assert f"{accuracy['value']:.2f} ({low:.2f}-{high:.2f})" in lines["Dyn + AlexNet + Att"]
+    assert f"{accuracy['value']:.2f} ({low:.2f} to {high:.2f})" in lines["Dyn + AlexNet + Att"]
     papers = [line.split() for line in done.stdout.splitlines() if "the paper" in line]
     assert papers == [["the", "paper", *(f"{v:.2f}" for v in PAPER[f"Dyn + {n} + Att"]), "ADNI"]
                       for n in ("AlexNet", "VGG11")]  # fmt: skip
@@ -104,7 +105,7 @@ def test_runs_on_the_same_folds_are_paired_by_subject(runs, other, tmp_path):
     assert (same["paired_with"], same["paired_folds"], same["paired_subjects"]) == (str(runs[0]), "0,1,2", "12")
     assert (same["accuracy_difference"], same["mcnemar_p"], same["delong_p_holm"]) == ("0", "1", "1")
     folders, half = (*runs, other[0]), dict.fromkeys(range(3), 0.5)
-    answers = [Answers(read_predictions(folder / "predictions.csv"), half) for folder in folders]
+    answers = [ScoredRun(read_predictions(folder / "predictions.csv"), half) for folder in folders]
     expected = correct([pair(answers[0], each, "AD") for each in answers[1:]])[1]
     for prefix, test, p in (("accuracy", expected.accuracy, "mcnemar"), ("roc_auc", expected.roc_auc, "delong")):
         assert third[f"{prefix}_difference"] == f"{test.difference:.4g}" and test.difference != 0

@@ -7,8 +7,8 @@ import pytest
 from ml_collections import FrozenConfigDict
 
 from benchmarks.tables import BACKBONES, rows
-from dynjax.experiment import settings
 from dynjax.models.build import build_classifier
+from dynjax.run import settings
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.experiment.test_settings import CONFIGS, get
 

@@ -7,8 +7,8 @@ import pytest
 from configs.base import experiment
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
-from dynjax.experiment import settings
-from dynjax.experiment.data import find_cohort
+from dynjax.run import settings
+from dynjax.run.data import find_cohort
 from tests.command import TINY, main
 from tests.datasets import as_bids, as_caps, as_csv, write_tsv
 

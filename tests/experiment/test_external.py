@@ -9,7 +9,7 @@ import pytest
 
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
-from dynjax.experiment.workdir import Workdir
+from dynjax.run.workdir import Workdir
 from tests.command import PHANTOMS, TINY, main
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dynjax.experiment.runtime import stop_when_asked
+from dynjax.run.runtime import stop_when_asked
 from dynjax.training.checkpoint import latest
 from tests.command import PHANTOMS, TINY, interrupt, main
 

@@ -23,7 +23,7 @@ def context():
     """Processes that are forked from one that has imported all: what takes a second for a user takes none here."""
     os.environ["PYTHONPATH"] = str(ROOT)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["main", "dynjax.experiment.train"])
+    context.set_forkserver_preload(["main", "dynjax.verbs.train"])
     return context
 
 

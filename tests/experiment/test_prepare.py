@@ -17,9 +17,9 @@ from configs.base import paper
 from dynjax.cohort.scan import Scan
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
-from dynjax.experiment import prepare as verb
-from dynjax.experiment.data import find_cohort
 from dynjax.files import lock
+from dynjax.run.data import find_cohort
+from dynjax.verbs import prepare as verb
 from dynjax.volumes.grid import Grid, fits
 from dynjax.volumes.inspection import inspect_scan
 from dynjax.volumes.nifti import load_volume
@@ -55,7 +55,7 @@ def pretended(monkeypatch):
         return SimpleNamespace(about={"similarity": 0.9}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True)
 
     steps = SimpleNamespace(file_names=lambda scans: [scan.subject for scan in scans], prepare_scan=prepare_scan)
-    monkeypatch.setitem(sys.modules, "dynjax.experiment.prepared", steps)
+    monkeypatch.setitem(sys.modules, "dynjax.preprocess.prepared", steps)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: steps)
     monkeypatch.setattr(verb, "version", lambda name: "1")
     return refused
@@ -100,7 +100,7 @@ def test_a_folder_in_use_or_that_holds_the_scans_themselves_is_refused(pretended
 @pytest.mark.slow
 def test_two_scans_that_would_share_a_file_are_named():
     pytest.importorskip("SimpleITK")
-    from dynjax.experiment.prepared import file_names
+    from dynjax.preprocess.prepared import file_names
 
     scans = [Scan(subject, "m0", "CN", None) for subject in ("a b", "a?b", "c")]
     assert file_names(scans[1:]) == ["a-b_m0_T1w", "c_m0_T1w"]

@@ -9,10 +9,10 @@ from nibabel import Nifti1Image
 
 from dynjax.errors import InputError
 from dynjax.evaluation.predictions import read_predictions, write_predictions
-from dynjax.experiment.report import KINDS, VIEWS, report
-from dynjax.experiment.workdir import Workdir
 from dynjax.projection.dynamic import AXES
 from dynjax.projection.project import PROJECTIONS
+from dynjax.run.workdir import Workdir
+from dynjax.verbs.report import KINDS, VIEWS, report
 from dynjax.volumes.grid import Grid
 from tests.command import main
 

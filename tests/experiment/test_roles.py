@@ -6,10 +6,10 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.cohort.folds import hold_out
 from dynjax.errors import InputError
-from dynjax.experiment import settings, train
-from dynjax.experiment.data import find_cohort, load_data
-from dynjax.experiment.workdir import Workdir
 from dynjax.projection import store
+from dynjax.run import fold_training, settings
+from dynjax.run.data import find_cohort, load_data
+from dynjax.run.workdir import Workdir
 from tests.experiment.test_settings import CONFIGS, get
 
 FOLDS = np.arange(12) % 3
@@ -38,9 +38,9 @@ def fold_0(tmp_path, monkeypatch):
 
         monkeypatch.setattr(store, "load_volume", load)
         monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))  # with no stored image
-        monkeypatch.setattr(train, "train_fold", take)
+        monkeypatch.setattr(fold_training, "train_fold", take)
         data = load_data(config, cohort, FOLDS)
-        train._train_folds(config, Workdir(tmp_path), data, [0], None)
+        fold_training.train_folds(config, Workdir(tmp_path), data, [0], None)
         return data, given
 
     return run

@@ -10,9 +10,9 @@ import pytest
 from dynjax.cohort.folds import read_folds
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.errors import DynjaxError, InputError
-from dynjax.experiment.data import find_cohort, load_data
-from dynjax.experiment.trained import load_trained, scored_checkpoint
-from dynjax.experiment.workdir import Workdir
+from dynjax.run.data import find_cohort, load_data
+from dynjax.run.trained import load_trained, scored_checkpoint
+from dynjax.run.workdir import Workdir
 from dynjax.training.checkpoint import latest, read_about
 from tests.command import PHANTOMS, TINY, main
 

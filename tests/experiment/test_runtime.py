@@ -8,7 +8,7 @@ from tests.command import ROOT
 
 TWICE = """
 import jax
-from dynjax.experiment.runtime import configure_jax
+from dynjax.run.runtime import configure_jax
 from dynjax.files import cache_folder
 
 configure_jax()

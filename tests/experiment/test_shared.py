@@ -9,7 +9,7 @@ from ml_collections import FrozenConfigDict
 
 from configs.base import paper
 from dynjax.errors import UsageError
-from dynjax.experiment.workdir import Workdir
+from dynjax.run.workdir import Workdir
 from tests.command import PHANTOMS, TINY, main, start
 
 RUN = (*TINY, *PHANTOMS)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dynjax.errors import InputError, UsageError
-from dynjax.experiment import data, settings
+from dynjax.run import data, settings
 from dynjax.volumes.nifti import content_digest
 from tests.command import PHANTOMS, ROOT, interrupt, main
 

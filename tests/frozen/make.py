@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import nibabel
 import numpy as np
 
-from dynjax.experiment import settings
-from dynjax.experiment.trained import load_trained
 from dynjax.models.build import build_classifier
+from dynjax.run import settings
+from dynjax.run.trained import load_trained
 from dynjax.training import checkpoint
 from dynjax.training.step import TrainState
 from dynjax.volumes.grid import Grid

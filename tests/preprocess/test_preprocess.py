@@ -14,7 +14,7 @@ from dynjax.preprocess.bias import flatten
 from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.picture import BRAIN, ENLARGED, TISSUE, draw
 from dynjax.preprocess.steps import Prepared, prepare_volume
-from dynjax.volumes.finding import Refused
+from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import Volume
 
@@ -62,7 +62,7 @@ def one_voxel(value: float) -> np.ndarray:
     ],
 )
 def test_what_cannot_hold_a_head_is_refused(data, reason):
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(RefusedVolume, match=reason):
         prepare_volume(Volume(data, np.diag([2.5, 2.5, 2.5, 1.0])), Grid())
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from configs.base import paper
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.experiment.settings import flatten
 from dynjax.report.facts import Facts
+from dynjax.run.settings import flatten
 
 SEED = 3
 FOLDS = 3

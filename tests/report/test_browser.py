@@ -2,7 +2,7 @@
 
 import pytest
 
-from dynjax.evaluation.comparison import Row
+from dynjax.report.comparison import Row
 from dynjax.report.comparison_page import comparison_page
 from dynjax.report.page import render
 from dynjax.report.run_page import run_page

@@ -1,10 +1,8 @@
 """The phantom cohort as files: laid out and listed exactly as a download from ADNI, so that one reader serves both."""
 
-import csv
 import datetime
 import functools
 import hashlib
-import io
 import json
 from pathlib import Path
 
@@ -13,14 +11,17 @@ import nibabel
 from dynjax.cohort.phantom.anatomy import AFFINE, Anatomy, load_anatomy
 from dynjax.cohort.phantom.subject import SEPARATION, Subject, best_auc, draw_subjects, render_scan
 from dynjax.cohort.table import PHANTOM_MARK
+from dynjax.csv_table import to_csv
 from dynjax.files import atomic_path, cache_folder, write_text
-from dynjax.parallel import parallel_map
+from dynjax.work.parallel import parallel_map
 
 RECIPE = 2  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
 STRIPPED = "Spatially Normalized, Masked and N3 corrected T1 image"
 WITH_SKULL = "MT1; GradWarp; N3m"
-COLUMNS = ["Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description", "Type", "Acq Date"]
-COLUMNS += ["Format", "Downloaded"]
+ADNI_COLUMNS = [
+    *("Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description"),
+    *("Type", "Acq Date", "Format", "Downloaded"),
+]
 
 README = """\
 # A synthetic cohort
@@ -84,17 +85,15 @@ def _scan_path(subject: Subject, visit: int, skull: bool) -> Path:
 
 
 def _collection(scans: list[tuple[Subject, int]], skull: bool) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for subject, visit in scans:
         when = _acquired(subject, visit)
-        writer.writerow([
+        rows.append([
             f"I{_image_id(subject, visit)}", _ptid(subject), subject.label, subject.sex, subject.age + visit,
             "m12" if visit else "bl", "MRI", WITH_SKULL if skull else STRIPPED,
             "Processed", f"{when.month}/{when.day}/{when.year}", "NiFTI", "",
         ])  # fmt: skip
-    return text.getvalue()
+    return to_csv(ADNI_COLUMNS, rows, quote_all=True)
 
 
 def _ptid(subject: Subject) -> str:

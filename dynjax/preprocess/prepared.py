@@ -1,0 +1,91 @@
+"""The files of one prepared scan: volume, picture, and a record that is written last and checked against them."""
+
+import collections
+import gzip
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel
+
+from dynjax.cohort.scan import Scan
+from dynjax.errors import InputError, listed
+from dynjax.files import atomic_path, sha256_of, write_text
+from dynjax.preprocess.picture import draw, write_picture
+from dynjax.preprocess.steps import RECIPE, Prepared, prepare_volume
+from dynjax.preprocess.template import NAME
+from dynjax.volumes.finding import RefusedVolume
+from dynjax.volumes.grid import Grid
+from dynjax.volumes.nifti import content_digest, load_volume
+
+MNI = 4  # NIfTI's code of the space
+
+
+class PreparedScan(NamedTuple):
+    """What is known of a scan that was prepared: what its .json says, its files, and whether they were made now."""
+
+    about: dict[str, Any]
+    volume: str
+    picture: str
+    new: bool
+
+
+def file_names(scans: Sequence[Scan]) -> list[str]:
+    """<subject>_<session>_T1w of each, - for what file names should not have. Raises: InputError if two are equal."""
+    names = [re.sub(r"[^\w.-]+", "-", f"{scan.subject}_{scan.session}_T1w") for scan in scans]
+    twice = {name for name, count in collections.Counter(name.lower() for name in names).items() if count > 1}
+    problems = [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name.lower() in twice]
+    if problems:
+        raise InputError(f"these subjects and sessions would share a file name; rename them:\n{listed(problems)}")
+    return names
+
+
+def prepare_scan(scan: Scan, name: str, folder: Path, grid: Grid, nan: str) -> PreparedScan:
+    """Prepares a scan unless `folder` holds it, made of the same content in the same way. Raises: InputError."""
+    files = {"volume": f"{name}.nii.gz", "picture": f"qc/{name}.png"}
+    made_of = {"recipe": RECIPE, "template": NAME, "grid": list(grid.shape), "spacing": grid.spacing, "nan": nan}
+    made_of["sha256"] = content_digest(scan.path)
+    about = _read(folder / f"{name}.json")
+    if _holds(folder, about, made_of, files):
+        return PreparedScan(about, **files, new=False)
+    try:
+        prepared = prepare_volume(load_volume(scan.path, nan=nan), grid)
+    except RefusedVolume as refused:
+        raise InputError(f"{scan.path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
+    _write(folder, **files, prepared=prepared, grid=grid)
+    result = {"affine": prepared.matrix.tolist(), "similarity": prepared.similarity}
+    digests = {file: sha256_of(folder / file) for file in files.values()}
+    about = {"source": str(scan.path), "made_of": made_of, **result, "files": digests}
+    write_text(folder / f"{name}.json", json.dumps(about, indent=2) + "\n")
+    return PreparedScan(about, **files, new=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _holds(folder: Path, about: dict[str, Any], made_of: dict[str, Any], files: dict[str, str]) -> bool:
+    """Whether the files are those that the record tells of, and were made of the same."""
+    if about.get("made_of") != made_of or set(about.get("files", ())) != set(files.values()):
+        return False
+    try:
+        return all(sha256_of(folder / file) == digest for file, digest in about["files"].items())
+    except OSError:
+        return False
+
+
+def _write(folder: Path, volume: str, picture: str, prepared: Prepared, grid: Grid) -> None:
+    image = nibabel.Nifti1Image(prepared.volume, grid.affine)
+    image.set_sform(grid.affine, MNI)
+    image.set_qform(grid.affine, MNI)
+    image.header.set_xyzt_units("mm")
+    with atomic_path(folder / volume) as temporary:
+        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))  # the same bytes every time
+    with atomic_path(folder / picture) as temporary:
+        write_picture(draw(prepared), temporary)

@@ -1,0 +1,212 @@
+"""Finished runs side by side, a row each: on the terminal, as CSV and as LaTeX, beside what the paper reports.
+
+And each tested against the first, by subject.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from dynjax import csv_table
+from dynjax.evaluation.paired import SEED, Pairing
+from dynjax.evaluation.resampling import RESAMPLES
+from dynjax.report.terminal import new_table, print_table
+from dynjax.report.wording import estimate_text, name_folds, with_interval
+
+PAPER_METRICS = {
+    "accuracy": "Acc",
+    "roc_auc": "ROC",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "AP",
+}
+
+# Tables 2 to 4 of the paper, on ADNI: accuracy, ROC AUC, F1, precision, recall, average precision. Table 2 does not say
+# whether it is with attention; its VGG11 is taken to be the one without, for Table 3 has the one with it.
+PAPER = {
+    "Dyn + AlexNet + Att": (0.87, 0.90, 0.86, 0.89, 0.83, 0.82),
+    "Dyn + ResNet18 + Att": (0.85, 0.84, 0.84, 0.86, 0.81, 0.79),
+    "Dyn + MobileNetV2 + Att": (0.88, 0.89, 0.87, 0.89, 0.85, 0.83),
+    "Dyn + VGG11": (0.91, 0.92, 0.91, 0.88, 0.93, 0.86),
+    "3D-VGG": (0.80, 0.78, 0.78, 0.82, 0.75, 0.74),
+    "3D-ResNet": (0.84, 0.82, 0.82, 0.86, 0.79, 0.78),
+    "Max. + VGG11": (0.80, 0.77, 0.80, 0.78, 0.81, 0.73),
+    "Avg. + VGG11": (0.86, 0.84, 0.86, 0.83, 0.89, 0.79),
+    "Max. + VGG11 + Att": (0.82, 0.76, 0.82, 0.80, 0.83, 0.75),
+    "Avg. + VGG11 + Att": (0.88, 0.89, 0.88, 0.85, 0.91, 0.82),
+    "Dyn + VGG11 + Att": (0.92, 0.95, 0.91, 0.97, 0.85, 0.90),
+    "3D-VGG, with skull": (0.78, 0.62, 0.77, 0.80, 0.75, 0.72),
+    "Dyn + VGG11 + Att, with skull": (0.63, 0.52, 0.63, 0.62, 0.64, 0.57),
+}
+
+
+# A mean cross-entropy of the last epoch above which a network has not learned its own training subjects: half of what
+# guessing gives.
+NOT_CONVERGED = np.log(2) / 2
+
+THE_PAPER = "  the paper"
+HEADINGS = ("", *PAPER_METRICS.values(), "parameters", "s/fold", "notes")
+PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
+PAIRED_COLUMNS = [
+    *("paired_with", "paired_folds", "paired_subjects"),
+    *(f"accuracy_difference{suffix}" for suffix in ("", "_low", "_high")), *("mcnemar_p", "mcnemar_p_holm"),
+    *(f"roc_auc_difference{suffix}" for suffix in ("", "_low", "_high")), *("delong_p", "delong_p_holm"),
+    "not_paired_because",
+]  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A finished run: what it is called, its folder, its epochs, and results.json as it stands.
+
+    And `pairing` with the first of the runs, or in `unpaired` why there is none; the first itself has neither.
+    """
+
+    name: str
+    folder: str
+    epochs: int
+    results: dict
+    pairing: Pairing | None = None
+    unpaired: str = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of its numbers has to know."""
+        results, weights = self.results, self.results["weights"]
+        notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
+        notes += ["EXTERNAL"] * ("external" in results) + ["SHUFFLED labels"] * results["cohort"].get("shuffled", False)
+        if results["folds"][0]["epoch"] is None:
+            return [*notes, f"a baseline by {weights['source']}"]
+        if "repeats" in results:
+            notes += [f"{results['repeats']} repeats"]
+        notes += [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
+        notes += ["ImageNet" if weights["pretrained"] else "random weights"]
+        if results.get("folds_missing"):
+            notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
+        if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:
+            notes += ["NOT CONVERGED"]
+        return notes + (["OPTIMISTIC"] if results["selection"] == "test" else [])
+
+    @property
+    def seconds(self) -> float:
+        """Of training, a fold."""
+        folds = self.results["folds"]
+        return sum(fold["train_seconds"] for fold in folds) / len(folds)
+
+
+def print_rows(rows: list[Row], with_paper: bool) -> None:
+    table = new_table(HEADINGS, left=("", "notes"))
+    for line in row_lines(rows, with_paper):
+        table.add_row(*line)
+    print_table(table)
+
+
+def print_pairings(rows: list[Row]) -> None:
+    """The tests of each run against the first, and why others have none; nothing for a single run."""
+    pairings = [(row.name, row.pairing) for row in rows if row.pairing]
+    if pairings:
+        table = new_table(PAIRING_HEADINGS)
+        for name, pairing in pairings:
+            table.add_row(name, *pairing_cells(pairing))
+        print(f"Paired by subject, minus {rows[0].name} ({rows[0].folder})")
+        print_table(table)
+        print(method(len(pairings)))
+    for row in rows:
+        if row.unpaired:
+            print(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
+
+
+def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
+    """The cells under HEADINGS, of each run and, if wanted, of the paper's."""
+    for row in rows:
+        estimates = [estimate_text(row.results["metrics"][name]) for name in PAPER_METRICS]
+        yield [row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes)]
+        if with_paper and row.name in PAPER:
+            yield [THE_PAPER, *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI"]
+
+
+def to_csv(rows: list[Row], with_paper: bool) -> str:
+    """One line a run, intervals in columns of their own; the paper's values, if wanted, in `paper_` columns.
+
+    What was tested against the first run stands in the columns from `paired_with` on.
+    """
+    metrics = [column for name in PAPER_METRICS for column in (name, f"{name}_low", f"{name}_high")]
+    paper = [f"paper_{name}" for name in PAPER_METRICS] if with_paper else []
+    header = ["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper, *PAIRED_COLUMNS]
+    lines = []
+    for row in rows:
+        numbers: list = []
+        for name in PAPER_METRICS:
+            estimate = row.results["metrics"][name]
+            numbers += [estimate["value"], *(estimate["ci95"] or (None, None))]
+        numbers += PAPER.get(row.name, [None] * len(PAPER_METRICS)) if with_paper else []
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        middle = [_parameters(row), f"{row.seconds:.1f}", "; ".join(row.notes)]
+        ours, theirs = cells[: len(metrics)], cells[len(metrics) :]
+        lines.append([row.name, row.folder, *ours, *middle, *theirs, *_paired_cells(row, rows[0])])
+    return csv_table.to_csv(header, lines)
+
+
+def to_latex(rows: list[Row], with_paper: bool) -> str:
+    """A booktabs tabular; notes that differ between the rows stand in a column of their own."""
+    lines = [r"\begin{tabular}{l" + "c" * len(PAPER_METRICS) + "rrl}", r"\toprule"]
+    lines += [" & ".join(["", *PAPER_METRICS.values(), "Parameters", "s/fold", "Notes"]) + r" \\", r"\midrule"]
+    for row in rows:
+        estimates = [_latex(row.results["metrics"][name]) for name in PAPER_METRICS]
+        cells = [row.name, *estimates, f"{_parameters(row):,}".replace(",", r"\,"), f"{row.seconds:.0f}"]
+        lines.append(" & ".join([*cells, _escaped(", ".join(row.notes))]) + r" \\")
+        if with_paper and row.name in PAPER:
+            lines.append(
+                " & ".join([r"\quad the paper", *(f"{v:.2f}" for v in PAPER[row.name]), "", "", "ADNI"]) + r" \\"
+            )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def method(runs: int) -> str:
+    """How so many pairings were tested."""
+    return (
+        f"Acc: exact McNemar; ROC: DeLong; intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
+        f"p Holm: corrected for all {2 * runs} tests here"
+    )
+
+
+def pairing_cells(pairing: Pairing) -> list[str]:
+    """Under PAIRING_HEADINGS, but for the name."""
+    cells = [str(pairing.n_subjects), ",".join(map(str, pairing.folds))]
+    for test in (pairing.accuracy, pairing.roc_auc):
+        cells += [with_interval(test.difference, test.ci95, sign="+"), _p(test.p), _p(test.p_holm)]
+    return cells
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def _paired_cells(row: Row, first: Row) -> list[str]:
+    if row.pairing is None:
+        return [""] * (len(PAIRED_COLUMNS) - 1) + [row.unpaired]
+    cells = [first.folder, ",".join(map(str, row.pairing.folds)), str(row.pairing.n_subjects)]
+    for test in (row.pairing.accuracy, row.pairing.roc_auc):
+        numbers = (test.difference, *(test.ci95 or (None, None)), test.p, test.p_holm)
+        cells += ["" if number is None else f"{number:.4g}" for number in numbers]
+    return [*cells, ""]
+
+
+def _latex(estimate: dict) -> str:
+    if estimate["value"] is None:
+        return "--"
+    low, high = estimate["ci95"] or (float("nan"),) * 2
+    return f"{estimate['value']:.2f} {{\\footnotesize({low:.2f}--{high:.2f})}}"
+
+
+def _escaped(text: str) -> str:
+    for character in "_%&#$":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _parameters(row: Row) -> int:
+    return row.results["model"]["parameters"]

@@ -1,0 +1,94 @@
+"""The tables of results.json on the terminal."""
+
+from collections.abc import Sequence
+
+from dynjax.evaluation.subgroups import Group
+from dynjax.report.terminal import new_table, print_table
+from dynjax.report.wording import (
+    IF_CALIBRATED,
+    METRIC_NAMES,
+    SELECTIONS,
+    estimate_text,
+    interval,
+    name_folds,
+    number,
+)
+
+SUBGROUP_METRICS = ("accuracy", "roc_auc", "recall", "specificity")
+
+
+def print_results(results: dict) -> None:
+    """Prints every metric with its 95 % interval over all subjects, and by fold if there are several."""
+    folds = results["folds"] if len(results["folds"]) > 1 else []
+    headings = ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds))
+    table = new_table(headings, title=_title(results), caption=_caption(results))
+    for name, title in METRIC_NAMES.items():
+        table.add_row(*_row(title, *(each["metrics"][name] for each in (results, *folds))))
+        if name == "ece":
+            simulated = (each["metrics"][name]["if_calibrated"] for each in (results, *folds))
+            table.add_row(*_row(f"  {IF_CALIBRATED}", *simulated))
+    print_table(table)
+
+
+def print_repeats(results: dict) -> None:
+    """Prints every metric's mean over the repeats, with its 95 % interval, and its value in each repeat."""
+    repeats = range(results["repeats"])
+    kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
+    table = new_table(headings, title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats")
+    for name, title in METRIC_NAMES.items():
+        estimate = results["metrics"][name]
+        numbers = map(number, (estimate["repeat_sd"], *estimate["repeats"]))
+        table.add_row(title, number(estimate["value"]), interval(estimate["ci95"]), *numbers)
+    print_table(table)
+
+
+def print_subgroups(subgroups: Sequence[Group]) -> None:
+    """Prints a line a group, nothing where there are none."""
+    if not subgroups:
+        return
+    table = new_table(("", "", "subjects", "positive", *(METRIC_NAMES[name] for name in SUBGROUP_METRICS)))
+    for group in shown_subgroups(subgroups):
+        cells = (
+            [estimate_text(group["metrics"][name]) for name in SUBGROUP_METRICS]
+            if group["metrics"]
+            else [group["note"]]
+        )
+        table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
+    print_table(table)
+
+
+def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
+    """The groups as a table shows them: those of a column that are too small share a line."""
+    lines = [group for group in subgroups if group["metrics"]]
+    for column in dict.fromkeys(group["column"] for group in subgroups):
+        small = [group for group in subgroups if group["column"] == column and not group["metrics"]]
+        if small:
+            name = small[0]["group"] if len(small) == 1 else f"{len(small)} groups"
+            counts = {key: sum(group[key] for group in small) for key in ("n", "n_positive")}
+            lines.append(small[0] | counts | {"group": name})
+    return lines
+
+
+def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
+    return [title, number(estimate["value"]), interval(estimate["ci95"]), *(number(fold["value"], 2) for fold in folds)]
+
+
+def _title(results: dict) -> str:
+    kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
+    if results["cohort"].get("shuffled"):
+        kind += " with SHUFFLED labels"
+    if "external" in results:
+        kind = f"EXTERNAL {kind}, which {results['external']['networks']} networks never saw and answer together"
+    title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
+    missing = results["folds_missing"]
+    return f"{title}; {name_folds(missing)} NOT TRAINED yet" if missing else title
+
+
+def _caption(results: dict) -> str:
+    weights, folds = results["weights"], results["folds"]
+    seconds = sum(fold["train_seconds"] for fold in folds)
+    if folds[0]["epoch"] is None:
+        return f"a baseline by {weights['source']}, fitted on each fold's training subjects in {seconds:.1f} s"
+    origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
+    return f"started from {origin}; {seconds:.0f} s of training; {SELECTIONS[results['selection']]}"

@@ -1,0 +1,65 @@
+"""The words and number formats that tables, pages and cards have in common."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dynjax.evaluation.metrics import PREVALENCES
+
+METRIC_NAMES = {
+    "accuracy": "Accuracy",
+    "roc_auc": "ROC AUC",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "Average precision",
+    "balanced_accuracy": "Balanced accuracy",
+    "specificity": "Specificity",
+    "brier": "Brier (0 is best)",
+    "mcc": "MCC",
+    "log_loss": "Log loss (0 is best)",
+    "calibration_slope": "Calibration slope (1 is best)",
+    "calibration_intercept": "Calibration intercept (0 is best)",
+    "ece": "ECE (0 is best)",
+    "sensitivity_at_90_specificity": "Sensitivity at 90 % specificity",
+    **{
+        f"{value}_at_{prevalence}_prevalence": f"{value.upper()} at {prevalence} % prevalence"
+        for value in ("ppv", "npv")
+        for prevalence in PREVALENCES
+    },
+}
+IF_CALIBRATED = "ECE, were it calibrated"
+
+# How a run's epoch was selected. Selection on test subjects is optimistic, and is called so wherever a score is shown.
+SELECTIONS = {
+    "last": "last epoch, nothing selected on test subjects",
+    "validation": "epoch and threshold selected on a fifth of each fold's training subjects, which it did not train on",
+    "test": "OPTIMISTIC: each fold's epoch was selected on its test subjects, as the released code does",
+}
+
+
+def name_folds(folds: list[int]) -> str:
+    """Names folds by their numbers: 'fold 3', 'folds 0, 2'."""
+    return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
+
+
+def number(value: float | None, digits: int = 3, sign: str = "") -> str:
+    """Formats a value, '-' where it is undefined; with `sign='+'`, positive ones have one."""
+    return "-" if value is None or np.isnan(value) else f"{value:{sign}.{digits}f}"
+
+
+def interval(ends: Iterable[float] | None, digits: int = 3, sign: str = "") -> str:
+    """Formats an interval as 'low to high', '' where there is none."""
+    return " to ".join(number(end, digits, sign) for end in ends or ())
+
+
+def with_interval(value: float | None, ends: Iterable[float] | None, digits: int = 2, sign: str = "") -> str:
+    """Formats a value with its interval as 'value (low to high)'."""
+    between = interval(ends, digits, sign)
+    return number(value, digits, sign) + (f" ({between})" if between else "")
+
+
+def estimate_text(estimate: Mapping[str, Any], digits: int = 2) -> str:
+    """Formats an entry of results.json's metrics as 'value (low to high)'."""
+    return with_interval(estimate["value"], estimate["ci95"], digits)

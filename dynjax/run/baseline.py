@@ -1,0 +1,61 @@
+"""A baseline carried to its end: the same folds, files and metrics as a network's run, and no checkpoints."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.baselines.features import FEATURES
+from dynjax.cohort.scan import Cohort
+from dynjax.run import settings
+from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
+from dynjax.run.data import Data, keep_folds
+from dynjax.run.trained import Trained
+from dynjax.run.workdir import Workdir
+from dynjax.training.examples import Images
+
+SIGMOID = 2  # numbers that turn a decision value into a probability
+
+
+def train_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
+    """Fits the baseline of `config.model.name` in each fold, and writes and prints what evaluation does for networks.
+
+    Raises: InputError for scans that are refused, or a scan table without the columns that the baseline needs.
+    """
+    if workdir.results.exists():
+        print(f"nothing to do: the baseline is fitted and evaluated, see {workdir.results}")
+    else:
+        evaluate_baseline(config, workdir, cohort, folds)
+
+
+def evaluate_baseline(
+    config: FrozenConfigDict,
+    workdir: Workdir,
+    cohort: Cohort,
+    folds: np.ndarray,
+    columns: Sequence[str] = SUBGROUP_COLUMNS,
+) -> None:
+    """The same whether there are results or not: a baseline is not kept, but fitted again."""
+    from dynjax.baselines.fit import cross_validate  # scikit-learn is slow to import
+
+    name = config.model.name
+    features = FEATURES[name](cohort, settings.projection_of(config).grid)
+    workdir.claim(config)
+    keep_folds(workdir, cohort, folds)
+    targets = np.array(cohort.targets, np.int32)
+    subjects = [scan.subject for scan in cohort.scans]
+    answers = cross_validate(name, features.values, targets, folds, subjects, config.seed)
+    origin = {"pretrained": False, "source": f"scikit-learn {version('scikit-learn')}", "sha256": None}
+    parameters = features.size + 1 + SIGMOID * (name == "svm_voxels")
+    about = {"epoch": None, "train_loss": None, "weights": origin}
+    fitted = {
+        fold: Trained(_unavailable, config, about | {"train_seconds": seconds}, parameters)
+        for fold, seconds in answers.seconds.items()
+    }
+    data = Data(config, cohort, targets, folds, [])
+    write_answers(workdir, data, fitted, answers.probabilities, columns)
+
+
+def _unavailable(images: Images) -> np.ndarray:
+    raise NotImplementedError("a baseline answers in cross-validation alone")

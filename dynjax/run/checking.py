@@ -1,0 +1,82 @@
+"""Inspects the scans of a cohort, and leaves out those that cannot be used."""
+
+import collections
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import FrozenConfigDict
+
+from dynjax.cohort.scan import Cohort
+from dynjax.errors import InputError, listed
+from dynjax.projection.store import Projection, is_stored
+from dynjax.run import settings
+from dynjax.run.known_good import KnownGood
+from dynjax.run.refused import RefusedScans, check_same, without
+from dynjax.run.workdir import Workdir
+from dynjax.volumes.header import LARGEST
+from dynjax.volumes.inspection import Inspection, inspect_scan
+from dynjax.volumes.outliers import unlike_the_cohort
+from dynjax.work.parallel import parallel_map
+
+Inspections = dict[Path, Inspection]
+
+
+def inspect_anew(cohort: Cohort, projection: Projection) -> Inspections:
+    """Inspects every scan, whether it is known already or not, and compares each with the others."""
+    found = _inspect([scan.path for scan in cohort.scans], projection)
+    KnownGood(cohort.source, projection).remember(found)
+    return _compared(found)
+
+
+def check_first(
+    config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, allow_refused: bool
+) -> tuple[Cohort, RefusedScans]:
+    """Returns the scans that can be used, and why others cannot; inspects those not yet known to be good.
+
+    Raises: InputError that lists every refused scan, unless they are allowed; or if the folds in the workdir were made
+    when other scans were refused.
+    """
+    found = inspect_unknown(cohort, settings.projection_of(config))
+    lost = {scan: found[scan.path] for scan in cohort.scans if scan.path in found and not found[scan.path].facts}
+    problems = [f"{scan.path}: refused: {inspection.reason}; {inspection.remedy}" for scan, inspection in lost.items()]
+    if lost and not allow_refused:
+        advice = "put them right, or go on without them by --allow-refused"
+        raise InputError(f"{len(lost)} of {len(cohort.scans)} scans cannot be used; {advice}:\n{listed(problems)}")
+    refused = {(scan.subject, scan.session): inspection.findings[0].kind for scan, inspection in lost.items()}
+    check_same(workdir, refused)
+    if lost:
+        print(f"going on without {len(lost)} of {len(cohort.scans)} scans:\n{listed(problems)}", flush=True)
+    return without(cohort, refused), refused
+
+
+def inspect_unknown(cohort: Cohort, projection: Projection) -> Inspections:
+    """Inspects the scans that are not known yet and whose images are not stored, and returns what is known of all."""
+    paths, known_good = [scan.path for scan in cohort.scans], KnownGood(cohort.source, projection)
+    known = known_good.recall(paths)
+    new = [path for path in paths if path not in known and not _is_stored(path, projection)]
+    if not new:
+        return known
+    found = known | _inspect(new, projection)
+    known_good.remember(found)
+    found = _compared(found)
+    kinds = collections.Counter(finding.kind for path in new if found[path].facts for finding in found[path].findings)
+    for kind, count in kinds.items():
+        print(f"warning: {kind}: {count} scans; `python main.py check` lists them", flush=True)
+    return found
+
+
+def _is_stored(path: Path, projection: Projection) -> bool:
+    return path.stat().st_size <= LARGEST and is_stored(path, projection)
+
+
+def _inspect(paths: Sequence[Path], projection: Projection) -> Inspections:
+    inspect = functools.partial(inspect_scan, grid=projection.grid, nan=projection.nan)
+    return dict(zip(paths, parallel_map(inspect, paths, "checking scans", travels=True)))
+
+
+def _compared(found: Inspections) -> Inspections:
+    """Adds a warning for each scan that is unlike its cohort."""
+    facts = {path: inspection.facts for path, inspection in found.items() if inspection.facts}
+    more = dict(zip(facts, unlike_the_cohort(list(facts.values()))))
+    return {path: item._replace(findings=(*item.findings, *more.get(path, ()))) for path, item in found.items()}

@@ -1,0 +1,124 @@
+"""Finished runs as rows of a table, and the tests of each against the first, by subject."""
+
+from collections.abc import Sequence
+
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError, listed
+from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.evaluation.paired import Pairing, ScoredRun, correct, pair
+from dynjax.evaluation.predictions import Prediction, read_predictions
+from dynjax.report.comparison import Row
+from dynjax.run.results import read_results
+from dynjax.run.workdir import Workdir
+
+PROJECTIONS = {
+    "dynamic": "Dyn",
+    "max": "Max.",
+    "mean": "Avg.",
+    "ranksvm": "RankSVM",
+    "svr": "SVR",
+    "learned": "Learned",
+}
+NETWORKS = {
+    "alexnet": "AlexNet",
+    "vgg11": "VGG11",
+    "resnet18": "ResNet18",
+    "mobilenet_v1": "MobileNetV1",
+    "mobilenet_v2": "MobileNetV2",
+    "shufflenet_v2_x1_0": "ShuffleNetV2",
+    "vgg3d": "3D-VGG",
+    "resnet3d": "3D-ResNet",
+    "patches3d": "3D patches",
+    "svm_voxels": "Linear SVM on voxels",
+    "age_sex": "Age + sex",
+    "brain_volume": "Brain volume",
+    "mean_intensity": "Mean intensity",
+}
+
+
+def read_rows(folders: Sequence[str]) -> list[Row]:
+    """Each run, all but the first with its tests against it. Raises: InputError that lists those without results."""
+    rows, problems = [], []
+    for folder in folders:
+        try:
+            rows.append(_read(Workdir(folder), folder))
+        except InputError as error:
+            problems.append(error)
+    if problems:
+        raise InputError(f"{len(problems)} of {len(folders)} runs cannot be compared:\n{listed(problems)}")
+    return _paired(rows)
+
+
+def _paired(rows: list[Row]) -> list[Row]:
+    """Each but the first with its tests against the first, or the reason why there are none."""
+    answers: list[Pairing | str] = []
+    for row in rows[1:]:
+        try:
+            answers.append(_pair(rows[0], row))
+        except (InputError, ValueError) as reason:
+            answers.append(str(reason))
+    corrected = iter(correct([answer for answer in answers if isinstance(answer, Pairing)]))
+    return rows[:1] + [
+        row._replace(unpaired=answer) if isinstance(answer, str) else row._replace(pairing=next(corrected))
+        for row, answer in zip(rows[1:], answers)
+    ]
+
+
+def _pair(first: Row, second: Row) -> Pairing:
+    """Raises: ValueError or InputError, with the reason, if the runs are not of the same cohort in the same folds."""
+    if first.results["positive_class"] != second.results["positive_class"]:
+        raise ValueError("another positive class")
+    if "repeats" in first.results or "repeats" in second.results:
+        raise ValueError("repeated runs are paired one repeat with another: compare their repeat_0, repeat_1, ...")
+    if _phantoms(first) != _phantoms(second):
+        raise ValueError("another cohort")
+    ours, theirs = (_answers(row) for row in (first, second))
+    if first.results["provenance"]["folds_sha256"] != second.results["provenance"]["folds_sha256"]:
+        raise ValueError(_what_differs(ours.predictions, theirs.predictions))
+    return pair(ours, theirs, first.results["positive_class"])
+
+
+def _answers(row: Row) -> ScoredRun:
+    thresholds = {fold["fold"]: fold.get("threshold", THRESHOLD) for fold in row.results["folds"]}
+    return ScoredRun(read_predictions(Workdir(row.folder).predictions), thresholds)
+
+
+def _phantoms(row: Row) -> tuple | None:
+    """Which synthetic cohort it is: two may share their subjects' names. Skull or none, it is the same."""
+    cohort = Workdir(row.folder).read_config().cohort
+    return None if cohort.table else (cohort.phantom.n, cohort.phantom.seed)
+
+
+def _what_differs(ours: list[Prediction], theirs: list[Prediction]) -> str:
+    subjects, others = ({prediction.subject for prediction in run} for run in (ours, theirs))
+    if subjects == others:
+        return "other folds of the same subjects"
+    return f"another cohort or other folds: {len(subjects & others)} of its {len(others)} subjects are in both"
+
+
+def _read(workdir: Workdir, folder: str) -> Row:
+    config = workdir.read_config()
+    return Row(run_name(config), folder, config.train.epochs, read_results(workdir.results))
+
+
+def run_name(config: FrozenConfigDict) -> str:
+    """What the paper's tables would call it, such as 'Dyn + VGG11 + Att'; what differs from them stands behind."""
+    model, projection = config.model, config.projection
+    parts = [NETWORKS[model.name]]
+    if projection.name != "none":
+        parts = [PROJECTIONS[projection.name], *parts, *(["Att"] if model.attention != "none" else [])]
+    details = []
+    if projection.name != "none" and projection.axis != "axial":
+        details.append(projection.axis)
+    if projection.name == "dynamic" and projection.weights != "simple":
+        details.append(f"{projection.weights} weights")
+    if projection.name != "none" and projection.scale != "imagenet":
+        details.append(f"{projection.scale} scale")
+    if model.attention == "rows" and projection.name != "none":
+        details.append("by rows")
+    if "released" in (model.head, model.cut):
+        details.append("released layers")
+    if not config.cohort.table and config.cohort.phantom.skull:
+        details.append("with skull")
+    return ", ".join([" + ".join(parts), *details])

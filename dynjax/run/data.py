@@ -1,0 +1,135 @@
+"""From a config to its cohort, its folds and its images: what every verb begins with."""
+
+import importlib.util
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.cohort.folds import make_folds, read_folds, write_folds
+from dynjax.cohort.scan import Cohort, shuffle_labels
+from dynjax.cohort.table import load_cohort
+from dynjax.errors import InputError, UsageError
+from dynjax.projection.project import WHOLE
+from dynjax.projection.scale import scale_images, scale_volumes
+from dynjax.projection.store import fill_store, project_cohort, stored_image
+from dynjax.run import settings
+from dynjax.run.workdir import Workdir
+from dynjax.training.examples import Images
+from dynjax.volumes.nifti import content_digest
+from dynjax.work import cluster
+from dynjax.work.parallel import map_scans
+
+
+class Data(NamedTuple):
+    """One entry a scan: targets [N] of 0 and 1, folds [N], sha256 of each file. Images are read when asked for."""
+
+    config: FrozenConfigDict
+    cohort: Cohort
+    targets: np.ndarray
+    folds: np.ndarray
+    digests: list[str]
+
+    def images(self, chosen: np.ndarray, dtype: str = "float32") -> Images:
+        """Of the scans chosen, bool [N], in their order: images [n, H, W, C] or volumes [n, X, Y, Z, 1].
+
+        Projects them, from the store where it can, and scales them; no other scan is opened. With `train.stream`, or
+        where volumes are too many for memory, the store is filled and each is read from it when it is asked for.
+        Raises: UsageError if they cannot be; InputError if a file is refused or is not what it was.
+        """
+        indices, projection = np.flatnonzero(chosen), settings.projection_of(self.config)
+        paths = [Path(self.cohort.scans[index].path) for index in indices]
+        is_streamed = _is_streamed(self.config, len(paths))
+        if is_streamed or (cluster.is_there() and projection.name not in WHOLE):  # whose workers share the store
+            digests = fill_store(paths, projection)
+        if not is_streamed:
+            images, digests = project_cohort(paths, projection)
+        changed = [path for path, i, now in zip(paths, indices, digests) if self.digests[i] != now]
+        if changed:
+            raise InputError(f"{changed[0]}: has changed while it was used; run the same command again")
+        if is_streamed:
+            return Streamed(self.config, paths, digests, dtype)
+        return scale(self.config, images).astype(dtype, copy=False)
+
+    def digests_of(self, fold: int) -> dict[str, list[str]]:
+        """The content of a fold's training and test scans, kept in its checkpoints to know them again."""
+        pairs = list(zip(self.folds, self.digests))
+        return {"train": [d for f, d in pairs if f != fold], "test": [d for f, d in pairs if f == fold]}
+
+
+class Streamed:
+    """Volumes [X, Y, Z, 1] that are read from the store one by one, as they are asked for."""
+
+    def __init__(self, config: FrozenConfigDict, paths: list[Path], digests: list[str], dtype: str):
+        self.config, self.paths, self.digests, self.dtype = config, paths, digests, dtype
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        volume = stored_image(self.paths[index], self.digests[index], settings.projection_of(self.config))
+        return scale(self.config, volume[None])[0].astype(self.dtype, copy=False)
+
+
+def find_cohort(config: FrozenConfigDict) -> Cohort:
+    """Reads the config's scan table; the phantom cohort, made if need be, where it names none."""
+    cohort = _read_cohort(config)
+    return shuffle_labels(cohort, config.seed) if config.cohort.shuffle else cohort
+
+
+def _read_cohort(config: FrozenConfigDict) -> Cohort:
+    cohort, phantom = config.cohort, config.cohort.phantom
+    options = (cohort.labels, cohort.visit, cohort.description, cohort.label_column)
+    if cohort.table:
+        return load_cohort(cohort.table, *options)
+    from dynjax.cohort.phantom.download import phantom_cohort  # scipy's filters and nilearn, for this cohort alone
+
+    folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
+    return load_cohort(folder, *options)
+
+
+def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:
+    """The folds written in the workdir; before they are, those that the seed gives."""
+    if workdir.folds.exists():
+        return read_folds(workdir.folds, cohort, config.train.folds)
+    return make_folds(cohort, config.train.folds, config.seed)
+
+
+def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
+    """Writes the folds into the workdir, before anything is trained on them, unless they stand there."""
+    if not workdir.folds.exists():
+        write_folds(workdir.folds, cohort, folds)
+
+
+def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
+    """Takes down the content of every scan, by which its image is found. Raises: InputError if one is missing."""
+    digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans", travels=True)
+    return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
+
+
+def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
+    """Raises: UsageError where it cannot be."""
+    whole, processes = config.projection.name in WHOLE, jax.process_count()
+    size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    large = whole and size > memory / 2  # they are there twice while they are scaled
+    sizes = f"{count} volumes take {size / 2**30:.0f} GiB of memory, of {memory / 2**30:.0f}"
+    if large and not settings.can_stream(config):
+        raise UsageError(f"{sizes}, and {config.model.name} takes them in all at once")
+    if large and processes > 1 and not config.train.stream:  # they must all do the same
+        raise UsageError(f"{sizes}: --config.train.stream=True reads them as they are needed")
+    if large and not config.train.stream:
+        print(f"{sizes}: they are read from the store as they are needed")
+    if (large or config.train.stream) and importlib.util.find_spec("grain") is None:
+        raise UsageError("volumes that are read as they are needed take grain: pip install 'dynjax[stream]'")
+    return large or config.train.stream
+
+
+def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:
+    """What the network takes in, of what `project_scan` gives: images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    if config.projection.name in WHOLE:
+        return scale_volumes(projected)
+    return scale_images(projected, config.projection.scale)

@@ -1,0 +1,86 @@
+"""A finished run's networks on a labelled cohort that none of them ever saw."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dynjax.cohort.scan import Cohort
+from dynjax.csv_table import read_csv
+from dynjax.errors import InputError, listed
+from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.files import write_text
+from dynjax.run import settings
+from dynjax.run.answers import write_answers
+from dynjax.run.checking import check_first
+from dynjax.run.data import Data, find_cohort, keep_folds, load_data
+from dynjax.run.refused import keep_refused
+from dynjax.run.runtime import configure_jax
+from dynjax.run.trained import Trained, load_networks
+from dynjax.run.workdir import Workdir
+
+
+def evaluate_external(
+    workdir: Workdir, table: str, out: Path, columns: Sequence[str], allow_refused: bool = False
+) -> None:
+    """Scores the mean probability of all folds' networks on the subjects of another scan table; `out` is a new folder.
+
+    It holds predictions.csv, in which every scan stands in fold 0, results.json and folds.csv as a run's workdir does,
+    and external.json with the config. A subject is called positive from the mean of the networks' thresholds on.
+
+    Raises: UsageError if `out` belongs to something else; InputError if a subject or a volume of the table is one that
+    the run was trained or tested on, or if a scan is refused, unless these are allowed.
+    """
+    configure_jax()
+    source, other = Path(table).expanduser().absolute(), Workdir(out)
+    networks = load_networks(workdir)
+    config = settings.with_table(networks[0].config, source)
+    about = {"schema": 1, "run": str(workdir), "networks": len(networks), "config": settings.to_dict(config)}
+    other.check_external(about)
+    cohort = find_cohort(config)
+    print(cohort.describe(), flush=True)
+    _check_subjects(workdir, cohort)
+    cohort, refused = check_first(config, other, cohort, allow_refused)
+    folds = np.zeros(len(cohort.scans), int)
+    data = load_data(config, cohort, folds)
+    _check_volumes(workdir, data, networks)
+    images = data.images(folds == 0)
+    probabilities = np.mean([network.probability(images) for network in networks], axis=0)
+    write_text(other.external, json.dumps(about, indent=2) + "\n")
+    keep_refused(other, refused)
+    keep_folds(other, cohort, folds)
+    summary = {"run": str(workdir), "networks": len(networks)}
+    write_answers(other, data, {0: _together(networks)}, probabilities, columns, summary)
+
+
+def _together(networks: list[Trained]) -> Trained:
+    """The networks as one, for the record: their seconds on average, of their thresholds the mean."""
+    abouts = [network.about for network in networks]
+    means = {
+        key: float(np.mean([about.get(key) or 0.0 for about in abouts])) for key in ("train_seconds", "train_loss")
+    }
+    threshold = float(np.mean([about.get("threshold", THRESHOLD) for about in abouts]))
+    return networks[0]._replace(about=abouts[0] | means | {"threshold": threshold})
+
+
+def _check_subjects(workdir: Workdir, cohort: Cohort) -> None:
+    try:
+        ours = set(read_csv(workdir.folds, ["subject"], str))
+    except (OSError, InputError):
+        raise InputError(f"{workdir.folds}: missing or damaged, so that its subjects are not known") from None
+    if shared := sorted(ours & set(cohort.subjects)):
+        raise InputError(
+            f"{cohort.source}: {len(shared)} subjects are those of {workdir}, so it is no external cohort; "
+            f"leave them out:\n{listed(shared)}"
+        )
+
+
+def _check_volumes(workdir: Workdir, data: Data, networks: list[Trained]) -> None:
+    seen = {digest for network in networks for part in network.about["scans"].values() for digest in part}
+    shared = [scan.path for scan, digest in zip(data.cohort.scans, data.digests) if digest in seen]
+    if shared:
+        raise InputError(
+            f"{data.cohort.source}: {len(shared)} volumes are those of {workdir} under another name; "
+            f"leave them out:\n{listed(shared)}"
+        )

@@ -1,0 +1,68 @@
+"""Which scans a fold is trained on, and which choose its epoch; its test scans are opened for `select='test'` alone."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dynjax.cohort.folds import hold_out
+from dynjax.evaluation.calibration import log_loss
+from dynjax.evaluation.metrics import METRICS
+from dynjax.evaluation.predictions import Prediction, by_subject
+from dynjax.evaluation.threshold import best_threshold
+from dynjax.models.build import Tree
+from dynjax.run.data import Data
+from dynjax.run.trained import probabilities
+from dynjax.training.selection import Selection
+
+
+class Roles(NamedTuple):
+    """Of the scans in a fold, bool [N] each. judging: those by whose answers an epoch is chosen, none for 'last'."""
+
+    training: np.ndarray
+    judging: np.ndarray
+    select: str
+
+    @property
+    def n_validation(self) -> int:
+        """Scans of training subjects that are not trained on."""
+        return int(self.judging.sum()) if self.select == "validation" else 0
+
+    @classmethod
+    def of(cls, data: Data, fold: int) -> "Roles":
+        """Raises: UsageError where there are too few subjects to hold some out."""
+        select, seen = data.config.evaluate.select, data.folds != fold
+        if select == "validation":
+            held = hold_out(data.cohort, data.folds, fold, data.config.seed)
+            return cls(seen & ~held, held, select)
+        return cls(seen, ~seen if select == "test" else np.zeros_like(seen), select)
+
+    def selection(self, data: Data, folder: Path) -> Selection | None:
+        """Reads the scans that judge; None where there are none."""
+        if not self.judging.any():
+            return None
+        images = data.images(self.judging)
+        judge = {"validation": _by_log_loss, "test": _as_released}[self.select]
+
+        def answer(params: Tree, batch_stats: Tree) -> dict[str, Any]:
+            return judge(*self._by_subject(data, probabilities(data.config, params, batch_stats, images)))
+
+        return Selection(folder, answer)
+
+    def _by_subject(self, data: Data, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scans = [scan for scan, is_judge in zip(data.cohort.scans, self.judging) if is_judge]
+        rows = [Prediction(scan.subject, scan.session, 0, scan.label, float(p)) for scan, p in zip(scans, answers)]
+        return by_subject(rows, data.cohort.labels[1])[1:]
+
+
+def _by_log_loss(labels: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
+    """A proper score: the accuracy of a dozen subjects is too coarse to tell epochs apart."""
+    loss = float(log_loss(labels, answers, np.ones(len(labels))))
+    return {"score": [-loss], "threshold": best_threshold(labels, answers)}
+
+
+def _as_released(labels: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
+    """Accuracy, and among equals the AUC, as the authors' released code chooses."""
+    weights = np.ones(len(labels))
+    score = [float(np.nan_to_num(METRICS[name](labels, answers, weights))) for name in ("accuracy", "roc_auc")]
+    return {"score": score}

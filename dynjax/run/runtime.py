@@ -1,0 +1,83 @@
+"""What is set once a process: JAX's compilation cache, quiet libraries, and what a signal does."""
+
+import contextlib
+import functools
+import hashlib
+import logging
+import platform
+import re
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+
+from dynjax.files import cache_folder
+from dynjax.work.progress import console
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # a scheduler's warning is often the last
+DAMAGED_PROGRAM = re.compile(r"Error reading persistent compilation cache entry for '(\w+)'")
+_STARTED = time.monotonic()
+
+
+def configure_jax() -> None:
+    """Keeps compiled programs between processes, so that a second start is quick."""
+    programs = cache_folder() / "xla" / _processor()
+    jax.config.update("jax_compilation_cache_dir", str(programs))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every file that it writes
+    warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
+
+
+def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning | str, *about, **more) -> None:
+    """Shows a warning, unless jax cannot read a program, which a kill or a full disk cut short.
+
+    jax would compile it, but keep the damaged file and warn anew each time; without the file it writes another.
+    """
+    found = DAMAGED_PROGRAM.search(str(message))
+    if not found:
+        return show(message, *about, **more)
+    for entry in programs.glob(f"{found[1]}-*"):
+        entry.unlink(missing_ok=True)
+
+
+def _processor() -> str:
+    """A name for what this processor can do: a program compiled for another, in a home that both share, may crash."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        features = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        features = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether it is time to stop: one of SIGNALS has come, or this process is too old.
+
+    A second signal stops at once.
+    """
+    requested = False
+
+    def request(number, frame):
+        nonlocal requested
+        if requested:
+            raise KeyboardInterrupt
+        requested = True
+        console.print(f"{signal.Signals(number).name}: stopping as soon as all can be saved; once more stops at once")
+
+    def is_time() -> bool:
+        nonlocal requested
+        if not requested and max_hours is not None and time.monotonic() - _STARTED > max_hours * 3600:
+            requested = True
+            console.print(f"{max_hours:g} hours are over: stopping as soon as all can be saved")
+        return requested
+
+    previous = {number: signal.signal(number, request) for number in SIGNALS}
+    try:
+        yield is_time
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

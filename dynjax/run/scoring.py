@@ -1,0 +1,26 @@
+"""Scores a run: every subject is predicted once, from the checkpoints alone, by the network that never saw it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dynjax.errors import InputError
+from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
+from dynjax.run.data import Data
+from dynjax.run.trained import load_trained, scored_checkpoint
+from dynjax.run.workdir import Workdir
+
+
+def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROUP_COLUMNS) -> None:
+    """Predicts every scan by the network of its fold, if that is trained, and writes and prints the scores."""
+    probabilities = np.full(len(data.targets), np.nan, np.float32)
+    trained = {}
+    for fold in range(data.config.train.folds):
+        path = scored_checkpoint(workdir, fold)
+        if path is None:
+            continue
+        trained[fold] = load_trained(path)
+        if trained[fold].about["scans"] != data.digests_of(fold):
+            raise InputError(f"{path}: was trained on scans whose files have changed since")
+        probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
+    write_answers(workdir, data, trained, probabilities, columns)

@@ -1,0 +1,183 @@
+"""The config of a run: checked before anything expensive starts, written down, and read back as it was."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from dynjax.baselines.features import BASELINES
+from dynjax.errors import UsageError, listed
+from dynjax.models.build import VOLUMETRIC, Options
+from dynjax.projection.dynamic import AXES
+from dynjax.projection.project import WHOLE
+from dynjax.projection.store import Projection
+from dynjax.run.keys import GONE, KEYS, Key
+from dynjax.volumes.grid import Grid
+
+
+def check(config: ConfigDict | FrozenConfigDict) -> None:
+    """Raises: UsageError that lists every key which is missing or unknown or whose value cannot be used."""
+    flat = flatten(config)
+    if problems := _wrong_keys(flat) or _wrong_values(flat):
+        raise UsageError(f"this config cannot be used:\n{listed(problems)}")
+
+
+def _wrong_keys(flat: dict[str, Any]) -> list[str]:
+    missing = [f"{key}: missing" for key in KEYS if key not in flat]
+    unknown = [key for key in flat if key not in KEYS]
+    gone = [f"{key}={flat[key]!r}: {GONE[key][1]}" for key in unknown if key in GONE]
+    return missing + gone + [f"{key}: there is no such key" for key in unknown if key not in GONE]
+
+
+def _wrong_values(flat: dict[str, Any]) -> list[str]:
+    problems = [f"{name}={flat[name]!r}: {key.must()}" for name, key in KEYS.items() if not _holds(key, flat[name])]
+    return problems or _wrong_pairs(flat)
+
+
+def _holds(key: Key, value: Any) -> bool:
+    try:
+        return key.valid(value)
+    except (TypeError, ValueError):  # of another type, as a config that was edited by hand may have it
+        return False
+
+
+def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
+    """Values that can be used, but not beside each other."""
+    name, projection, grid = flat["model.name"], flat["projection.name"], flat["volume.grid"]
+    problems = []
+    unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
+    if unknown:
+        problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
+    if flat["projection.axis"] == "triplanar" and projection == "learned":
+        problems.append("projection.axis='triplanar': a learned projection has one axis")
+    if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
+        problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
+    whole = (*VOLUMETRIC, *BASELINES)  # 3D networks, and what has no network
+    if (name in whole) != (projection == "none"):
+        pair = f"model.name={name!r}, projection.name={projection!r}"
+        problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
+    elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
+        problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
+    if flat["train.stream"] and not _can_stream(name, projection):
+        problems.append(f"train.stream=True, model.name={name!r}: takes in no volumes, or all of them at once")
+    if name in whole and flat["model.pretrained"] != "none":
+        problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
+    if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
+        problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
+    if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
+        problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
+    return problems
+
+
+def can_stream(config: FrozenConfigDict) -> bool:
+    """Whether its network takes in volumes, and those of one batch at a time."""
+    return _can_stream(config.model.name, config.projection.name)
+
+
+def _can_stream(name: str, projection: str) -> bool:
+    return projection in WHOLE and name not in BASELINES and not hasattr(VOLUMETRIC.get(name), "join")
+
+
+def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
+    """The config checked, and so that it means the same from any folder: its scan table's path is absolute.
+
+    Labels may come from the shell as `CN,MCI`, which is one text there, or as `0,1`, which are numbers there.
+    Raises: UsageError as `check` does.
+    """
+    resolved = ConfigDict(_without_gone(config.to_dict()))
+    if not _wrong_keys(flatten(resolved)):
+        cohort = resolved.cohort
+        cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
+        cohort.table = cohort.table and str(Path(cohort.table).expanduser().absolute())
+    check(resolved)
+    return FrozenConfigDict(resolved)
+
+
+def with_table(config: FrozenConfigDict, table: Path) -> FrozenConfigDict:
+    """The same for the scans of another table."""
+    changed = ConfigDict(config.to_dict())
+    changed.cohort.table = str(table)
+    return FrozenConfigDict(changed)
+
+
+def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:
+    """{'train.epochs': 150, ...}"""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = isinstance(value, ConfigDict | FrozenConfigDict | dict)
+        flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat
+
+
+def to_json(config: ConfigDict | FrozenConfigDict) -> str:
+    return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def to_dict(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
+    """As `to_json` writes it and JSON gives it back."""
+    return json.loads(to_json(config))
+
+
+def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
+    """The config that `to_json` wrote; lists are tuples again, and keys that are newer than it have their defaults."""
+
+    def restore(value):
+        if isinstance(value, dict):
+            return {key: restore(inner) for key, inner in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    restored = _without_gone(restore(values))
+    for key, value in _later().items():
+        section, _, name = key.partition(".")
+        if isinstance(restored.get(section), dict):
+            restored[section].setdefault(name, value)
+    return FrozenConfigDict(restored)
+
+
+def _without_gone(values: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the keys of GONE that change nothing; `check` refuses the others."""
+    for key, (neutral, _) in GONE.items():
+        section, _, name = key.partition(".")
+        if isinstance(values.get(section), dict) and values[section].get(name) == neutral:
+            del values[section][name]
+    return values
+
+
+def _later() -> dict[str, Any]:
+    """The keys that the first runs did not have, with what they mean there."""
+    return {name: key.default for name, key in KEYS.items() if key.later}
+
+
+def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
+    """Every key that makes two runs different ones, flat, as JSON has them."""
+    flat = _later() | flatten(config)
+    shared = [name for name, key in KEYS.items() if key.shared]
+    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in (*shared, *GONE)}))
+
+
+def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
+    return hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def projection_of(config: FrozenConfigDict) -> Projection:
+    grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
+    projection = config.projection
+    return Projection(grid, projection.name, projection.axis, projection.weights, config.volume.nan)
+
+
+def network_options(config: FrozenConfigDict) -> Options:
+    model, projection = config.model, config.projection
+    learned = projection.axis if projection.name == "learned" else ""
+    pooling = (learned, projection.scale)
+    return Options(model.dropout, model.attention, model.head, model.cut, *pooling, model.n_patches, model.dtype)
+
+
+def input_size(config: FrozenConfigDict) -> tuple[int, ...]:
+    """What the network takes in: height and width of images, the grid without the pooled axis; or the grid itself."""
+    grid = tuple(config.volume.grid)
+    if config.projection.name in WHOLE:
+        return grid
+    pooled = AXES.get(config.projection.axis, 0)  # a triplanar image is that of a cube
+    return grid[:pooled] + grid[pooled + 1 :]

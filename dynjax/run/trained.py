@@ -1,0 +1,97 @@
+"""A fold's network as its checkpoint holds it: what `evaluate` and `predict` have in common."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError
+from dynjax.models.build import Options, Tree, build_classifier
+from dynjax.projection.project import WHOLE
+from dynjax.run import settings
+from dynjax.run.workdir import Workdir
+from dynjax.training import checkpoint
+from dynjax.training.examples import Images, read_ahead, steps_of
+
+BATCH, VOLUME_BATCH = 16, 2  # at a time
+
+
+class Trained(NamedTuple):
+    """probability(images [N, H, W, C]) -> float32 [N], that of the positive class; about, as the checkpoint has it.
+
+    parameters: how many numbers were trained.
+    """
+
+    probability: Callable[[Images], np.ndarray]
+    config: FrozenConfigDict
+    about: dict[str, Any]
+    parameters: int
+
+
+def load_trained(path: Path) -> Trained:
+    """Reads the network alone, by the config that its checkpoint carries. Raises: InputError for a damaged one."""
+    about = checkpoint.read_about(path)
+    config = settings.from_dict(about["config"])
+    shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
+    network = checkpoint.load_network(path, *shapes)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))
+    return Trained(functools.partial(probabilities, config, *network), config, about, parameters)
+
+
+def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
+    """Those of the positive class, float32 [N], for images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
+    most = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
+    size = min(most, 2 ** (len(images) - 1).bit_length())  # batches are filled up, so that a few programs serve all
+    order = np.resize(np.arange(len(images)), (steps_of(len(images), size), size))
+    answers = [np.asarray(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
+    return np.concatenate(answers)[: len(images)]
+
+
+def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:
+    """The checkpoint by which a fold is scored, of its last epoch or of the one selected; None until it is trained.
+
+    Raises: InputError if one of its checkpoints is damaged or missing.
+    """
+    newest = checkpoint.latest(workdir.fold(fold))
+    if newest is None:
+        return None
+    about = checkpoint.read_about(newest)
+    if about["epoch"] < about["config"]["train"]["epochs"]:
+        return None
+    if about["config"]["evaluate"]["select"] == "last":
+        return newest
+    selected = checkpoint.latest(workdir.selected(fold))
+    if selected is None:
+        raise InputError(f"{workdir.selected(fold)}: no checkpoint is here; train this fold again in a new --workdir")
+    return selected
+
+
+def load_networks(workdir: Workdir) -> list[Trained]:
+    """Loads the networks of all folds that are trained to their end; says so if some are not, or raises InputError."""
+    runs = workdir.repeats()
+    checkpoints = [scored_checkpoint(run, fold) for run in runs for fold in run.begun_folds()]
+    done = [load_trained(path) for path in checkpoints if path is not None]
+    if not done:
+        raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
+    expected = done[0].config.train.folds * len(runs)
+    if len(done) < expected:
+        print(f"{len(done)} of {expected} folds are trained to the end; their networks alone are asked")
+    return done
+
+
+@functools.cache
+def _network(name: str, size: tuple[int, ...], options: Options):
+    """The shapes of params and batch statistics, and one jitted function for the networks of all folds."""
+    network = build_classifier(name, size, options)
+
+    @jax.jit
+    def predict(params, batch_stats, images):
+        logits, _ = network.apply(params, batch_stats, images, train=False)
+        return jax.nn.softmax(logits)[:, 1]
+
+    return jax.eval_shape(lambda: network.init(jax.random.key(0))), predict

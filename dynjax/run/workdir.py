@@ -1,0 +1,153 @@
+"""A run's folder: which config it belongs to, where its parts lie, and who is at work in it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError, UsageError, listed
+from dynjax.files import lock, write_text
+from dynjax.run import settings
+
+
+class Workdir:
+    """The files of DIR that users' scripts rely on."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser().absolute()
+        self.config = self.path / "config.json"
+        self.external = self.path / "external.json"  # in place of config.json: another run's networks on these scans
+        self.folds = self.path / "folds.csv"
+        self.refused = self.path / "refused.csv"
+        self.events = self.path / "events.jsonl"
+        self.predictions = self.path / "predictions.csv"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fold(self, number: int) -> Path:
+        """Where the checkpoints of a fold lie."""
+        return self.path / "checkpoints" / f"fold_{number}"
+
+    def repeat(self, number: int) -> "Workdir":
+        """That of a repeat, where cross-validation is repeated."""
+        return Workdir(self.path / f"repeat_{number}")
+
+    def repeats(self) -> list["Workdir"]:
+        """Those of all repeats; this one itself, where cross-validation is not repeated."""
+        numbers = [folder.name.removeprefix("repeat_") for folder in self.path.glob("repeat_*")]
+        return [self.repeat(number) for number in sorted(int(n) for n in numbers if n.isdecimal())] or [self]
+
+    def begun_folds(self) -> list[int]:
+        """The folds that have a folder of checkpoints, in order."""
+        numbers = [folder.name.removeprefix("fold_") for folder in (self.path / "checkpoints").glob("fold_*")]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def selected(self, number: int) -> Path:
+        """Where the checkpoint of a fold's selected epoch lies, if any is selected."""
+        return self.path / "checkpoints" / f"selected_{number}"
+
+    def check(self, config: FrozenConfigDict) -> None:
+        """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
+        if self.external.exists():
+            raise UsageError(f"{self}: holds another run's answers to an external cohort; choose another --workdir")
+        files = [entry for entry in self._entries() if not entry.name.startswith(".")]
+        if self.config.exists():  # looked for last: it is the first file that another process writes, while we look
+            self._check_same(config)
+        elif files:
+            raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{self}: no folder can be made there ({error.strerror}); choose another --workdir"
+            ) from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise UsageError(f"{self}: may not be written to; choose another --workdir")
+
+    def check_external(self, about: dict[str, Any]) -> None:
+        """Raises: UsageError unless the folder is new, or holds the answers of the same networks to the same table."""
+        if self.external.exists():
+            there = self._read(self.external)
+            if any(there.get(key) != about[key] for key in ("run", "config")):
+                raise UsageError(f"{self}: holds the answers of another run or to another table; choose another --out")
+        elif self.path.is_file() or self._entries():
+            raise UsageError(f"{self}: is or holds something else; choose another --out")
+
+    def _entries(self) -> list[Path]:
+        return list(self.path.iterdir()) if self.path.is_dir() else []
+
+    def claim(self, config: FrozenConfigDict) -> None:
+        """Writes config.json unless it stands there. Raises: UsageError as `check` does."""
+        self.check(config)
+        with lock(self.path / ".config.lock"):
+            if not self.config.exists():
+                return write_text(self.config, settings.to_json(config))
+        self.check(config)
+
+    def read_config(self) -> FrozenConfigDict:
+        """Raises: InputError if there is none or it cannot be used."""
+        config = settings.from_dict(self._written())
+        try:
+            settings.check(config)
+        except UsageError as error:
+            raise InputError(f"{self.config}: {error}") from None
+        return config
+
+    def _written(self) -> dict[str, Any]:
+        return self._read(self.external)["config"] if self.external.exists() else self._read(self.config)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            written = json.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            raise InputError(f"{path}: no such file; is {self} the workdir of a run?") from None
+        except ValueError as error:
+            raise InputError(f"{path}: damaged: not JSON ({error})") from None
+        if not isinstance(written, dict):
+            raise InputError(f"{path}: damaged: not a config")
+        return written
+
+    @contextlib.contextmanager
+    def lock_folds(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Keeps other processes from training these folds; a kill releases them.
+
+        Raises: UsageError that names the host and process which hold one of them.
+        """
+        with contextlib.ExitStack() as held:
+            for number in numbers:
+                try:
+                    held.enter_context(lock(self.path / f".fold {number}.lock", wait=False))
+                except BlockingIOError as holder:
+                    advice = "wait for its end, train other folds, or choose another --workdir"
+                    raise UsageError(f"{self}: fold {number} is being trained by {holder}; {advice}") from None
+            yield
+
+    @contextlib.contextmanager
+    def lock_evaluation(self) -> Iterator[None]:
+        """One process at a time evaluates; the others wait, and say for whom."""
+        path = self.path / ".evaluation.lock"
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(lock(path, wait=False))
+            except BlockingIOError as holder:
+                print(f"waiting for {holder}, which evaluates {self}", flush=True)
+                held.enter_context(lock(path))
+            yield
+
+    def _check_same(self, config: FrozenConfigDict) -> None:
+        ours, theirs = settings.identity(config), settings.identity(self._written())
+        absent = object()
+        differing = [
+            f"{key}: {theirs.get(key, '(absent)')!r} there, {ours.get(key, '(absent)')!r} here"
+            for key in sorted(ours | theirs)
+            if ours.get(key, absent) != theirs.get(key, absent)
+        ]
+        if differing:
+            raise UsageError(f"{self} belongs to another config; choose another --workdir:\n{listed(differing)}")

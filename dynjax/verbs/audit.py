@@ -1,0 +1,99 @@
+"""`audit`: whether anything that is trained on in one fold is tested in another, and what goes with the label."""
+
+import numpy as np
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from dynjax.audit.association import LEVEL, find_associations
+from dynjax.audit.copies import BOUND, confirm, near_pairs, reduce_cohort
+from dynjax.audit.leaks import Overlap, find_identical, find_near, find_subjects, worth_comparing
+from dynjax.cohort.folds import make_folds, read_folds
+from dynjax.cohort.scan import Cohort
+from dynjax.errors import InputError, listed
+from dynjax.run import settings
+from dynjax.run.crossvalidation import cross_validate
+from dynjax.run.data import find_cohort
+from dynjax.run.results import read_results
+from dynjax.run.runtime import configure_jax
+from dynjax.run.workdir import Workdir
+from dynjax.volumes.grid import Grid
+
+CONFOUNDERS = ("site", "scanner", "sex", "age")  # that a network may learn in place of the disease
+REMEDY = """\
+what is trained on in one fold is tested in another, so that scores would be too high. Leave one scan of each out of the
+scan table, or give them the same subject there, which keeps them in one fold"""
+
+
+def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Workdir | None = None) -> None:
+    """Audits the folds written in the workdir or, without one, those that the config would be trained on.
+
+    With `shuffled`, a folder, it trains the config there on shuffled labels, which nothing but a leak can tell.
+
+    Raises: InputError that lists every subject and volume which lies on both sides of a fold, or where shuffled labels
+    are told.
+    """
+    config = settings.resolve(config)
+    cohort = find_cohort(config)
+    print(cohort.describe(), flush=True)
+    _print_associations(cohort, config.seed)
+    findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).grid)
+    for finding in findings:
+        if not finding.leak:
+            print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
+    if leaks := [finding.text for finding in findings if finding.leak]:
+        raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
+    count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
+    print(f"no leak: of {count} no subject, identical or near-identical volume lies on both sides of a fold")
+    print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
+    if shuffled is not None:
+        _train_on_shuffled_labels(config, shuffled)
+
+
+def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> None:
+    changed = ConfigDict(config.to_dict())
+    changed.cohort.shuffle = True
+    configure_jax()
+    cross_validate(FrozenConfigDict(changed), workdir)
+    estimate = read_results(workdir.results)["metrics"]["roc_auc"]
+    (low, high), value = estimate["ci95"], estimate["value"]
+    found = f"on shuffled labels the AUC is {value:.3f}, its 95 % interval {low:.3f} to {high:.3f}"
+    if low > 0.5:
+        chance = "one interval in twenty does so by chance: another --config.seed tells"
+        raise InputError(f"{workdir}: {found}, which lies above 0.5: test subjects leak into training, or {chance}")
+    print(f"no leak: {found}, which " + ("holds 0.5" if high >= 0.5 else "does not hold 0.5 but lies below it"))
+
+
+def _partitions(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None) -> dict[str, np.ndarray]:
+    """The folds of every scan; those of each repeat, by its name, where cross-validation is repeated."""
+    count, seed = config.train.folds, config.seed
+    if workdir:
+        found = [read_folds(run.folds, cohort, count) for run in workdir.repeats()]
+    else:
+        found = [make_folds(cohort, count, seed + repeat) for repeat in range(config.train.repeats)]
+    return {f"repeat_{repeat}" if len(found) > 1 else "": folds for repeat, folds in enumerate(found)}
+
+
+def _find(cohort: Cohort, partitions: dict[str, np.ndarray], grid: Grid) -> list[Overlap]:
+    scans, paths = cohort.scans, [scan.path for scan in cohort.scans]
+    reduced = reduce_cohort(paths, grid)
+    near = near_pairs(reduced.vectors)
+    alike = {name: worth_comparing(near, scans, folds, reduced.digests) for name, folds in partitions.items()}
+    confirmed = confirm(sorted({pair for pairs in alike.values() for pair in pairs}), paths, grid, reduced.mean)
+    findings = []
+    for name, folds in partitions.items():
+        here = [pair for pair in confirmed if pair[:2] in alike[name]]
+        found = find_subjects(scans, folds) + find_identical(scans, folds, reduced.digests)
+        found += find_near(scans, folds, here)
+        findings += [finding._replace(text=f"{name} {finding.text}".strip()) for finding in found]
+    return findings
+
+
+def _print_associations(cohort: Cohort, seed: int) -> None:
+    """One entry a subject, by its first scan."""
+    firsts = list({scan.subject: scan for scan in reversed(cohort.scans)}.values())
+    labels = np.array([int(scan.label == cohort.labels[1]) for scan in firsts])
+    columns = {name: [scan.column(name) for scan in firsts] for name in CONFOUNDERS}
+    for found in find_associations(labels, columns, seed):
+        p = f"permutation p = {found.p:.4f}, {found.corrected:.4f} after Holm's correction"
+        print(f"label and {found.column}: {p} ({found.subjects} subjects)")
+        if found.significant:
+            print(f"warning: the label goes with {found.column} (below {LEVEL}): a network may learn that in its place")

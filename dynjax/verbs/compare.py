@@ -1,0 +1,51 @@
+"""`compare`: the paper's tables from finished runs, and the tests of each against the first, by subject."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dynjax.errors import InputError, UsageError, listed
+from dynjax.evaluation.predictions import by_subject, read_predictions
+from dynjax.files import write_text
+from dynjax.report.comparison import Row, print_pairings, print_rows, to_csv, to_latex
+from dynjax.run.compared import read_rows
+from dynjax.run.workdir import Workdir
+
+
+def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Path | None) -> None:
+    """Prints a row a run and the paired tests of the others against the first; writes them to `out`, by its suffix.
+
+    Raises: UsageError for another suffix; InputError that lists every folder without results, and with `only_paired`,
+    after all else is done, every run that cannot be tested against the first.
+    """
+    if out is not None and out.suffix not in WRITERS:
+        raise UsageError(f"--out={out}: name a file that ends in {', '.join(WRITERS)}")
+    if only_paired and len(folders) < 2:
+        raise UsageError("--paired needs two runs: compare --paired DIR DIR ...")
+    rows = read_rows(folders)
+    print_rows(rows, with_paper)
+    print_pairings(rows)
+    if out is not None:
+        write_text(out.absolute(), WRITERS[out.suffix](rows, with_paper))
+        print(f"written: {out}")
+    unpaired = [f"{row.folder}: {row.unpaired}" for row in rows if row.unpaired]
+    if only_paired and unpaired:
+        raise InputError(f"not paired with {rows[0].folder}:\n{listed(unpaired)}")
+
+
+def _to_html(rows: list[Row], with_paper: bool) -> str:
+    from dynjax.report.comparison_page import comparison_page  # matplotlib, for pages alone
+    from dynjax.report.page import render
+
+    return render(comparison_page(rows, [_by_subject(row) for row in rows], with_paper))
+
+
+def _by_subject(row: Row) -> tuple[np.ndarray, np.ndarray] | None:
+    try:
+        return by_subject(read_predictions(Workdir(row.folder).predictions), row.results["positive_class"])[1:]
+    except InputError:
+        return None
+
+
+WRITERS = {".csv": to_csv, ".tex": to_latex, ".html": _to_html}

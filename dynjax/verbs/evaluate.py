@@ -1,0 +1,61 @@
+"""`evaluate`: every subject predicted once, from the checkpoints alone, by the network that never saw it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dynjax.baselines.features import BASELINES
+from dynjax.cohort.folds import read_folds
+from dynjax.errors import InputError, UsageError
+from dynjax.report.wording import name_folds
+from dynjax.run.answers import SUBGROUP_COLUMNS
+from dynjax.run.baseline import evaluate_baseline
+from dynjax.run.data import find_cohort, load_data
+from dynjax.run.external import evaluate_external
+from dynjax.run.refused import without_refused
+from dynjax.run.repeats import each_repeat
+from dynjax.run.runtime import configure_jax
+from dynjax.run.scoring import evaluate_data
+from dynjax.run.trained import scored_checkpoint
+from dynjax.run.workdir import Workdir
+
+
+def evaluate(
+    workdir: Workdir,
+    finished_folds: bool = False,
+    subgroups: Sequence[str] = (),
+    table: str = "",
+    out: Path | None = None,
+    allow_refused: bool = False,
+) -> None:
+    """Scores the checkpoints of a workdir again; needs its config.json, folds.csv and checkpoints, and the scans.
+
+    With `finished_folds` it scores those folds alone that are trained, and says so in what it writes. A baseline has no
+    checkpoints and is fitted again. `subgroups` are further columns of the scan table. With a `table`, it is the
+    subjects of this other cohort that the networks answer, together, and `out` is the folder of what comes of it.
+
+    Raises: InputError if one of them is missing, damaged or no longer what the networks were trained on.
+    """
+    columns = tuple(dict.fromkeys((*SUBGROUP_COLUMNS, *subgroups)))
+    if table or out:
+        if finished_folds or not (table and out):
+            raise UsageError("another cohort takes --table=OTHER.csv and --out=DIR, without --finished-folds")
+        return evaluate_external(workdir, table, out, columns, allow_refused)
+    config = workdir.read_config()
+    if config.train.repeats > 1:
+        return each_repeat(config, workdir, lambda _, run: evaluate(run, finished_folds, subgroups))
+    configure_jax()
+    cohort = without_refused(workdir, find_cohort(config))
+    print(cohort.describe(), flush=True)
+    folds = read_folds(workdir.folds, cohort, config.train.folds)
+    if config.model.name in BASELINES:
+        return evaluate_baseline(config, workdir, cohort, folds, columns)
+    paths = {fold: scored_checkpoint(workdir, fold) for fold in range(config.train.folds)}
+    missing = [fold for fold, path in paths.items() if path is None]
+    if missing and not finished_folds:
+        advice = "run train on this workdir first, or score the others with --finished-folds"
+        raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
+    if len(missing) == len(paths):
+        raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
+    data = load_data(config, cohort, folds)
+    with workdir.lock_evaluation():
+        evaluate_data(workdir, data, columns)

@@ -1,0 +1,156 @@
+"""`report`: the page and the model card of a finished run, from what lies in its workdir and the scans themselves."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dynjax.errors import InputError
+from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions
+from dynjax.files import write_text
+from dynjax.projection.project import WHOLE
+from dynjax.projection.store import project_cohort
+from dynjax.report.card import model_card, to_markdown
+from dynjax.report.comparison import Row
+from dynjax.report.facts import Facts
+from dynjax.report.page import render, save_parts
+from dynjax.report.run_page import PARTS, run_page, subjects_to_show
+from dynjax.run import settings
+from dynjax.run.compared import read_rows, run_name
+from dynjax.run.data import find_cohort
+from dynjax.run.refused import read_refused
+from dynjax.run.results import read_results
+from dynjax.run.runtime import configure_jax
+from dynjax.run.workdir import Workdir
+from dynjax.training import checkpoint
+from dynjax.training.events import read_events
+
+KINDS = {"dynamic": "Dynamic images", "max": "Maxima", "mean": "Means", "ranksvm": "Rank-pooled images"}
+KINDS |= {"svr": "Rank-pooled images"}
+VIEWS = {
+    "axial": "along z: the front is at the top, the subject's right at the right.",
+    "coronal": "along y: the top of the head is at the top, the subject's right at the right.",
+    "sagittal": "along x: the top of the head is at the top, the front at the right.",
+}
+
+
+def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ()) -> None:
+    """Writes report.html, report/*.svg and *.csv, card.json and card.md into the workdir of an evaluated run.
+
+    The folders of other runs, `beside`, stand on the page, too; without them, those of the baselines in the folder
+    `baselines` beside the workdir that are of the same folds.
+
+    Subjects are numbered, not named, unless `show_ids`. Images are left out where the scans cannot be read any more.
+    Raises: InputError if the run is not evaluated yet, or if a file of it is missing or damaged.
+    """
+    config = workdir.read_config()
+    facts = _gather(config, workdir, show_ids)
+    images = _read_images(config, workdir, subjects_to_show(facts))
+    facts = facts._replace(images=images, beside=_beside(workdir, beside))
+    page, card = run_page(facts), model_card(facts)
+    save_parts(page, workdir.report, PARTS)
+    write_text(workdir.report.with_suffix(".html"), render(page))
+    write_text(workdir.path / "card.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
+    write_text(workdir.path / "card.md", to_markdown(card))
+    print(f"written: {workdir.report}.html, {workdir.report}/, {workdir}/card.json, {workdir}/card.md")
+
+
+def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts:
+    results = _read_results(workdir, config.train.folds)
+    if "repeats" in results:
+        raise InputError(f"{workdir}: of a repeated run every repeat has a page: report --workdir={workdir.repeat(0)}")
+    predictions = read_predictions(workdir.predictions)
+    folds, labels, probabilities = by_subject(predictions, results["positive_class"])
+    if len(labels) != results["n_subjects"] or {*folds} != {fold["fold"] for fold in results["folds"]}:
+        raise InputError(f"{workdir.predictions}: not the answers of results.json; run evaluate on this workdir")
+    return Facts(
+        name=run_name(config),
+        kind=_kind(config),
+        classes=(config.cohort.labels[0], results["positive_class"]),
+        results=results,
+        settings=settings.flatten(config),
+        subjects=list(dict.fromkeys(prediction.subject for prediction in predictions)),
+        folds=folds,
+        labels=labels,
+        probabilities=probabilities,
+        events=list(read_events(workdir.events)) if workdir.events.exists() else [],
+        refused=[(*scan, reason) for scan, reason in read_refused(workdir).items()],
+        images=None,
+        show_ids=show_ids,
+    )
+
+
+def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
+    """The run itself, and then the others. Raises: InputError that lists those of `folders` without results."""
+    if folders:
+        rows = read_rows([str(workdir), *folders])
+        unreadable = "its predictions.csv cannot be read"  # in place of a message with its path, for others to see
+        return [row._replace(unpaired=unreadable) if "/" in row.unpaired else row for row in rows]
+    baselines = []
+    for path in sorted(workdir.path.parent.glob("baselines/*/results.json")):
+        try:
+            read_rows([str(path.parent)])
+            baselines.append(str(path.parent))
+        except InputError as error:
+            print(f"not on the page: {error}")
+    return [row for row in read_rows([str(workdir), *baselines]) if not row.unpaired]
+
+
+def _read_results(workdir: Workdir, folds: int) -> dict:
+    """Raises: InputError that says what to run where there are none."""
+    if not workdir.results.exists():
+        run = f"run train on this workdir until its {folds} folds are done"
+        raise InputError(
+            f"{workdir.results}: no such file, the run is not finished; {run}, or evaluate those that are by "
+            f"`python main.py evaluate --workdir={workdir} --finished-folds`"
+        )
+    return read_results(workdir.results)
+
+
+def _kind(config: FrozenConfigDict) -> str:
+    """What the images are, as a sentence."""
+    projection = config.projection
+    if projection.name in WHOLE:
+        return f"The middle axial slices of the volumes, seen {VIEWS['axial']}"
+    axis = "axial" if projection.axis == "triplanar" else projection.axis
+    others = " The coronal and the sagittal ones are not shown." if projection.axis == "triplanar" else ""
+    return f"{KINDS[projection.name]} {VIEWS[axis]}{others}"
+
+
+def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """[X, Y] of each subject's first scan, from the store of projections where it can; None where one is unreadable."""
+    configure_jax()
+    try:
+        paths = _first_scans(config, read_predictions(workdir.predictions))
+        chosen = [paths[subject] for subject in subjects]
+        images, digests = project_cohort(chosen, settings.projection_of(config))
+        _check_unchanged(config, workdir, chosen, digests)
+    except InputError as error:
+        print(f"no images: the scans cannot be read as they were: {error}")
+        return None
+    if config.projection.name in WHOLE:
+        images = images[..., images.shape[-1] // 2]
+    elif config.projection.axis == "triplanar":
+        images = images[..., 0]
+    return dict(zip(subjects, images))
+
+
+def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:
+    """Raises: InputError for a scan that no checkpoint tells of; where there are no checkpoints nothing is known."""
+    newest = filter(None, (checkpoint.latest(workdir.fold(fold)) for fold in range(config.train.folds)))
+    scans = [checkpoint.read_about(path)["scans"] for path in newest]
+    known = {digest for parts in scans for part in parts.values() for digest in part}
+    changed = [path for path, digest in zip(paths, digests) if known and digest not in known]
+    if changed:
+        raise InputError(f"{changed[0]}: has changed since the run")
+
+
+def _first_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Path]:
+    """Raises: InputError for a scan that the table has no more."""
+    paths = {(scan.subject, scan.session): Path(scan.path) for scan in find_cohort(config).scans}
+    gone = [row for row in predictions if (row.subject, row.session) not in paths]
+    if gone:
+        raise InputError(f"no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
+    return {row.subject: paths[row.subject, row.session] for row in reversed(predictions)}
