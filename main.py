@@ -24,19 +24,25 @@ from dynjax.memory import keep_freed_memory
 from dynjax.work.cluster import workers_of
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
-WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train: runs/<config>[-<variant>] by default")
-OUT = flags.DEFINE_string("out", None, "to write: a .csv, .json, .tex or .html file; a folder of prepare or evaluate")
-ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train: go on without scans that are refused, and count them")
-MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop, exit code 75, once so much time has passed", 0)
-FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score the folds that are trained, not yet all")
-SHUFFLE = flags.DEFINE_bool("shuffle", False, "audit: also train on shuffled labels, in --workdir; is the AUC 0.5?")
-SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: columns of the scan table besides sex, age and site")
-TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort; --out=DIR holds what comes of it")
-SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: name subjects, which are else numbered")
-BESIDE = flags.DEFINE_list("beside", [], "report: folders of other runs for the page; else those of the baselines")
-SCHEDULER = flags.DEFINE_string("scheduler", "", "a Dask scheduler, its workers read scans: tcp://HOST:8786, local")
-PAPER = flags.DEFINE_bool("paper", False, "compare: the paper's figures, of ADNI, beside those of the runs")
-PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless all can be tested against the first, by subject")
+WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train's default is runs/<config>[-<variant>]")
+OUT = flags.DEFINE_string(
+    "out", None, "the file (.csv, .json, .tex, .html) or, for prepare and evaluate, the folder to write"
+)
+ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train, evaluate: exclude refused scans, and count them")
+MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop (exit code 75) after so many hours", 0)
+FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score only the folds that are trained")
+SHUFFLE = flags.DEFINE_bool(
+    "shuffle", False, "audit: also train on shuffled labels, in --workdir: the AUC should be 0.5"
+)
+SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: further columns of the scan table to estimate by")
+TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort, scored into --out=DIR")
+SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: show subject ids instead of numbers")
+BESIDE = flags.DEFINE_list("beside", [], "report: folders of runs to compare with; default: the baselines'")
+SCHEDULER = flags.DEFINE_string(
+    "scheduler", "", "tcp://HOST:8786 or local: a Dask scheduler whose workers read the scans"
+)
+PAPER = flags.DEFINE_bool("paper", False, "compare: also show the paper's figures (ADNI)")
+PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless every run can be paired with the first")
 
 VERBS: dict[str, Callable[[list[str]], dict[str, Any]]] = {  # verb -> the arguments of dynjax.verbs.<verb>.<verb>
     "train": lambda _: {

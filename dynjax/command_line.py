@@ -1,4 +1,4 @@
-"""What stands between the shell and a verb: flags to a config, and every expected failure to one message and a code."""
+"""Turns the shell's flags into a verb's arguments, and every expected failure into one message and an exit code."""
 
 import contextlib
 import difflib
@@ -25,10 +25,12 @@ Verbs = Mapping[str, Callable[[list[str]], dict[str, Any]]]
 def run(
     verbs: Verbs, needs: Mapping[str, str], around: Callable[[str], AbstractContextManager] = contextlib.nullcontext
 ) -> None:
-    """Parses the flags, does what the verb asks and exits with the code that `dynjax.errors` promises.
+    """Parses the flags, runs the verb, and exits with the code that `dynjax.errors` promises.
 
-    Args: verbs, each with what makes the arguments of dynjax.verbs.<verb>.<verb> from the positional ones; needs:
-      those of them that take positional arguments, and which; around: what is a verb done within.
+    Args:
+      verbs: for each verb, a function from positional arguments to the keyword arguments of dynjax.verbs.<verb>.<verb>.
+      needs: for each verb that takes positional arguments, which ones.
+      around: gives the context manager in which a verb runs.
     """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler)
@@ -40,8 +42,8 @@ def run(
         _exit(error)
     except KeyboardInterrupt:
         _exit(Stopped("stopped; everything finished so far is saved, and the same command goes on from there"))
-    except OSError as error:  # a full disk, a folder that may not be written to
-        _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; what was saved before is kept"))
+    except OSError as error:  # such as a full disk or a folder without write permission
+        _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; everything saved before is kept"))
 
 
 def config_of(flag) -> FrozenConfigDict:
@@ -51,7 +53,7 @@ def config_of(flag) -> FrozenConfigDict:
 
 
 def workdir_of(flag, default: Path | None = None):
-    from dynjax.run.workdir import Workdir  # which loads jax
+    from dynjax.run.workdir import Workdir  # loads jax
 
     path = flag.value or default
     if not path:
@@ -60,7 +62,7 @@ def workdir_of(flag, default: Path | None = None):
 
 
 def config_name(flag) -> str:
-    """'dyn_vgg11-quick' for configs/dyn_vgg11.py:quick."""
+    """Names a run after its config: 'dyn_vgg11-quick' for configs/dyn_vgg11.py:quick."""
     file, _, variant = flag.config_filename.partition(":")
     return "-".join([Path(file).stem, *filter(None, variant.split(","))])
 
@@ -75,14 +77,14 @@ def _do(verbs: Verbs, needs: Mapping[str, str], around: Callable, arguments: lis
         raise UsageError(f"{verb} needs {needs[verb]}")
     arguments_of_verb = verbs[verb](rest)
     with around(verb):
-        getattr(importlib.import_module(f"dynjax.verbs.{verb}"), verb)(**arguments_of_verb)  # jax is not loaded before
+        getattr(importlib.import_module(f"dynjax.verbs.{verb}"), verb)(**arguments_of_verb)  # loads jax, so not before
 
 
 def _exit(error: DynjaxError) -> None:
     print(error, file=sys.stderr, flush=True)
     if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
         sys.stdout.flush()
-        os._exit(error.exit_code)  # at once: jax would wait for the other processes, which wait for this one
+        os._exit(error.exit_code)  # jax would wait for the other processes, which wait for this one
     sys.exit(error.exit_code)
 
 
@@ -105,10 +107,10 @@ def _config_argument(argv: list[str]) -> str:
 
 
 def _check_config_options(argv: list[str], given: str) -> None:
-    """Raises: UsageError if the config file is not there, or for each --config.KEY that it lacks, with the nearest."""
+    """Raises UsageError if the config file is missing, or for each unknown --config.KEY, with the nearest known one."""
     file = given.partition(":")[0]
     if not Path(file).is_file():
-        raise UsageError(f"--config={given}: {file} is not there; configs/README.md lists the configs")
+        raise UsageError(f"--config={given}: {file}: no such file; configs/README.md lists the configs")
     known = list(_keys(_load(given)))
     names = [argument.lstrip("-").partition("=")[0] for argument in argv if argument.startswith("-")]
     unknown = [name for name in names if name.startswith("config.") and name.removeprefix("config.") not in known]
@@ -128,7 +130,7 @@ def _load(given: str) -> ConfigDict:
         return runpy.run_path(file)["get_config"](variant)
     except DynjaxError:
         raise
-    except Exception as error:  # whatever a user's own config file does wrong
+    except Exception as error:  # a user's own config file can fail in any way
         raise UsageError(f"--config={given}: {type(error).__name__}: {error}") from error
 
 

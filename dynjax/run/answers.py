@@ -1,4 +1,4 @@
-"""What every scored run leaves: predictions.csv, results.json, and both as tables on the terminal."""
+"""Writes what every scored run leaves, predictions.csv and results.json, and prints both as tables."""
 
 import datetime
 import platform
@@ -23,7 +23,7 @@ from dynjax.run.trained import Trained
 from dynjax.run.workdir import Workdir
 
 SCHEMA = 1
-SUBGROUP_COLUMNS = ("sex", "age", "site")  # of the scan table, by which subgroups are estimated
+SUBGROUP_COLUMNS = ("sex", "age", "site")  # of the scan table; they define subgroups
 
 
 def write_answers(
@@ -34,10 +34,13 @@ def write_answers(
     columns: Sequence[str] = SUBGROUP_COLUMNS,
     external: dict | None = None,
 ) -> None:
-    """Writes predictions.csv and results.json for probabilities [N], an entry a scan, and prints the tables.
+    """Writes predictions.csv and results.json, and prints their tables.
 
-    Args: columns of the scan table, by which subgroups are estimated; external: of a cohort that the networks never
-      saw, what results.json says of it.
+    Args:
+      trained: the network of each fold that is scored.
+      probabilities: float [N], of the positive class, one a scan.
+      columns: the columns of the scan table that define subgroups.
+      external: what results.json says of a cohort that the networks never saw.
     """
     predictions = [
         Prediction(scan.subject, scan.session, int(fold), scan.label, float(probability))
@@ -113,7 +116,7 @@ def _results(
 
 
 def _columns(cohort: Cohort, predicted: list[Prediction], names: Sequence[str]) -> dict[str, list[str]]:
-    """What the table says of each subject, by its first scan."""
+    """Returns the scan table's values for each predicted subject, taken from its first scan."""
     first = {scan.subject: scan for scan in reversed(cohort.scans)}
     subjects = list(dict.fromkeys(prediction.subject for prediction in predicted))
     return {name: [first[subject].column(name) for subject in subjects] for name in names}

@@ -1,4 +1,4 @@
-"""A baseline carried to its end: the same folds, files and metrics as a network's run, and no checkpoints."""
+"""Fits and scores a baseline: the same folds, files and metrics as a network's run, but no checkpoints."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,13 +15,13 @@ from dynjax.run.trained import Trained
 from dynjax.run.workdir import Workdir
 from dynjax.training.examples import Images
 
-SIGMOID = 2  # numbers that turn a decision value into a probability
+SIGMOID = 2  # parameters of the sigmoid that turns a decision value into a probability
 
 
 def train_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
-    """Fits the baseline of `config.model.name` in each fold, and writes and prints what evaluation does for networks.
+    """Fits the baseline `config.model.name` in each fold and scores it as networks are scored, unless that is done.
 
-    Raises: InputError for scans that are refused, or a scan table without the columns that the baseline needs.
+    Raises: InputError for refused scans, or for a scan table that lacks a column which the baseline needs.
     """
     if workdir.results.exists():
         print(f"nothing to do: the baseline is fitted and evaluated, see {workdir.results}")
@@ -36,7 +36,7 @@ def evaluate_baseline(
     folds: np.ndarray,
     columns: Sequence[str] = SUBGROUP_COLUMNS,
 ) -> None:
-    """The same whether there are results or not: a baseline is not kept, but fitted again."""
+    """Fits and scores the baseline anew: fitted baselines are not stored."""
     from dynjax.baselines.fit import cross_validate  # scikit-learn is slow to import
 
     name = config.model.name
@@ -58,4 +58,4 @@ def evaluate_baseline(
 
 
 def _unavailable(images: Images) -> np.ndarray:
-    raise NotImplementedError("a baseline answers in cross-validation alone")
+    raise NotImplementedError("a baseline predicts only within cross-validation")

@@ -1,4 +1,4 @@
-"""Finished runs as rows of a table, and the tests of each against the first, by subject."""
+"""Reads finished runs as rows of a table, and tests each against the first, paired by subject."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ NETWORKS = {
 
 
 def read_rows(folders: Sequence[str]) -> list[Row]:
-    """Each run, all but the first with its tests against it. Raises: InputError that lists those without results."""
+    """Reads each run, with its tests against the first. Raises: InputError that lists the runs without results."""
     rows, problems = [], []
     for folder in folders:
         try:
@@ -51,7 +51,7 @@ def read_rows(folders: Sequence[str]) -> list[Row]:
 
 
 def _paired(rows: list[Row]) -> list[Row]:
-    """Each but the first with its tests against the first, or the reason why there are none."""
+    """Adds to every row but the first its tests against the first, or the reason why there are none."""
     answers: list[Pairing | str] = []
     for row in rows[1:]:
         try:
@@ -66,7 +66,7 @@ def _paired(rows: list[Row]) -> list[Row]:
 
 
 def _pair(first: Row, second: Row) -> Pairing:
-    """Raises: ValueError or InputError, with the reason, if the runs are not of the same cohort in the same folds."""
+    """Tests two runs. Raises: ValueError or InputError, with the reason, unless they share cohort and folds."""
     if first.results["positive_class"] != second.results["positive_class"]:
         raise ValueError("another positive class")
     if "repeats" in first.results or "repeats" in second.results:
@@ -85,7 +85,7 @@ def _answers(row: Row) -> ScoredRun:
 
 
 def _phantoms(row: Row) -> tuple | None:
-    """Which synthetic cohort it is: two may share their subjects' names. Skull or none, it is the same."""
+    """Identifies a synthetic cohort, since two may use the same subject names; the skull makes no difference."""
     cohort = Workdir(row.folder).read_config().cohort
     return None if cohort.table else (cohort.phantom.n, cohort.phantom.seed)
 
@@ -103,7 +103,7 @@ def _read(workdir: Workdir, folder: str) -> Row:
 
 
 def run_name(config: FrozenConfigDict) -> str:
-    """What the paper's tables would call it, such as 'Dyn + VGG11 + Att'; what differs from them stands behind."""
+    """Names a run as the paper's tables do, such as 'Dyn + VGG11 + Att', followed by what differs from the paper."""
     model, projection = config.model, config.projection
     parts = [NETWORKS[model.name]]
     if projection.name != "none":

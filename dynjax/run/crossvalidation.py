@@ -1,4 +1,4 @@
-"""Carries a config to its end: cohort, folds, projection, every fold, evaluation; run again, it goes on."""
+"""Runs a cross-validation: checks the cohort, makes the folds, trains each and evaluates; run again, it resumes."""
 
 import contextlib
 from collections.abc import Iterable
@@ -25,12 +25,12 @@ def cross_validate(
 ) -> None:
     """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
 
-    Scans that are refused end it before it begins; with `allow_refused` they are left out and counted. After
-    `max_hours` it stops as soon as the program that is under way has ended.
-    Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
+    A refused scan ends the run before training; with `allow_refused`, refused scans are excluded and counted. After
+    `max_hours` training stops as soon as the running program has ended.
+    Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; everything saved is kept.
     """
     with processes.joined():
-        check_devices(config)  # before anything else is done
+        check_devices(config)  # fails early
         if config.train.repeats > 1:
             each_repeat(config, workdir, lambda own, folder: _cross_validate(own, folder, allow_refused, max_hours))
         else:
@@ -58,7 +58,7 @@ def _cross_validate(config: FrozenConfigDict, workdir: Workdir, allow_refused: b
 
 
 def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is_done: bool) -> Data | None:
-    """The cohort checked, in the folds that stand in the workdir from here on; None if there is nothing left to do."""
+    """Checks the cohort and writes its folds into the workdir; returns None if there is nothing left to do."""
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     cohort, refused = check_first(config, workdir, cohort, allow_refused)
@@ -70,7 +70,7 @@ def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return None
     data = load_data(config, cohort, folds)
-    workdir.claim(config)  # from here on it is this config's: a table or a scan that is refused leaves no trace
+    workdir.claim(config)  # only now: a refused table or scan leaves the workdir free for another config
     keep_refused(workdir, refused)
     keep_folds(workdir, cohort, folds)
     check_unchanged(config, workdir, data)
@@ -82,7 +82,7 @@ def _unfinished(config: FrozenConfigDict, workdir: Workdir, folds: Iterable[int]
 
 
 def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
-    """Unless another run has done so since `before`: several may find all folds done at the same time."""
+    """Evaluates, unless another run has done so since `before`: several may find all folds done at the same time."""
     with workdir.lock_evaluation():
         now = results_so_far(workdir.results)
         if is_complete(now) and now != before:

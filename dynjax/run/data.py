@@ -1,4 +1,4 @@
-"""From a config to its cohort, its folds and its images: what every verb begins with."""
+"""Finds a config's cohort, folds and images, with which every verb begins."""
 
 import importlib.util
 import math
@@ -26,7 +26,7 @@ from dynjax.work.parallel import map_scans
 
 
 class Data(NamedTuple):
-    """One entry a scan: targets [N] of 0 and 1, folds [N], sha256 of each file. Images are read when asked for."""
+    """A cohort of N scans: targets [N] of 0 and 1, folds [N] and the sha256 of each file. Images are read on demand."""
 
     config: FrozenConfigDict
     cohort: Cohort
@@ -35,16 +35,16 @@ class Data(NamedTuple):
     digests: list[str]
 
     def images(self, chosen: np.ndarray, dtype: str = "float32") -> Images:
-        """Of the scans chosen, bool [N], in their order: images [n, H, W, C] or volumes [n, X, Y, Z, 1].
+        """Returns the images [n, H, W, C] or volumes [n, X, Y, Z, 1] of the n scans chosen, bool [N], in their order.
 
-        Projects them, from the store where it can, and scales them; no other scan is opened. With `train.stream`, or
-        where volumes are too many for memory, the store is filled and each is read from it when it is asked for.
-        Raises: UsageError if they cannot be; InputError if a file is refused or is not what it was.
+        Projects the scans, or reads their images from the store, and scales them; opens no other scan. With
+        `train.stream`, or where volumes do not fit into memory, it fills the store and reads each volume on demand.
+        Raises: UsageError if volumes neither fit nor can be streamed; InputError if a file is refused or has changed.
         """
         indices, projection = np.flatnonzero(chosen), settings.projection_of(self.config)
         paths = [Path(self.cohort.scans[index].path) for index in indices]
         is_streamed = _is_streamed(self.config, len(paths))
-        if is_streamed or (cluster.is_there() and projection.name not in WHOLE):  # whose workers share the store
+        if is_streamed or (cluster.is_there() and projection.name not in WHOLE):  # its workers share the store
             digests = fill_store(paths, projection)
         if not is_streamed:
             images, digests = project_cohort(paths, projection)
@@ -56,13 +56,13 @@ class Data(NamedTuple):
         return scale(self.config, images).astype(dtype, copy=False)
 
     def digests_of(self, fold: int) -> dict[str, list[str]]:
-        """The content of a fold's training and test scans, kept in its checkpoints to know them again."""
+        """Returns the digests of a fold's training and test scans, by which its checkpoints recognise them."""
         pairs = list(zip(self.folds, self.digests))
         return {"train": [d for f, d in pairs if f != fold], "test": [d for f, d in pairs if f == fold]}
 
 
 class Streamed:
-    """Volumes [X, Y, Z, 1] that are read from the store one by one, as they are asked for."""
+    """Volumes [X, Y, Z, 1] that are read from the store on demand, one by one."""
 
     def __init__(self, config: FrozenConfigDict, paths: list[Path], digests: list[str], dtype: str):
         self.config, self.paths, self.digests, self.dtype = config, paths, digests, dtype
@@ -76,7 +76,7 @@ class Streamed:
 
 
 def find_cohort(config: FrozenConfigDict) -> Cohort:
-    """Reads the config's scan table; the phantom cohort, made if need be, where it names none."""
+    """Reads the config's scan table or, if it names none, the phantom cohort, which is made if need be."""
     cohort = _read_cohort(config)
     return shuffle_labels(cohort, config.seed) if config.cohort.shuffle else cohort
 
@@ -86,50 +86,52 @@ def _read_cohort(config: FrozenConfigDict) -> Cohort:
     options = (cohort.labels, cohort.visit, cohort.description, cohort.label_column)
     if cohort.table:
         return load_cohort(cohort.table, *options)
-    from dynjax.cohort.phantom.download import phantom_cohort  # scipy's filters and nilearn, for this cohort alone
+    from dynjax.cohort.phantom.download import (
+        phantom_cohort,
+    )  # imports scipy's filters and nilearn, which only phantoms need
 
     folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
     return load_cohort(folder, *options)
 
 
 def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:
-    """The folds written in the workdir; before they are, those that the seed gives."""
+    """Returns the folds written in the workdir, or makes them from the seed if none are."""
     if workdir.folds.exists():
         return read_folds(workdir.folds, cohort, config.train.folds)
     return make_folds(cohort, config.train.folds, config.seed)
 
 
 def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
-    """Writes the folds into the workdir, before anything is trained on them, unless they stand there."""
+    """Writes the folds into the workdir unless they are there; called before anything is trained on them."""
     if not workdir.folds.exists():
         write_folds(workdir.folds, cohort, folds)
 
 
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
-    """Takes down the content of every scan, by which its image is found. Raises: InputError if one is missing."""
+    """Computes each scan's digest, by which its image is found. Raises: InputError if a scan is missing."""
     digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans", travels=True)
     return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
 
 
 def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
-    """Raises: UsageError where it cannot be."""
+    """Decides whether volumes are read on demand. Raises: UsageError if they must be and cannot."""
     whole, processes = config.projection.name in WHOLE, jax.process_count()
     size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    large = whole and size > memory / 2  # they are there twice while they are scaled
+    large = whole and size > memory / 2  # scaling holds a second copy
     sizes = f"{count} volumes take {size / 2**30:.0f} GiB of memory, of {memory / 2**30:.0f}"
     if large and not settings.can_stream(config):
-        raise UsageError(f"{sizes}, and {config.model.name} takes them in all at once")
-    if large and processes > 1 and not config.train.stream:  # they must all do the same
+        raise UsageError(f"{sizes}, and {config.model.name} needs all of them in memory")
+    if large and processes > 1 and not config.train.stream:  # all processes must decide the same
         raise UsageError(f"{sizes}: --config.train.stream=True reads them as they are needed")
     if large and not config.train.stream:
         print(f"{sizes}: they are read from the store as they are needed")
     if (large or config.train.stream) and importlib.util.find_spec("grain") is None:
-        raise UsageError("volumes that are read as they are needed take grain: pip install 'dynjax[stream]'")
+        raise UsageError("reading volumes as they are needed takes grain: pip install 'dynjax[stream]'")
     return large or config.train.stream
 
 
 def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:
-    """What the network takes in, of what `project_scan` gives: images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    """Scales the output of `project_scan` to the network's input: images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
     if config.projection.name in WHOLE:
         return scale_volumes(projected)
     return scale_images(projected, config.projection.scale)

@@ -1,4 +1,4 @@
-"""What the user sees of training: a live line on a terminal, a plain line now and then elsewhere."""
+"""Shows the progress of training: a live line on a terminal, and elsewhere a plain line every few seconds."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ from dynjax.work.progress import QUIET_SECONDS, console
 
 
 class TrainingDisplay:
-    """Counts epochs over all the folds that a run trains, for the time that is left."""
+    """Shows each fold's epochs, and estimates the time left from the epochs of all folds."""
 
     def __init__(self, folds: list[int], epochs: int):
         self.folds, self.epochs = folds, epochs
@@ -31,7 +31,7 @@ class TrainingDisplay:
             self.live.stop()
 
     def start(self, fold: int, done: int) -> None:
-        """A fold begins, or goes on after `done` epochs."""
+        """Announces a fold that begins, or goes on after `done` epochs."""
         self.left -= done
         self.tasks[fold] = self.live.add_task(self._name(fold), total=self.epochs, completed=done, note="compiling")
         if not console.is_terminal and done:
@@ -40,7 +40,7 @@ class TrainingDisplay:
     def show(self, epoch: Epoch) -> None:
         self.left -= 1
         self.seconds.append(epoch.seconds)
-        pace = statistics.median(self.seconds)  # the first epoch, which compiles, soon drops out of it
+        pace = statistics.median(self.seconds)  # the median soon forgets the first epoch, which compiles
         note = f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2f}  {pace:.1f} s/epoch"
         if self.left and len(self.seconds) > 1 and (not console.is_terminal or epoch.epoch < self.epochs):
             note += f"  {_duration(pace * self.left)} left"

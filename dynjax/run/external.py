@@ -1,4 +1,4 @@
-"""A finished run's networks on a labelled cohort that none of them ever saw."""
+"""Scores a finished run's networks on a labelled cohort that none of them saw."""
 
 import json
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ from dynjax.run.workdir import Workdir
 def evaluate_external(
     workdir: Workdir, table: str, out: Path, columns: Sequence[str], allow_refused: bool = False
 ) -> None:
-    """Scores the mean probability of all folds' networks on the subjects of another scan table; `out` is a new folder.
+    """Scores the mean probability of all folds' networks on the subjects of another scan table.
 
-    It holds predictions.csv, in which every scan stands in fold 0, results.json and folds.csv as a run's workdir does,
-    and external.json with the config. A subject is called positive from the mean of the networks' thresholds on.
+    The new folder `out` gets predictions.csv, in which every scan is in fold 0, results.json and folds.csv as a workdir
+    has them, and external.json with the config. A subject is called positive from the mean of the networks' thresholds.
 
-    Raises: UsageError if `out` belongs to something else; InputError if a subject or a volume of the table is one that
-    the run was trained or tested on, or if a scan is refused, unless these are allowed.
+    Raises: UsageError if `out` is used for something else; InputError if the run was trained or tested on a subject or
+    a volume of the table, or if a scan is refused and `allow_refused` is not set.
     """
     configure_jax()
     source, other = Path(table).expanduser().absolute(), Workdir(out)
@@ -55,7 +55,7 @@ def evaluate_external(
 
 
 def _together(networks: list[Trained]) -> Trained:
-    """The networks as one, for the record: their seconds on average, of their thresholds the mean."""
+    """Describes the networks as one: means of their seconds, losses and thresholds."""
     abouts = [network.about for network in networks]
     means = {
         key: float(np.mean([about.get(key) or 0.0 for about in abouts])) for key in ("train_seconds", "train_loss")
@@ -68,10 +68,10 @@ def _check_subjects(workdir: Workdir, cohort: Cohort) -> None:
     try:
         ours = set(read_csv(workdir.folds, ["subject"], str))
     except (OSError, InputError):
-        raise InputError(f"{workdir.folds}: missing or damaged, so that its subjects are not known") from None
+        raise InputError(f"{workdir.folds}: missing or damaged, so that the run's subjects are not known") from None
     if shared := sorted(ours & set(cohort.subjects)):
         raise InputError(
-            f"{cohort.source}: {len(shared)} subjects are those of {workdir}, so it is no external cohort; "
+            f"{cohort.source}: {len(shared)} subjects are also in {workdir}, so this is no external cohort; "
             f"leave them out:\n{listed(shared)}"
         )
 
@@ -81,6 +81,6 @@ def _check_volumes(workdir: Workdir, data: Data, networks: list[Trained]) -> Non
     shared = [scan.path for scan, digest in zip(data.cohort.scans, data.digests) if digest in seen]
     if shared:
         raise InputError(
-            f"{data.cohort.source}: {len(shared)} volumes are those of {workdir} under another name; "
+            f"{data.cohort.source}: {len(shared)} volumes are also in {workdir}, under other names; "
             f"leave them out:\n{listed(shared)}"
         )

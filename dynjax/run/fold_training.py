@@ -1,4 +1,4 @@
-"""Trains the folds of a run, one after the other, with what they have in common."""
+"""Trains the folds of a run, one after the other."""
 
 import contextlib
 import functools
@@ -26,7 +26,7 @@ from dynjax.training.plan import make_mesh
 from dynjax.training.record import Epoch
 from dynjax.training.saver import Saver
 
-AT_ONCE = {  # (on a CPU, volumes) -> examples that one program trains on
+AT_ONCE = {  # (on a CPU, on volumes) -> the examples of one call
     (True, True): 1,
     (True, False): 256,
     (False, True): 256,
@@ -37,6 +37,10 @@ AT_ONCE = {  # (on a CPU, volumes) -> examples that one program trains on
 def train_folds(
     config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int], max_hours: float | None
 ) -> None:
+    """Trains the folds `todo`; all of them share one compiled program.
+
+    Raises: UsageError if other folds of the run started from other weights; DynjaxError or Stopped as `train_fold`.
+    """
     with processes.first_then_others():
         weights = find_weights(config.model.name, config.model.pretrained)
     origin = _describe(weights)
@@ -89,13 +93,13 @@ def _make_trainer(config: FrozenConfigDict, weights: Weights | None) -> Trainer:
 
 
 def _steps_at_once(config: FrozenConfigDict) -> int:
-    """As many as take some ten seconds at most, unless one takes longer."""
+    """Chooses how many steps run at once: some ten seconds of them at most, but at least one."""
     examples = AT_ONCE[jax.default_backend() == "cpu", config.projection.name in WHOLE]
     return max(1, examples // config.train.batch_size)
 
 
 def check_devices(config: FrozenConfigDict) -> None:
-    """Raises: UsageError if there are fewer devices than `train.devices`, or a batch cannot be divided among them."""
+    """Raises UsageError if there are fewer devices than `train.devices`, or a batch cannot be divided among them."""
     _mesh(config)
 
 
@@ -122,7 +126,7 @@ def _describe(weights: Weights | None) -> dict:
 
 
 def _check_same_origin(config: FrozenConfigDict, workdir: Workdir, origin: dict) -> None:
-    """Folds that start from different weights would make a number that means nothing."""
+    """Raises UsageError if another fold started from other weights: a score over both would mean nothing."""
     for about in _kept(config, workdir):
         if (theirs := about["weights"]) != origin:
             names = [w["source"] or "random weights" for w in (theirs, origin)]
@@ -132,7 +136,7 @@ def _check_same_origin(config: FrozenConfigDict, workdir: Workdir, origin: dict)
 
 
 def check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> None:
-    """A run whose scans have changed under it must not mix old and new."""
+    """Raises InputError if a fold was trained on scans that have changed since: a run must not mix old and new."""
     for about in _kept(config, workdir):
         fold = about["fold"]
         if about["scans"] != data.digests_of(fold):
@@ -143,7 +147,7 @@ def check_unchanged(config: FrozenConfigDict, workdir: Workdir, data: Data) -> N
 
 
 def _kept(config: FrozenConfigDict, workdir: Workdir) -> Iterator[dict]:
-    """The description of every checkpoint there is; what is damaged is for those who load it to say."""
+    """Yields the description of every checkpoint; a damaged one is reported when it is loaded."""
     for fold in range(config.train.folds):
         for path in checkpoint.saved(workdir.fold(fold)):
             with contextlib.suppress(checkpoint.Damaged):

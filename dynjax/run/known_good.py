@@ -1,4 +1,4 @@
-"""What inspections found in scans that can be used, kept in the cache until a file of theirs is written to."""
+"""Remembers the inspections of usable scans, in the cache, until their files change."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from dynjax.volumes.finding import Finding
 from dynjax.volumes.inspection import Facts, Inspection
 from dynjax.volumes.nifti import file_digest
 
-RECIPE = 1  # raised whenever a scan may get another verdict, so that those remembered are not used
+RECIPE = 1  # raise it whenever a scan may get another verdict: older memories are then not used
 
 
 class KnownGood:
-    """The memory of one cohort, named by its source, the grid and what becomes of NaN."""
+    """The remembered inspections of one cohort, for one grid and one treatment of NaN."""
 
     def __init__(self, source: str, projection: Projection):
         description = json.dumps([RECIPE, source, projection.grid, projection.nan])
@@ -23,16 +23,16 @@ class KnownGood:
         self.path = cache_folder() / "checked" / f"{key}.json"
 
     def recall(self, paths: Sequence[Path]) -> dict[Path, Inspection]:
-        """What was found in those of the scans that are unchanged since, by path, size and time of change."""
+        """Returns the inspections of the scans whose path, size and modification time are unchanged."""
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
             digests = {path: file_digest(path) for path in paths}
             return {path: _inspection(stored[digest]) for path, digest in digests.items() if digest in stored}
-        except (OSError, ValueError, TypeError, LookupError):  # none, or damaged: the scans are inspected again
+        except (OSError, ValueError, TypeError, LookupError):  # missing or damaged: the scans are inspected again
             return {}
 
     def remember(self, found: dict[Path, Inspection]) -> None:
-        """Keeps these and no others; refused scans are inspected every time."""
+        """Replaces the memory by these inspections, without refused scans, which are inspected every time."""
         good = {file_digest(path): inspection for path, inspection in found.items() if inspection.facts is not None}
         write_text(self.path, json.dumps(good))
 

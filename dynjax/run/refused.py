@@ -1,4 +1,4 @@
-"""refused.csv: the scans that a run goes on without, written down with its folds and left out by whoever reads them."""
+"""Keeps refused.csv, the list of scans that a run excludes; every later reader of the cohort excludes them too."""
 
 import collections
 
@@ -9,11 +9,11 @@ from dynjax.run.workdir import Workdir
 
 REFUSED_COLUMNS = ["subject", "session", "reason"]
 
-RefusedScans = dict[tuple[str, str], str]  # (subject, session) -> what kind of problem the scan has
+RefusedScans = dict[tuple[str, str], str]  # (subject, session) -> the kind of problem
 
 
 def without(cohort: Cohort, refused: RefusedScans) -> Cohort:
-    """The other scans; those left out are counted by reason."""
+    """Returns the cohort without the refused scans, which it counts by reason."""
     gone = [refused[scan.subject, scan.session] for scan in cohort.scans if (scan.subject, scan.session) in refused]
     kept = tuple(scan for scan in cohort.scans if (scan.subject, scan.session) not in refused)
     counts = {f"refused: {reason}": count for reason, count in collections.Counter(gone).items()}
@@ -21,14 +21,14 @@ def without(cohort: Cohort, refused: RefusedScans) -> Cohort:
 
 
 def without_refused(workdir: Workdir, cohort: Cohort) -> Cohort:
-    """The cohort as it was when the run began. Raises: InputError if refused.csv is damaged."""
+    """Returns the cohort without the scans that the run excluded. Raises: InputError if refused.csv is damaged."""
     return without(cohort, read_refused(workdir))
 
 
 def keep_refused(workdir: Workdir, refused: RefusedScans) -> None:
-    """Writes refused.csv, if there are any and before the folds without them are written.
+    """Writes refused.csv if there are refused scans; called before folds.csv is written, and of no effect afterwards.
 
-    One that a kill left without folds says nothing.
+    A refused.csv without folds.csv was left by a kill, and is replaced or removed.
     """
     if workdir.folds.exists():
         return
@@ -38,7 +38,7 @@ def keep_refused(workdir: Workdir, refused: RefusedScans) -> None:
 
 
 def check_same(workdir: Workdir, refused: RefusedScans) -> None:
-    """Raises: InputError if the folds were written when other scans were refused."""
+    """Raises InputError if the folds were written when other scans were refused."""
     if not workdir.folds.exists():
         return
     before = read_refused(workdir)
@@ -50,7 +50,7 @@ def check_same(workdir: Workdir, refused: RefusedScans) -> None:
 
 
 def read_refused(workdir: Workdir) -> RefusedScans:
-    """Those of the run, none without the file. Raises: InputError if it is damaged."""
+    """Reads refused.csv; without the file, none are refused. Raises: InputError if it is damaged."""
     if not workdir.refused.exists():
         return {}
     rows = read_csv(workdir.refused, REFUSED_COLUMNS, lambda subject, session, reason: ((subject, session), reason))

@@ -1,6 +1,6 @@
-"""A cross-validation carried out several times: each repeat a run of its own in DIR/repeat_N, and their sum in DIR.
+"""Repeats a cross-validation: each repeat is a run of its own in DIR/repeat_N, and DIR summarises them.
 
-Repeat N is the config's run with its seed plus N: other folds, initial values, batches and dropout, the same subjects.
+Repeat N has the config's seed plus N: the same subjects with other folds, initial values, batches and dropout.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,13 +22,14 @@ from dynjax.training import processes
 
 
 def repeat_config(config: FrozenConfigDict, repeat: int) -> FrozenConfigDict:
+    """Returns the config of one repeat."""
     changed = ConfigDict(config.to_dict())
     changed.train.repeats, changed.seed = 1, config.seed + repeat
     return FrozenConfigDict(changed)
 
 
 def each_repeat(config: FrozenConfigDict, workdir: Workdir, do: Callable[[FrozenConfigDict, Workdir], None]) -> None:
-    """Does the same for every repeat, and sums them up once all are complete."""
+    """Calls `do` for every repeat, and summarises them once all are complete."""
     with processes.first_then_others():
         workdir.claim(config)
     for repeat in range(config.train.repeats):
@@ -36,7 +37,7 @@ def each_repeat(config: FrozenConfigDict, workdir: Workdir, do: Callable[[Frozen
         do(repeat_config(config, repeat), workdir.repeat(repeat))
     missing = [r for r in range(config.train.repeats) if not is_complete(results_so_far(workdir.repeat(r).results))]
     if missing:
-        print(f"not summed up: of repeats {', '.join(map(str, missing))} some folds are not evaluated yet")
+        print(f"not summed up: some folds of repeats {', '.join(map(str, missing))} are not evaluated yet")
     elif processes.is_first():
         _sum_up(config, workdir)
 
@@ -60,7 +61,7 @@ def _sum_up(config: FrozenConfigDict, workdir: Workdir) -> None:
 
 
 def _read(runs: list[Workdir], found: list[dict]) -> tuple[np.ndarray, list[Repeat]]:
-    """Labels and repeats, subjects in one order. Raises: InputError if the repeats are not of the same subjects."""
+    """Reads labels and probabilities in one order of subjects. Raises: InputError if the repeats' subjects differ."""
     everyone, labels, repeats = None, np.empty(0), []
     for run, results in zip(runs, found):
         predictions = sorted(read_predictions(run.predictions))

@@ -1,4 +1,4 @@
-"""Which scans a fold is trained on, and which choose its epoch; its test scans are opened for `select='test'` alone."""
+"""Decides which scans train a fold and which choose its epoch; only `select='test'` opens the test scans."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from dynjax.training.selection import Selection
 
 
 class Roles(NamedTuple):
-    """Of the scans in a fold, bool [N] each. judging: those by whose answers an epoch is chosen, none for 'last'."""
+    """The scans that train a fold, and those that choose its epoch (none for 'last'), bool [N] each."""
 
     training: np.ndarray
     judging: np.ndarray
@@ -25,12 +25,12 @@ class Roles(NamedTuple):
 
     @property
     def n_validation(self) -> int:
-        """Scans of training subjects that are not trained on."""
+        """How many scans of training subjects are held out."""
         return int(self.judging.sum()) if self.select == "validation" else 0
 
     @classmethod
     def of(cls, data: Data, fold: int) -> "Roles":
-        """Raises: UsageError where there are too few subjects to hold some out."""
+        """Assigns the scans of a cohort. Raises: UsageError if there are too few subjects to hold some out."""
         select, seen = data.config.evaluate.select, data.folds != fold
         if select == "validation":
             held = hold_out(data.cohort, data.folds, fold, data.config.seed)
@@ -38,7 +38,7 @@ class Roles(NamedTuple):
         return cls(seen, ~seen if select == "test" else np.zeros_like(seen), select)
 
     def selection(self, data: Data, folder: Path) -> Selection | None:
-        """Reads the scans that judge; None where there are none."""
+        """Returns what selects the epoch in `folder`, having read the judging scans; None if there are none."""
         if not self.judging.any():
             return None
         images = data.images(self.judging)
@@ -56,13 +56,13 @@ class Roles(NamedTuple):
 
 
 def _by_log_loss(labels: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
-    """A proper score: the accuracy of a dozen subjects is too coarse to tell epochs apart."""
+    """Scores an epoch by its log loss, a proper score; the accuracy of a dozen subjects is too coarse."""
     loss = float(log_loss(labels, answers, np.ones(len(labels))))
     return {"score": [-loss], "threshold": best_threshold(labels, answers)}
 
 
 def _as_released(labels: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
-    """Accuracy, and among equals the AUC, as the authors' released code chooses."""
+    """Scores an epoch by accuracy and, among equals, by AUC, as the authors' released code does."""
     weights = np.ones(len(labels))
     score = [float(np.nan_to_num(METRICS[name](labels, answers, weights))) for name in ("accuracy", "roc_auc")]
     return {"score": score}

@@ -1,4 +1,4 @@
-"""What is set once a process: JAX's compilation cache, quiet libraries, and what a signal does."""
+"""Sets up a process: JAX's compilation cache, quiet libraries, and signals that stop training."""
 
 import contextlib
 import functools
@@ -17,24 +17,24 @@ import jax
 from dynjax.files import cache_folder
 from dynjax.work.progress import console
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # a scheduler's warning is often the last
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # schedulers often announce a kill by SIGUSR1
 DAMAGED_PROGRAM = re.compile(r"Error reading persistent compilation cache entry for '(\w+)'")
 _STARTED = time.monotonic()
 
 
 def configure_jax() -> None:
-    """Keeps compiled programs between processes, so that a second start is quick."""
+    """Keeps compiled programs in the cache, so that the next process starts quickly."""
     programs = cache_folder() / "xla" / _processor()
     jax.config.update("jax_compilation_cache_dir", str(programs))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every file that it writes
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every file that it writes
     warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
 
 
 def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning | str, *about, **more) -> None:
-    """Shows a warning, unless jax cannot read a program, which a kill or a full disk cut short.
+    """Shows a warning, but removes a compiled program that jax cannot read: a kill or a full disk cut it short.
 
-    jax would compile it, but keep the damaged file and warn anew each time; without the file it writes another.
+    jax would keep the damaged file and warn again each time; once the file is gone, jax writes a new one.
     """
     found = DAMAGED_PROGRAM.search(str(message))
     if not found:
@@ -44,7 +44,7 @@ def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning 
 
 
 def _processor() -> str:
-    """A name for what this processor can do: a program compiled for another, in a home that both share, may crash."""
+    """Names the processor's features: a program compiled for another processor with the same home folder may crash."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         features = next(line for line in lines if line.startswith(("flags", "Features")))
@@ -55,7 +55,7 @@ def _processor() -> str:
 
 @contextlib.contextmanager
 def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether it is time to stop: one of SIGNALS has come, or this process is too old.
+    """Yields a function that tells whether to stop: after one of SIGNALS, or `max_hours` after the process started.
 
     A second signal stops at once.
     """

@@ -1,4 +1,4 @@
-"""The config of a run: checked before anything expensive starts, written down, and read back as it was."""
+"""Checks a run's config before anything expensive starts, writes it down, and reads it back unchanged."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from dynjax.volumes.grid import Grid
 
 
 def check(config: ConfigDict | FrozenConfigDict) -> None:
-    """Raises: UsageError that lists every key which is missing or unknown or whose value cannot be used."""
+    """Raises UsageError that lists every missing or unknown key, and every value that cannot be used."""
     flat = flatten(config)
     if problems := _wrong_keys(flat) or _wrong_values(flat):
         raise UsageError(f"this config cannot be used:\n{listed(problems)}")
@@ -39,12 +39,12 @@ def _wrong_values(flat: dict[str, Any]) -> list[str]:
 def _holds(key: Key, value: Any) -> bool:
     try:
         return key.valid(value)
-    except (TypeError, ValueError):  # of another type, as a config that was edited by hand may have it
+    except (TypeError, ValueError):  # a value of another type, in a config edited by hand
         return False
 
 
 def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
-    """Values that can be used, but not beside each other."""
+    """Lists values that are valid each, but not together."""
     name, projection, grid = flat["model.name"], flat["projection.name"], flat["volume.grid"]
     problems = []
     unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
@@ -54,16 +54,16 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append("projection.axis='triplanar': a learned projection has one axis")
     if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
         problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
-    whole = (*VOLUMETRIC, *BASELINES)  # 3D networks, and what has no network
+    whole = (*VOLUMETRIC, *BASELINES)  # 3D networks and baselines
     if (name in whole) != (projection == "none"):
         pair = f"model.name={name!r}, projection.name={projection!r}"
         problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
     elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
         problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
     if flat["train.stream"] and not _can_stream(name, projection):
-        problems.append(f"train.stream=True, model.name={name!r}: takes in no volumes, or all of them at once")
+        problems.append(f"train.stream=True, model.name={name!r}: takes no volumes, or needs all of them in memory")
     if name in whole and flat["model.pretrained"] != "none":
-        problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights of {name}, choose none")
+        problems.append(f"model.pretrained={flat['model.pretrained']!r}: there are no weights for {name}, choose none")
     if flat["cohort.shuffle"] and flat["train.repeats"] > 1:
         problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
@@ -72,7 +72,7 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
 
 
 def can_stream(config: FrozenConfigDict) -> bool:
-    """Whether its network takes in volumes, and those of one batch at a time."""
+    """Whether the network takes volumes, and needs only one batch of them at a time."""
     return _can_stream(config.model.name, config.projection.name)
 
 
@@ -81,9 +81,9 @@ def _can_stream(name: str, projection: str) -> bool:
 
 
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """The config checked, and so that it means the same from any folder: its scan table's path is absolute.
+    """Checks the config and makes the path of its scan table absolute, so that it means the same from any folder.
 
-    Labels may come from the shell as `CN,MCI`, which is one text there, or as `0,1`, which are numbers there.
+    The shell gives labels as one text, `CN,MCI`, or as numbers, `0,1`; both become texts.
     Raises: UsageError as `check` does.
     """
     resolved = ConfigDict(_without_gone(config.to_dict()))
@@ -96,14 +96,14 @@ def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
 
 
 def with_table(config: FrozenConfigDict, table: Path) -> FrozenConfigDict:
-    """The same for the scans of another table."""
+    """Returns the config with another scan table."""
     changed = ConfigDict(config.to_dict())
     changed.cohort.table = str(table)
     return FrozenConfigDict(changed)
 
 
 def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> dict[str, Any]:
-    """{'train.epochs': 150, ...}"""
+    """Flattens a config to {'train.epochs': 150, ...}."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         inner = isinstance(value, ConfigDict | FrozenConfigDict | dict)
@@ -112,16 +112,17 @@ def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> d
 
 
 def to_json(config: ConfigDict | FrozenConfigDict) -> str:
+    """Formats a config as JSON."""
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
 def to_dict(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
-    """As `to_json` writes it and JSON gives it back."""
+    """Converts a config to the dict that its JSON gives back: tuples become lists."""
     return json.loads(to_json(config))
 
 
 def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
-    """The config that `to_json` wrote; lists are tuples again, and keys that are newer than it have their defaults."""
+    """Restores the config that `to_json` wrote: lists become tuples, and keys newer than it get their defaults."""
 
     def restore(value):
         if isinstance(value, dict):
@@ -146,28 +147,31 @@ def _without_gone(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _later() -> dict[str, Any]:
-    """The keys that the first runs did not have, with what they mean there."""
+    """Returns the keys that the first runs did not have, with the values that those runs had in effect."""
     return {name: key.default for name, key in KEYS.items() if key.later}
 
 
 def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
-    """Every key that makes two runs different ones, flat, as JSON has them."""
+    """Returns the keys that tell runs apart, flat, as JSON has them; jobs of one run may differ in the others."""
     flat = _later() | flatten(config)
     shared = [name for name, key in KEYS.items() if key.shared]
     return json.loads(json.dumps({name: value for name, value in flat.items() if name not in (*shared, *GONE)}))
 
 
 def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:
+    """Hashes the config's identity."""
     return hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
 
 
 def projection_of(config: FrozenConfigDict) -> Projection:
+    """Returns how the config turns volumes into images."""
     grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
     projection = config.projection
     return Projection(grid, projection.name, projection.axis, projection.weights, config.volume.nan)
 
 
 def network_options(config: FrozenConfigDict) -> Options:
+    """Returns the options with which `build_classifier` builds the config's network."""
     model, projection = config.model, config.projection
     learned = projection.axis if projection.name == "learned" else ""
     pooling = (learned, projection.scale)
@@ -175,9 +179,9 @@ def network_options(config: FrozenConfigDict) -> Options:
 
 
 def input_size(config: FrozenConfigDict) -> tuple[int, ...]:
-    """What the network takes in: height and width of images, the grid without the pooled axis; or the grid itself."""
+    """Returns the network's input size: the grid, without the pooled axis where the network takes images."""
     grid = tuple(config.volume.grid)
     if config.projection.name in WHOLE:
         return grid
-    pooled = AXES.get(config.projection.axis, 0)  # a triplanar image is that of a cube
+    pooled = AXES.get(config.projection.axis, 0)  # triplanar images come from cubes
     return grid[:pooled] + grid[pooled + 1 :]

@@ -1,4 +1,4 @@
-"""A fold's network as its checkpoint holds it: what `evaluate` and `predict` have in common."""
+"""Loads the trained networks of a run from its checkpoints."""
 
 import functools
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from dynjax.run.workdir import Workdir
 from dynjax.training import checkpoint
 from dynjax.training.examples import Images, read_ahead, steps_of
 
-BATCH, VOLUME_BATCH = 16, 2  # at a time
+BATCH, VOLUME_BATCH = 16, 2  # images or volumes that are predicted at a time
 
 
 class Trained(NamedTuple):
-    """probability(images [N, H, W, C]) -> float32 [N], that of the positive class; about, as the checkpoint has it.
+    """A fold's network: probability(images [N, H, W, C]) -> float32 [N], of the positive class.
 
-    parameters: how many numbers were trained.
+    about: the checkpoint's description. parameters: how many numbers were trained.
     """
 
     probability: Callable[[Images], np.ndarray]
@@ -33,7 +33,7 @@ class Trained(NamedTuple):
 
 
 def load_trained(path: Path) -> Trained:
-    """Reads the network alone, by the config that its checkpoint carries. Raises: InputError for a damaged one."""
+    """Loads a network, without the optimizer, by the config in its checkpoint. Raises: InputError if it is damaged."""
     about = checkpoint.read_about(path)
     config = settings.from_dict(about["config"])
     shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
@@ -43,19 +43,24 @@ def load_trained(path: Path) -> Trained:
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
-    """Those of the positive class, float32 [N], for images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
+    """Computes the probabilities of the positive class, float32 [N].
+
+    Args: images [N, H, W, C], or volumes [N, X, Y, Z, 1].
+    """
     _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     most = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
-    size = min(most, 2 ** (len(images) - 1).bit_length())  # batches are filled up, so that a few programs serve all
+    size = min(
+        most, 2 ** (len(images) - 1).bit_length()
+    )  # filled up to powers of two, so that few programs are compiled
     order = np.resize(np.arange(len(images)), (steps_of(len(images), size), size))
     answers = [np.asarray(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
     return np.concatenate(answers)[: len(images)]
 
 
 def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:
-    """The checkpoint by which a fold is scored, of its last epoch or of the one selected; None until it is trained.
+    """Returns the checkpoint by which a fold is scored, of its last or its selected epoch; None until it is trained.
 
-    Raises: InputError if one of its checkpoints is damaged or missing.
+    Raises: InputError if that checkpoint is damaged or missing.
     """
     newest = checkpoint.latest(workdir.fold(fold))
     if newest is None:
@@ -80,13 +85,13 @@ def load_networks(workdir: Workdir) -> list[Trained]:
         raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
     expected = done[0].config.train.folds * len(runs)
     if len(done) < expected:
-        print(f"{len(done)} of {expected} folds are trained to the end; their networks alone are asked")
+        print(f"{len(done)} of {expected} folds are trained to the end; only their networks are used")
     return done
 
 
 @functools.cache
 def _network(name: str, size: tuple[int, ...], options: Options):
-    """The shapes of params and batch statistics, and one jitted function for the networks of all folds."""
+    """Returns the shapes of params and batch statistics, and one jitted function for all folds' networks."""
     network = build_classifier(name, size, options)
 
     @jax.jit

@@ -1,4 +1,4 @@
-"""A run's folder: which config it belongs to, where its parts lie, and who is at work in it."""
+"""Knows a run's folder: its files, the config that it belongs to, and the processes at work in it."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ from dynjax.run import settings
 
 
 class Workdir:
-    """The files of DIR that users' scripts rely on."""
+    """The files of a run's folder, on whose names users' scripts rely."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path).expanduser().absolute()
         self.config = self.path / "config.json"
-        self.external = self.path / "external.json"  # in place of config.json: another run's networks on these scans
+        self.external = self.path / "external.json"  # instead of config.json, where another run's networks are scored
         self.folds = self.path / "folds.csv"
         self.refused = self.path / "refused.csv"
         self.events = self.path / "events.jsonl"
@@ -32,33 +32,33 @@ class Workdir:
         return str(self.path)
 
     def fold(self, number: int) -> Path:
-        """Where the checkpoints of a fold lie."""
+        """Returns the folder of a fold's checkpoints."""
         return self.path / "checkpoints" / f"fold_{number}"
 
     def repeat(self, number: int) -> "Workdir":
-        """That of a repeat, where cross-validation is repeated."""
+        """Returns the workdir of one repeat of the cross-validation."""
         return Workdir(self.path / f"repeat_{number}")
 
     def repeats(self) -> list["Workdir"]:
-        """Those of all repeats; this one itself, where cross-validation is not repeated."""
+        """Returns the workdirs of all repeats, or this one if the cross-validation is not repeated."""
         numbers = [folder.name.removeprefix("repeat_") for folder in self.path.glob("repeat_*")]
         return [self.repeat(number) for number in sorted(int(n) for n in numbers if n.isdecimal())] or [self]
 
     def begun_folds(self) -> list[int]:
-        """The folds that have a folder of checkpoints, in order."""
+        """Returns the numbers of the folds that have a folder of checkpoints."""
         numbers = [folder.name.removeprefix("fold_") for folder in (self.path / "checkpoints").glob("fold_*")]
         return sorted(int(number) for number in numbers if number.isdecimal())
 
     def selected(self, number: int) -> Path:
-        """Where the checkpoint of a fold's selected epoch lies, if any is selected."""
+        """Returns the folder of a fold's checkpoint of its selected epoch."""
         return self.path / "checkpoints" / f"selected_{number}"
 
     def check(self, config: FrozenConfigDict) -> None:
-        """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or not writable."""
+        """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or read-only."""
         if self.external.exists():
-            raise UsageError(f"{self}: holds another run's answers to an external cohort; choose another --workdir")
+            raise UsageError(f"{self}: holds another run's scores on an external cohort; choose another --workdir")
         files = [entry for entry in self._entries() if not entry.name.startswith(".")]
-        if self.config.exists():  # looked for last: it is the first file that another process writes, while we look
+        if self.config.exists():  # asked last: another process may be writing it, before any other file
             self._check_same(config)
         elif files:
             raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
@@ -69,22 +69,22 @@ class Workdir:
                 f"{self}: no folder can be made there ({error.strerror}); choose another --workdir"
             ) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
-            raise UsageError(f"{self}: may not be written to; choose another --workdir")
+            raise UsageError(f"{self}: no permission to write there; choose another --workdir")
 
     def check_external(self, about: dict[str, Any]) -> None:
-        """Raises: UsageError unless the folder is new, or holds the answers of the same networks to the same table."""
+        """Raises UsageError unless the folder is new, or holds the same networks' answers to the same table."""
         if self.external.exists():
             there = self._read(self.external)
             if any(there.get(key) != about[key] for key in ("run", "config")):
-                raise UsageError(f"{self}: holds the answers of another run or to another table; choose another --out")
+                raise UsageError(f"{self}: holds the scores of another run or on another table; choose another --out")
         elif self.path.is_file() or self._entries():
-            raise UsageError(f"{self}: is or holds something else; choose another --out")
+            raise UsageError(f"{self}: is not the folder of an external evaluation; choose another --out")
 
     def _entries(self) -> list[Path]:
         return list(self.path.iterdir()) if self.path.is_dir() else []
 
     def claim(self, config: FrozenConfigDict) -> None:
-        """Writes config.json unless it stands there. Raises: UsageError as `check` does."""
+        """Writes config.json unless it exists. Raises: UsageError as `check` does."""
         self.check(config)
         with lock(self.path / ".config.lock"):
             if not self.config.exists():
@@ -92,7 +92,7 @@ class Workdir:
         self.check(config)
 
     def read_config(self) -> FrozenConfigDict:
-        """Raises: InputError if there is none or it cannot be used."""
+        """Reads config.json. Raises: InputError if it is missing or cannot be used."""
         config = settings.from_dict(self._written())
         try:
             settings.check(config)
@@ -116,9 +116,9 @@ class Workdir:
 
     @contextlib.contextmanager
     def lock_folds(self, numbers: Iterable[int]) -> Iterator[None]:
-        """Keeps other processes from training these folds; a kill releases them.
+        """Locks folds against training by other processes; a kill releases them.
 
-        Raises: UsageError that names the host and process which hold one of them.
+        Raises: UsageError that names the host and process that train one of them.
         """
         with contextlib.ExitStack() as held:
             for number in numbers:
@@ -131,13 +131,13 @@ class Workdir:
 
     @contextlib.contextmanager
     def lock_evaluation(self) -> Iterator[None]:
-        """One process at a time evaluates; the others wait, and say for whom."""
+        """Lets one process evaluate at a time; the others wait, and say for which one."""
         path = self.path / ".evaluation.lock"
         with contextlib.ExitStack() as held:
             try:
                 held.enter_context(lock(path, wait=False))
             except BlockingIOError as holder:
-                print(f"waiting for {holder}, which evaluates {self}", flush=True)
+                print(f"waiting for {holder}, which is evaluating {self}", flush=True)
                 held.enter_context(lock(path))
             yield
 

@@ -1,4 +1,4 @@
-"""`audit`: whether anything that is trained on in one fold is tested in another, and what goes with the label."""
+"""`audit`: looks for scans that are trained on in one fold and tested in another, and for confounders of the label."""
 
 import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
@@ -17,19 +17,18 @@ from dynjax.run.runtime import configure_jax
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.grid import Grid
 
-CONFOUNDERS = ("site", "scanner", "sex", "age")  # that a network may learn in place of the disease
+CONFOUNDERS = ("site", "scanner", "sex", "age")  # columns that a network may learn instead of the disease
 REMEDY = """\
-what is trained on in one fold is tested in another, so that scores would be too high. Leave one scan of each out of the
-scan table, or give them the same subject there, which keeps them in one fold"""
+scans that train one fold are tested in another, so scores would be too high. Remove one scan of each group from the
+scan table, or give all of them the same subject there, which keeps them in one fold"""
 
 
 def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Workdir | None = None) -> None:
-    """Audits the folds written in the workdir or, without one, those that the config would be trained on.
+    """Audits the folds written in the workdir or, without one, the folds that the config would get.
 
-    With `shuffled`, a folder, it trains the config there on shuffled labels, which nothing but a leak can tell.
+    With `shuffled`, it also trains the config in that folder on shuffled labels, which only a leak can predict.
 
-    Raises: InputError that lists every subject and volume which lies on both sides of a fold, or where shuffled labels
-    are told.
+    Raises: InputError that lists every subject and volume on both sides of a fold, or if shuffled labels are predicted.
     """
     config = settings.resolve(config)
     cohort = find_cohort(config)
@@ -38,11 +37,11 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).grid)
     for finding in findings:
         if not finding.leak:
-            print(f"warning: in one fold, so no leak, but counted twice: {finding.text}")
+            print(f"warning: within one fold, so no leak, but counted twice: {finding.text}")
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
     count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
-    print(f"no leak: of {count} no subject, identical or near-identical volume lies on both sides of a fold")
+    print(f"no leak: in {count}, no subject and no identical or near-identical volume is on both sides of a fold")
     print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None:
         _train_on_shuffled_labels(config, shuffled)
@@ -63,7 +62,7 @@ def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> Non
 
 
 def _partitions(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None) -> dict[str, np.ndarray]:
-    """The folds of every scan; those of each repeat, by its name, where cross-validation is repeated."""
+    """Returns the fold of every scan, by the name of the repeat if the cross-validation is repeated."""
     count, seed = config.train.folds, config.seed
     if workdir:
         found = [read_folds(run.folds, cohort, count) for run in workdir.repeats()]
@@ -88,7 +87,7 @@ def _find(cohort: Cohort, partitions: dict[str, np.ndarray], grid: Grid) -> list
 
 
 def _print_associations(cohort: Cohort, seed: int) -> None:
-    """One entry a subject, by its first scan."""
+    """Prints the tests of the label against each confounder, with one entry a subject, from its first scan."""
     firsts = list({scan.subject: scan for scan in reversed(cohort.scans)}.values())
     labels = np.array([int(scan.label == cohort.labels[1]) for scan in firsts])
     columns = {name: [scan.column(name) for scan in firsts] for name in CONFOUNDERS}
@@ -96,4 +95,5 @@ def _print_associations(cohort: Cohort, seed: int) -> None:
         p = f"permutation p = {found.p:.4f}, {found.corrected:.4f} after Holm's correction"
         print(f"label and {found.column}: {p} ({found.subjects} subjects)")
         if found.significant:
-            print(f"warning: the label goes with {found.column} (below {LEVEL}): a network may learn that in its place")
+            print(f"warning: the label is associated with {found.column} (p below {LEVEL}): ", end="")
+            print("a network may learn that instead of the disease")

@@ -1,4 +1,4 @@
-"""`check`: a verdict for every scan before anything expensive starts."""
+"""`check`: gives a verdict on every scan before anything expensive starts."""
 
 import collections
 import json
@@ -45,7 +45,7 @@ def _answer(path: Path, found: Inspection) -> dict[str, str]:
 
 
 def _print_table(found: Inspections) -> None:
-    """The scans that are not ok one by one, as wide as they need off a terminal; how many there are of each verdict."""
+    """Prints each scan that is not ok, and counts the verdicts; off a terminal, lines are never wrapped."""
     table = Table("verdict", "scan", "reason", "remedy", box=box.SIMPLE_HEAD, pad_edge=False)
     worst = sorted(found.items(), key=lambda item: -VERDICTS.index(item[1].verdict))
     for path, inspection in worst:

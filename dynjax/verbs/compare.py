@@ -1,4 +1,4 @@
-"""`compare`: the paper's tables from finished runs, and the tests of each against the first, by subject."""
+"""`compare`: prints the paper's tables for finished runs, and tests each run against the first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ from dynjax.run.workdir import Workdir
 
 
 def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Path | None) -> None:
-    """Prints a row a run and the paired tests of the others against the first; writes them to `out`, by its suffix.
+    """Prints a row a run and the paired tests against the first; writes both to `out` in the format of its suffix.
 
-    Raises: UsageError for another suffix; InputError that lists every folder without results, and with `only_paired`,
-    after all else is done, every run that cannot be tested against the first.
+    Raises: UsageError for an unknown suffix; InputError that lists every folder without results or, with `only_paired`
+    and after everything is written, every run that cannot be tested against the first.
     """
     if out is not None and out.suffix not in WRITERS:
         raise UsageError(f"--out={out}: name a file that ends in {', '.join(WRITERS)}")
@@ -35,7 +35,7 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
 
 
 def _to_html(rows: list[Row], with_paper: bool) -> str:
-    from dynjax.report.comparison_page import comparison_page  # matplotlib, for pages alone
+    from dynjax.report.comparison_page import comparison_page  # imports matplotlib
     from dynjax.report.page import render
 
     return render(comparison_page(rows, [_by_subject(row) for row in rows], with_paper))

@@ -1,4 +1,4 @@
-"""`evaluate`: every subject predicted once, from the checkpoints alone, by the network that never saw it."""
+"""`evaluate`: scores a run's checkpoints again, on its own cohort or on another one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,18 +27,22 @@ def evaluate(
     out: Path | None = None,
     allow_refused: bool = False,
 ) -> None:
-    """Scores the checkpoints of a workdir again; needs its config.json, folds.csv and checkpoints, and the scans.
+    """Scores the checkpoints of a workdir again, from its config.json, folds.csv and checkpoints, and the scans.
 
-    With `finished_folds` it scores those folds alone that are trained, and says so in what it writes. A baseline has no
-    checkpoints and is fitted again. `subgroups` are further columns of the scan table. With a `table`, it is the
-    subjects of this other cohort that the networks answer, together, and `out` is the folder of what comes of it.
+    A baseline has no checkpoints and is fitted again.
 
-    Raises: InputError if one of them is missing, damaged or no longer what the networks were trained on.
+    Args:
+      finished_folds: scores only the folds that are trained, and says so in the results.
+      subgroups: further columns of the scan table that define subgroups.
+      table, out: the scan table of another cohort, whose subjects all networks predict together, and a new folder.
+      allow_refused: excludes refused scans of the other cohort instead of ending.
+
+    Raises: InputError if a file is missing, damaged or no longer what the networks were trained on.
     """
     columns = tuple(dict.fromkeys((*SUBGROUP_COLUMNS, *subgroups)))
     if table or out:
         if finished_folds or not (table and out):
-            raise UsageError("another cohort takes --table=OTHER.csv and --out=DIR, without --finished-folds")
+            raise UsageError("another cohort needs both --table=OTHER.csv and --out=DIR, without --finished-folds")
         return evaluate_external(workdir, table, out, columns, allow_refused)
     config = workdir.read_config()
     if config.train.repeats > 1:

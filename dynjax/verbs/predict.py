@@ -1,4 +1,4 @@
-"""`predict`: new scans, each given the mean probability of the folds' networks and the spread between them."""
+"""`predict`: gives new scans the mean probability of the folds' networks, and the spread between them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,14 +22,14 @@ ANSWER_COLUMNS = ["path", "verdict", "probability", "fold_sd", "reason"]
 
 
 class ProjectedScan(NamedTuple):
-    """A scan that was read: its raw image [H, W] and the sha256 of its content."""
+    """The raw image of a scan, or the volume that the network takes, and the sha256 of the scan's content."""
 
     image: np.ndarray
     digest: str
 
 
 class Verdict(NamedTuple):
-    """A line of the answer; probability is that of the positive class, None where the scan was refused."""
+    """A line of the output; `probability` is that of the positive class, None if the scan was refused."""
 
     path: str
     probability: float | None = None
@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 
 
 def predict(workdir: Workdir, scans: Sequence[str], out: Path | None) -> None:
-    """Predicts scans by the volume and projection steps that the checkpoints carry; prints them and writes `out`.
+    """Predicts scans, read and projected as the checkpoints' config says; prints the answers and writes `out`.
 
     Raises: UsageError if `out` cannot be written, InputError if there is no trained network and, once all good scans
     are predicted, if any was refused.

@@ -1,4 +1,4 @@
-"""`prepare`: raw T1 scans to volumes that fit the grid, and the scan table that lists them."""
+"""`prepare`: turns raw T1 scans into volumes on the grid, and writes the scan table that lists them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLE, REPORT, LOCK = "scans.csv", "prepare.json", ".prepare.lock"
 
 
 def prepare(config: FrozenConfigDict, out: Path | None) -> None:
-    """Prepares every scan of the config's cohort that `out` does not hold yet, and writes their table.
+    """Prepares every scan of the config's cohort that is not yet in `out`, and writes their table.
 
     Raises: UsageError if SimpleITK is missing or `out` cannot be used; InputError, once all good scans are prepared, if
     any was refused.
@@ -39,7 +39,7 @@ def prepare(config: FrozenConfigDict, out: Path | None) -> None:
     _check_installed()
     cohort = find_cohort(config)
     if Path(cohort.source).absolute() == folder / TABLE:
-        raise UsageError(f"--out={out}: the scans themselves are listed there; name another folder")
+        raise UsageError(f"--out={out}: that folder lists the raw scans; name another folder")
     print(cohort.describe(), flush=True)
     try:
         with lock(folder / LOCK, wait=False):
@@ -80,8 +80,8 @@ def _checked(out: Path | None) -> Path:
 
 
 def _begin(folder: Path, cohort: Cohort) -> None:
-    """The table goes until every scan that it lists is as it should be; what is synthetic stays called so."""
-    for left in folder.rglob(".partial-*"):  # of a process that was killed
+    """Removes the table until all its scans are prepared; marks the folder as synthetic if the cohort is."""
+    for left in folder.rglob(".partial-*"):  # left by a killed process
         left.unlink()
     (folder / TABLE).unlink(missing_ok=True)
     (folder / PHANTOM_MARK).unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list
     write_text(folder / REPORT, json.dumps(_about(cohort, projection) | scans, indent=2) + "\n")
     write_text(folder / TABLE, _table(records))
     new = sum(record.new for record in records.values())
-    print(f"{new} scans prepared, {len(records) - new} were before, {len(refused)} refused: {folder / TABLE}")
+    print(f"{new} scans prepared, {len(records) - new} already there, {len(refused)} refused: {folder / TABLE}")
     if records:
         similarity, picture = min((record.about["similarity"], record.picture) for record in records.values())
         print(f"look at the pictures; {folder / picture} is least like the template (correlation {similarity:.2f})")
@@ -114,7 +114,7 @@ def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:
 
 
 def _table(records: dict[Scan, PreparedScan]) -> str:
-    """The cohort's own table with other paths."""
+    """Formats the cohort's own table with the paths of the prepared volumes."""
     others = list(dict.fromkeys(name for scan in records for name, _ in scan.others))
     rows = []
     for scan, record in records.items():

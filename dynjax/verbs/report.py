@@ -1,4 +1,4 @@
-"""`report`: the page and the model card of a finished run, from what lies in its workdir and the scans themselves."""
+"""`report`: writes the page and the model card of a finished run."""
 
 import json
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ VIEWS = {
 def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ()) -> None:
     """Writes report.html, report/*.svg and *.csv, card.json and card.md into the workdir of an evaluated run.
 
-    The folders of other runs, `beside`, stand on the page, too; without them, those of the baselines in the folder
-    `baselines` beside the workdir that are of the same folds.
+    The page compares the run with those in the folders `beside`; without any, with the baselines in the folder
+    `baselines` next to the workdir that use the same folds.
 
-    Subjects are numbered, not named, unless `show_ids`. Images are left out where the scans cannot be read any more.
-    Raises: InputError if the run is not evaluated yet, or if a file of it is missing or damaged.
+    Subjects are numbered, not named, unless `show_ids`. Images are left out if the scans can no longer be read.
+    Raises: InputError if the run is not evaluated yet, or if one of its files is missing or damaged.
     """
     config = workdir.read_config()
     facts = _gather(config, workdir, show_ids)
@@ -60,11 +60,13 @@ def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ())
 def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts:
     results = _read_results(workdir, config.train.folds)
     if "repeats" in results:
-        raise InputError(f"{workdir}: of a repeated run every repeat has a page: report --workdir={workdir.repeat(0)}")
+        raise InputError(
+            f"{workdir}: each repeat of a repeated run has its own page: report --workdir={workdir.repeat(0)}"
+        )
     predictions = read_predictions(workdir.predictions)
     folds, labels, probabilities = by_subject(predictions, results["positive_class"])
     if len(labels) != results["n_subjects"] or {*folds} != {fold["fold"] for fold in results["folds"]}:
-        raise InputError(f"{workdir.predictions}: not the answers of results.json; run evaluate on this workdir")
+        raise InputError(f"{workdir.predictions}: does not match results.json; run evaluate on this workdir")
     return Facts(
         name=run_name(config),
         kind=_kind(config),
@@ -83,10 +85,10 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
 
 
 def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
-    """The run itself, and then the others. Raises: InputError that lists those of `folders` without results."""
+    """Reads the run itself, then the others. Raises: InputError that lists the `folders` without results."""
     if folders:
         rows = read_rows([str(workdir), *folders])
-        unreadable = "its predictions.csv cannot be read"  # in place of a message with its path, for others to see
+        unreadable = "its predictions.csv cannot be read"  # without the path, for others will read the page
         return [row._replace(unpaired=unreadable) if "/" in row.unpaired else row for row in rows]
     baselines = []
     for path in sorted(workdir.path.parent.glob("baselines/*/results.json")):
@@ -99,18 +101,18 @@ def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
 
 
 def _read_results(workdir: Workdir, folds: int) -> dict:
-    """Raises: InputError that says what to run where there are none."""
+    """Reads results.json. Raises: InputError that says what to run if it is missing."""
     if not workdir.results.exists():
         run = f"run train on this workdir until its {folds} folds are done"
         raise InputError(
-            f"{workdir.results}: no such file, the run is not finished; {run}, or evaluate those that are by "
+            f"{workdir.results}: no such file, the run is not finished; {run}, or evaluate the finished ones by "
             f"`python main.py evaluate --workdir={workdir} --finished-folds`"
         )
     return read_results(workdir.results)
 
 
 def _kind(config: FrozenConfigDict) -> str:
-    """What the images are, as a sentence."""
+    """Says in a sentence what the images show."""
     projection = config.projection
     if projection.name in WHOLE:
         return f"The middle axial slices of the volumes, seen {VIEWS['axial']}"
@@ -120,7 +122,7 @@ def _kind(config: FrozenConfigDict) -> str:
 
 
 def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """[X, Y] of each subject's first scan, from the store of projections where it can; None where one is unreadable."""
+    """Reads the image [X, Y] of each subject's first scan, from the store if possible; None if one is unreadable."""
     configure_jax()
     try:
         paths = _first_scans(config, read_predictions(workdir.predictions))
@@ -128,7 +130,7 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
         images, digests = project_cohort(chosen, settings.projection_of(config))
         _check_unchanged(config, workdir, chosen, digests)
     except InputError as error:
-        print(f"no images: the scans cannot be read as they were: {error}")
+        print(f"no images: the scans can no longer be read as they were: {error}")
         return None
     if config.projection.name in WHOLE:
         images = images[..., images.shape[-1] // 2]
@@ -138,7 +140,7 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
 
 
 def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:
-    """Raises: InputError for a scan that no checkpoint tells of; where there are no checkpoints nothing is known."""
+    """Raises InputError for a scan that no checkpoint knows; without checkpoints, any scan is accepted."""
     newest = filter(None, (checkpoint.latest(workdir.fold(fold)) for fold in range(config.train.folds)))
     scans = [checkpoint.read_about(path)["scans"] for path in newest]
     known = {digest for parts in scans for part in parts.values() for digest in part}
@@ -148,7 +150,7 @@ def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence
 
 
 def _first_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Path]:
-    """Raises: InputError for a scan that the table has no more."""
+    """Finds each subject's first scan. Raises: InputError if the table no longer has it."""
     paths = {(scan.subject, scan.session): Path(scan.path) for scan in find_cohort(config).scans}
     gone = [row for row in predictions if (row.subject, row.session) not in paths]
     if gone:

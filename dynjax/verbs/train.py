@@ -1,4 +1,4 @@
-"""`train`: a config carried to its end; run again on the same workdir, it goes on."""
+"""`train`: trains and evaluates a config; run again on the same workdir, it resumes."""
 
 from ml_collections import FrozenConfigDict
 
@@ -13,9 +13,9 @@ def train(
 ) -> None:
     """Trains the folds of `config.train.only_folds`, all by default, and evaluates once every fold is done.
 
-    Scans that are refused end it before it begins; with `allow_refused` they are left out and counted. After
-    `max_hours` it stops as soon as the program that is under way has ended.
-    Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; what is saved stays.
+    A refused scan ends the run before training; with `allow_refused`, refused scans are excluded and counted. After
+    `max_hours` training stops as soon as the running program has ended.
+    Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; everything saved is kept.
     """
     config = settings.resolve(config)
     configure_jax()

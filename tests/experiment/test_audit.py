@@ -76,7 +76,7 @@ def test_planted_leaks_are_each_found_and_named(rows, tmp_path):
     for text, (said, *both) in zip(findings, expected, strict=True):
         lines = [f"    subject {row[0]}, session {row[1]}, fold {row[5]}: {row[3]}" for row in both]
         assert text.startswith(said) and sorted(text.splitlines()[1:]) == sorted(lines)
-    assert "warning: in one fold, so no leak, but counted twice: identical volumes" in done.stdout
+    assert "warning: within one fold, so no leak, but counted twice: identical volumes" in done.stdout
     assert str(tmp_path / "inside.nii.gz") in done.stdout
 
 
@@ -114,7 +114,7 @@ def test_a_clean_cohort_passes_and_all_its_visits_do():
 def test_confounding_is_a_warning(rows, tmp_path, capsys):
     rows = [[*row[:4], "F" if row[2] == "AD" else "M", row[5]] for row in rows]
     audit(*write(tmp_path, rows))
-    assert "warning: the label goes with sex (below 0.05): a network may learn that" in capsys.readouterr().out
+    assert "warning: the label is associated with sex (p below 0.05): a network may learn that" in capsys.readouterr().out
 
 
 def test_audit_needs_a_config():

@@ -66,7 +66,7 @@ def test_it_stands_beside_other_runs_and_is_no_workdir_to_train_in(run, external
     assert done.returncode == 0 and "EXTERNAL" in done.stdout and "not paired" in done.stdout
     assert Workdir(folder).read_config().cohort.table == str(table)
     done = main(*TINY, *PHANTOMS, f"--workdir={folder}")
-    assert done.returncode == 2 and "another run's answers to an external cohort" in done.stderr
+    assert done.returncode == 2 and "another run's scores on an external cohort" in done.stderr
     again = main("evaluate", f"--workdir={run[0]}", f"--table={table}", f"--out={folder}")
     assert again.returncode == 0
 
@@ -76,13 +76,13 @@ def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
     arguments = ("evaluate", f"--workdir={run[0]}", f"--out={tmp_path / 'o'}")
     table = write_table(tmp_path / "a.csv", [[ours, *others[0][1:]], *others[1:]])
     done = main(*arguments, f"--table={table}")
-    assert done.returncode == 3 and "1 subjects are those of" in done.stderr and ours in done.stderr
+    assert done.returncode == 3 and "1 subjects are also in" in done.stderr and ours in done.stderr
     first = load_cohort(phantom_cohort(12, 0, False, ("CN", "AD"))).scans[0]
     renamed = tmp_path / "renamed.nii.gz"
     shutil.copyfile(first.path, renamed)
     table = write_table(tmp_path / "b.csv", [*others, ["new", "1", first.label, renamed, "F", "s"]])
     done = main(*arguments, f"--table={table}")
-    assert done.returncode == 3 and "1 volumes are those of" in done.stderr and str(renamed) in done.stderr
+    assert done.returncode == 3 and "1 volumes are also in" in done.stderr and str(renamed) in done.stderr
     assert not (tmp_path / "o").exists()
 
 
@@ -92,8 +92,8 @@ def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
         (["--table=nowhere.csv"], 2, "--out=DIR"),
         (["--out=somewhere"], 2, "--table=OTHER.csv"),
         (["--table=nowhere.csv", "--out=o"], 3, "nowhere.csv: No such file"),
-        (["--table=nowhere.csv", "--out=taken"], 2, "is or holds something else; choose another --out"),
-        (["--table=nowhere.csv", "--out=taken/file"], 2, "is or holds something else; choose another --out"),
+        (["--table=nowhere.csv", "--out=taken"], 2, "is not the folder of an external evaluation; choose another --out"),
+        (["--table=nowhere.csv", "--out=taken/file"], 2, "is not the folder of an external evaluation; choose another --out"),
     ],
 )
 def test_what_is_missing_is_named(run, tmp_path, arguments, code, said):

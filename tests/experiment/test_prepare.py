@@ -90,7 +90,7 @@ def test_a_folder_in_use_or_that_holds_the_scans_themselves_is_refused(pretended
     verb.prepare(phantoms(), tmp_path)
     config = paper()
     config.cohort.table = str(tmp_path / "scans.csv")
-    with pytest.raises(UsageError, match="the scans themselves are listed there"):
+    with pytest.raises(UsageError, match="that folder lists the raw scans"):
         verb.prepare(FrozenConfigDict(config), tmp_path)
     with lock(tmp_path / verb.LOCK), pytest.raises(UsageError, match=f"written by process {os.getpid()} on"):
         verb.prepare(phantoms(), tmp_path)
@@ -168,11 +168,11 @@ def test_what_is_done_is_not_done_again_unless_something_changed(prepared):
     volume = out / "p0_bl_T1w.nii.gz"
     content, made = volume.read_bytes(), volume.stat().st_mtime_ns
     (out / ".partial-0.nii.gz").touch()  # as a killed process leaves it
-    assert "0 scans prepared, 1 were before, 1 refused" in main("prepare", *arguments).stdout
+    assert "0 scans prepared, 1 already there, 1 refused" in main("prepare", *arguments).stdout
     assert volume.stat().st_mtime_ns == made and not list(out.glob(".partial*"))
     volume.write_bytes(content[:-10])  # as a disk that filled up would leave it
     (out / "scans.csv").unlink()
-    assert "1 scans prepared, 0 were before, 1 refused" in main("prepare", *arguments).stdout
+    assert "1 scans prepared, 0 already there, 1 refused" in main("prepare", *arguments).stdout
     assert volume.read_bytes() == content and (out / "scans.csv").exists()
     finer = [argument.replace("spacing=4", "spacing=3.9") for argument in arguments]
-    assert "1 scans prepared, 0 were before" in main("prepare", *finer).stdout
+    assert "1 scans prepared, 0 already there" in main("prepare", *finer).stdout

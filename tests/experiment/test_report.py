@@ -107,7 +107,7 @@ def test_some_folds_alone(workdir):
     kept = [row for row in read_predictions(workdir.predictions) if row.fold != 1]
     write_predictions(workdir.predictions, kept)
     results = json.loads(workdir.results.read_text())
-    with pytest.raises(InputError, match="not the answers of results"):
+    with pytest.raises(InputError, match="does not match results"):
         report(workdir)
     folds = [fold for fold in results["folds"] if fold["fold"] != 1]
     change(workdir.results, folds=folds, folds_missing=[1], n_subjects=len(kept))

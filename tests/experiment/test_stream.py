@@ -77,7 +77,7 @@ def test_volumes_that_are_more_than_memory_are_streamed(tmp_path, monkeypatch, c
 
 
 def test_where_that_cannot_be_it_says_so(tmp_path, monkeypatch, a_gibibyte):
-    with pytest.raises(UsageError, match="patches3d takes them in all at once"):
+    with pytest.raises(UsageError, match="patches3d needs all of them in memory"):
         cohort_of("patches3d", tmp_path).images(np.ones(500, bool))
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "grain" else find_spec(name))
