@@ -41,7 +41,7 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
     count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
-    print(f"no leak: in {count}, no subject and no identical or near-identical volume is on both sides of a fold")
+    print(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
     print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None:
         _train_on_shuffled_labels(config, shuffled)
