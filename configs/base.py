@@ -11,11 +11,11 @@ VARIANTS = ("quick", "skull", "noatt", "released")
 
 
 def paper() -> ConfigDict:
-    """Section 4 of the paper: 100 subjects, five folds, Adam at 1e-4, 150 epochs of batches of 16."""
+    """Returns the paper's protocol (section 4): 100 subjects, five folds, Adam at 1e-4, 150 epochs of batches of 16."""
     return default_config()
 
 
-# A 3D network takes in whole volumes, in batches of 8 as in the released code, and has no pretrained weights.
+# 3D networks take whole volumes, in batches of 8 as in the released code, and have no pretrained weights.
 VOLUMETRIC = {
     "projection.name": "none",
     "model.pretrained": "none",
@@ -24,7 +24,7 @@ VOLUMETRIC = {
 }
 
 
-# A baseline is fitted by scikit-learn, without a network and its settings.
+# Baselines are fitted by scikit-learn and have no network.
 BASELINE = {
     "projection.name": "none",
     "model.pretrained": "none",
@@ -33,7 +33,7 @@ BASELINE = {
 
 
 def experiment(changes: dict[str, Any], variant: str, quick_epochs: int) -> ConfigDict:
-    """The paper's protocol with other values, {'model.name': 'alexnet'}, and the variants named after the colon."""
+    """Returns the paper's protocol with changes, {'model.name': 'alexnet'}, and the variants named after the colon."""
     config = paper()
     config.update_from_flattened_dict(changes)
     return with_variant(config, variant, quick_epochs)
@@ -58,7 +58,7 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
 
 
 def _as_released(config: ConfigDict) -> None:
-    """What the authors' released code does where it differs from the paper, its selection on test subjects included."""
+    """Follows the authors' released code where it differs from the paper, including its selection on test subjects."""
     config.projection.weights = "released"
     config.projection.scale = "byte"
     config.model.attention = "none" if config.model.attention == "none" else "rows"

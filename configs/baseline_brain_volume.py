@@ -1,4 +1,4 @@
-"""Logistic regression on the volume of grey and white matter alone, fitted by scikit-learn in the same folds.
+"""Logistic regression on the volume of grey and white matter, fitted by scikit-learn in the same folds.
 
 python main.py --config=configs/baseline_brain_volume.py          seconds
 """

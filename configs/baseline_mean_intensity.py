@@ -1,4 +1,4 @@
-"""Logistic regression on the mean intensity alone, fitted by scikit-learn in the same folds.
+"""Logistic regression on the mean intensity, fitted by scikit-learn in the same folds.
 
 python main.py --config=configs/baseline_mean_intensity.py          seconds
 """
