@@ -22,8 +22,8 @@ FILES = {
     "shufflenet_v2_x1_0": "shufflenetv2_x1-5666bf0f80.pth",
 }
 
-# Also official: the same weights in torch's older format, and MobileNetV2's second weights (ImageNet V2), which have the
-# names and shapes of the first, so that only the digest tells them apart.
+# Also official: the same weights in torch's older format, and MobileNetV2's second weights (ImageNet V2). The names and
+# shapes of both MobileNetV2 files are the same, so only the digest tells them apart.
 OTHER_FILES = (
     "alexnet-owt-4df8aa71.pth",
     "vgg11-bbd30ac9.pth",
