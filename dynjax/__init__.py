@@ -1,9 +1,10 @@
-"""dynjax classifies 3D brain MRI from 2D dynamic images; here is what a notebook needs, imported when it is used."""
+"""dynjax classifies 3D brain MRI from 2D dynamic images. This module exports what a notebook needs."""
 
 import importlib
 
 __version__ = "0.1.0"
 
+# Imported on first use, so that `import dynjax` does not load JAX.
 _HOME = {
     "dynamic_image": "dynjax.projection.dynamic",
     "project": "dynjax.projection.project",

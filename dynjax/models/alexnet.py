@@ -1,4 +1,4 @@
-"""AlexNet in the form of Krizhevsky 2014, torchvision's `alexnet`, without its last max-pool and its classifier."""
+"""AlexNet as in Krizhevsky 2014 and torchvision's `alexnet`, without its last max-pool and its classifier."""
 
 import jax
 from flax import nnx
@@ -12,16 +12,16 @@ POOL_AFTER = (0, 1)  # 3x3 with stride 2; torchvision pools after the last convo
 
 
 class AlexNet(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, h, w, 256], 5 x 5 at 110 x 110; 2,469,696 parameters.
+    """Maps images [N, H, W, 3] to features [N, h, w, 256], 5 x 5 at 110 x 110; it has 2,469,696 parameters.
 
-    The cut 'released' ends after the fourth convolution, before its ReLU, where the paper's authors' code ends.
+    The cut 'released' ends after the fourth convolution, before its ReLU, like the code that the authors released.
     """
 
     features = 256
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The feature map's height or width for that of the image."""
+        """Returns the feature map's height or width for an image of this height or width."""
         size = (size + 4 - 11) // 4 + 1
         for _ in POOL_AFTER:
             size = (size - 3) // 2 + 1
@@ -30,10 +30,10 @@ class AlexNet(nnx.Module):
     def __init__(self, cut: str = "paper", *, rngs: nnx.Rngs):
         self.convs: nnx.List[nnx.Conv] = nnx.List([])
         self.ends_in_relu = cut == "paper"
-        wide_in = 3
-        for wide, size, stride, padding in CONVS if cut == "paper" else CONVS[:4]:
-            self.convs.append(conv(wide_in, wide, size, stride=stride, padding=padding, rngs=rngs))
-            wide_in = wide
+        channels_in = 3
+        for channels, size, stride, padding in CONVS if cut == "paper" else CONVS[:4]:
+            self.convs.append(conv(channels_in, channels, size, stride=stride, padding=padding, rngs=rngs))
+            channels_in = channels
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         for index, layer in enumerate(self.convs):

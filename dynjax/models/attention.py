@@ -8,21 +8,24 @@ from dynjax.models.layers import conv
 
 WIDTHS = (512, 256, 64, 1)
 
-# Over which axes of [N, H, W, 1] the mask sums to 1: 'map' as the paper draws it; 'rows' as in the code that its
-# authors released, where a softmax over H alone makes every column sum to 1 by itself.
+# The axes of [N, H, W, 1] over which the mask sums to 1. 'map' is as the paper draws it. 'rows' is as in the code that
+# its authors released, where the softmax runs over H only, so each column sums to 1.
 SOFTMAX_AXES = {"map": (1, 2), "rows": (1,)}
 
 
 class MapAttention(nnx.Module):
-    """Features [N, H, W, C] times a mask [N, H, W, 1]; `kind` is one of SOFTMAX_AXES."""
+    """Multiplies features [N, H, W, C] by a mask [N, H, W, 1] computed from them; `kind` is a key of SOFTMAX_AXES."""
 
     def __init__(self, features: int, kind: str = "map", *, rngs: nnx.Rngs):
         self.axes = SOFTMAX_AXES[kind]
-        self.convs = nnx.List([conv(wide_in, wide, 1, rngs=rngs) for wide_in, wide in zip((features, *WIDTHS), WIDTHS)])
+        self.convs = nnx.List(
+            [conv(channels_in, channels, 1, rngs=rngs) for channels_in, channels in zip((features, *WIDTHS), WIDTHS)]
+        )
 
     def __call__(self, x: jax.Array) -> jax.Array:
         score = x
         for layer in self.convs[:-1]:
             score = nnx.relu(layer(score))
+        # Softmax in float32: sums in bfloat16 are too coarse.
         mask = jax.nn.softmax(self.convs[-1](score).astype(jnp.float32), axis=self.axes)
         return x * mask.astype(x.dtype)

@@ -1,4 +1,4 @@
-"""From a network's name to two pure functions: outside this folder there are no modules, only `init` and `apply`."""
+"""Builds a network as two pure functions, `init` and `apply`; no code outside this folder handles Flax modules."""
 
 import functools
 from collections.abc import Callable
@@ -29,7 +29,7 @@ TRUNKS: dict[str, Any] = {
     "shufflenet_v2_x1_0": ShuffleNetV2,
 }
 
-# Networks that take in whole volumes.
+# Networks whose input is a whole volume.
 VOLUMETRIC: dict[str, Any] = {
     "vgg3d": VGG3D,
     "resnet3d": ResNet3D,
@@ -38,16 +38,18 @@ VOLUMETRIC: dict[str, Any] = {
 
 DTYPES = ("float32", "bfloat16")
 CUTS = ("paper", "released")
-CUT_TRUNKS = ("alexnet", "vgg11")  # where the released code ends elsewhere than the paper's Table 1 can be read to
+CUT_TRUNKS = ("alexnet", "vgg11")  # the released code cuts these earlier than the paper's Table 1 suggests
 
-Tree = dict  # nested dicts of arrays, the keys being module attributes and list positions
+Tree = dict  # nested dicts of arrays; the keys are module attributes and list positions
 
 
 class Network(NamedTuple):
-    """init(key) -> (params, batch_stats); apply(params, batch_stats, images, train=, key=) -> (output, batch_stats).
+    """A network as pure functions over nested dicts of arrays.
 
-    join(params, batch_stats, images, labels) -> batch_stats, where a network is trained in two stages: it begins the
-    second one, by what the first has learned of the training images.
+    init(key) -> (params, batch_stats).
+    apply(params, batch_stats, images, train=, key=) -> (output, batch_stats); the key is needed in training only.
+    join(params, batch_stats, images, labels) -> batch_stats begins the second stage of a network with two stages of
+      training, by evaluating the first stage on the training images; None for other networks.
     """
 
     init: Callable
@@ -56,23 +58,23 @@ class Network(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How a classifier is built around its trunk: as the paper has it, or as its authors' released code."""
+    """How a classifier is built around its trunk: as in the paper, or as in the code that its authors released."""
 
     dropout: float = 0.5
     attention: str = "map"  # 'map', 'rows' or 'none'
     head: str = "paper"  # or 'released'
-    cut: str = "paper"  # of the trunk; or 'released'
-    learned_axis: str = ""  # pool volumes along this axis with weights that are learned; '' takes in images
-    learned_scale: str = "imagenet"  # of what is pooled so
-    n_patches: int = 27  # that 'patches3d' joins
-    dtype: str = "float32"  # of the convolutions and matrix products; or 'bfloat16'
+    cut: str = "paper"  # where the trunk ends; or 'released'
+    learned_axis: str = ""  # the axis along which volumes are pooled with learned weights; '' if the input is images
+    learned_scale: str = "imagenet"  # the scale of the images that learned pooling gives
+    n_patches: int = 27  # how many patches 'patches3d' joins
+    dtype: str = "float32"  # the dtype of convolutions and matrix products; or 'bfloat16'
 
 
 PAPER = Options()
 
 
 class Trunk(nnx.Module):
-    """A feature extractor alone, under the same name that it has in a classifier."""
+    """A feature extractor without a classifier; its parameters have the same names as in a classifier."""
 
     def __init__(self, name: str, cut: str, *, rngs: nnx.Rngs):
         self.trunk = _make_trunk(name, cut, rngs)
@@ -82,15 +84,15 @@ class Trunk(nnx.Module):
 
 
 class Classifier(nnx.Module):
-    """Images [N, H, W, 1 or 3] -> logits [N, 2]; the one channel of a dynamic image is repeated to three here.
+    """Maps images [N, H, W, 1 or 3] to logits [N, 2]; it repeats the single channel of a dynamic image to three.
 
-    With a learned projection it takes in volumes [N, X, Y, Z, 1].
+    With a learned projection its input is volumes [N, X, Y, Z, 1].
     """
 
     def __init__(self, name: str, size: tuple[int, ...], options: Options, *, rngs: nnx.Rngs):
         axis = options.learned_axis
         self.pooling = LearnedPooling(size, axis, options.learned_scale) if axis else None
-        if self.pooling is not None:
+        if self.pooling is not None:  # the image has the two other axes
             size = size[: self.pooling.position] + size[self.pooling.position + 1 :]
         self.trunk = _make_trunk(name, options.cut, rngs)
         channels = self.trunk.features
@@ -111,14 +113,18 @@ class Classifier(nnx.Module):
 
 @functools.cache
 def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER) -> Network:
-    """A network that gives logits [N, 2]: a trunk of TRUNKS with attention and head, or one of VOLUMETRIC.
+    """Builds a network that gives logits [N, 2]: a trunk of TRUNKS with attention and head, or one of VOLUMETRIC.
 
-    Args: size, the height and width of the images, or the extent in voxels of the volumes, that it takes in.
-    Raises: ValueError for volumes of which a network of VOLUMETRIC leaves nothing.
+    Args:
+      name: a key of TRUNKS or of VOLUMETRIC.
+      size: the height and width of the input images in pixels, or the extents of the input volumes in voxels.
+      options: by default those of the paper.
+
+    Raises: ValueError for volumes too small for a network of VOLUMETRIC.
     """
     if name in VOLUMETRIC:
         if min(map(VOLUMETRIC[name].map_size, size)) < 1:
-            raise ValueError(f"{name} takes in larger volumes than {size}")
+            raise ValueError(f"{name} needs larger volumes than {size}")
         own = {"n_patches": options.n_patches} if name == "patches3d" else {}
         network = _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs, **own))
     else:
@@ -127,7 +133,7 @@ def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER)
 
 
 def build_trunk(name: str, cut: str = "paper") -> Network:
-    """A trunk of TRUNKS alone: images [N, H, W, 3] -> features [N, h, w, C]."""
+    """Builds a trunk of TRUNKS without a classifier; it maps images [N, H, W, 3] to features [N, h, w, C]."""
     return _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
 
 
@@ -143,7 +149,7 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         return nnx.to_pure_dict(params), nnx.to_pure_dict(batch_stats)
 
     def apply(params: Tree, batch_stats: Tree, images: jax.Array, *, train: bool, key: jax.Array | None = None):
-        batch_stats = jax.tree.map(jnp.asarray, batch_stats)  # numpy's would be written to in place
+        batch_stats = jax.tree.map(jnp.asarray, batch_stats)  # Flax would write to NumPy arrays in place
         module = nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats))
         output = module(images, train=train, key=key)
         return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
@@ -159,10 +165,10 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
 
 
 def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
-    """Convolutions and matrix products of another dtype; what is trained, and batch statistics, stay in float32."""
+    """Computes convolutions and matrix products in `dtype`; parameters and batch statistics stay in float32."""
 
     def lower(tree: Tree) -> Tree:
-        if "kernel" in tree:
+        if "kernel" in tree:  # a convolution or a dense layer, with its bias
             return {name: leaf.astype(dtype) for name, leaf in tree.items()}
         return {name: lower(inner) if isinstance(inner, dict) else inner for name, inner in tree.items()}
 
@@ -174,12 +180,12 @@ def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:
-    """Raises if the module holds any state besides these two, such as a stream of random numbers."""
+    """Splits off parameters and batch statistics; Flax raises if there is other state, such as a random stream."""
     graphdef, params, batch_stats = nnx.split(module, nnx.Param, nnx.BatchStat)  # type: ignore[misc]
     return graphdef, params, batch_stats
 
 
 def named_leaves(tree: Tree) -> dict[str, jax.Array]:
-    """The arrays of a tree by their slash-separated names, such as `trunk/convs/0/kernel`, in the tree's own order."""
+    """Returns a tree's arrays by slash-separated names such as `trunk/convs/0/kernel`, in the tree's own order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""The layers that torch's networks are made of, with torch's arithmetic and torch's initial values."""
+"""The layers of torch's networks, with torch's arithmetic and torch's initial values."""
 
 import math
 
@@ -12,12 +12,12 @@ from dynjax.models.operations.per_channel import add_bias
 
 
 def torch_default(fan_in: int):
-    """The initializer of torch's Conv2d and Linear, weights and biases alike: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    """Returns torch's initializer for weights and biases of Conv2d and Linear, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     bound = 1 / math.sqrt(fan_in)
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-# torchvision's choice for the convolutions of its networks: He et al. 2015, normal, counted over the outputs.
+# torchvision's initializer for convolutions: He et al. 2015, normal, by fan-out.
 kaiming_fan_out = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -33,7 +33,7 @@ def conv(
     kernel_init=None,
     bias_init=None,
 ) -> nnx.Conv:
-    """A square convolution with the same padding on each side, size // 2 unless another is given."""
+    """Makes a square convolution with equal padding on each side, size // 2 by default."""
     default = torch_default(features_in * size * size)
     return nnx.Conv(
         features_in,
@@ -50,7 +50,7 @@ def conv(
 
 
 def depthwise(features: int, *, stride: int, kernel_init, rngs: nnx.Rngs) -> nnx.Conv:
-    """A 3x3 convolution of each channel by itself, without bias."""
+    """Makes a depthwise 3x3 convolution with padding 1 and no bias."""
     return nnx.Conv(
         features,
         features,
@@ -66,7 +66,7 @@ def depthwise(features: int, *, stride: int, kernel_init, rngs: nnx.Rngs) -> nnx
 
 
 class Conv3D(nnx.Module):
-    """A 3x3x3 convolution of volumes with a bias: an `nnx.Conv` but for the way to add it."""
+    """A 3x3x3 convolution of volumes; unlike `nnx.Conv`, it adds the bias by `add_bias`, which is faster on a GPU."""
 
     def __init__(
         self,
@@ -97,6 +97,7 @@ class Conv3D(nnx.Module):
 
 
 def linear(features_in: int, features_out: int, *, rngs: nnx.Rngs) -> nnx.Linear:
+    """Makes a dense layer with torch's initial values."""
     default = torch_default(features_in)
     return nnx.Linear(features_in, features_out, kernel_init=default, bias_init=default, rngs=rngs)
 
@@ -112,9 +113,9 @@ class BatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(features))
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: [N, ..., C]. In training the batch's own statistics normalise it and move the running ones.
+        """Normalises x [N, ..., C]; in training by the batch's statistics, which also update the running ones.
 
-        They are float32, and so is what is computed with them, whatever x is and the answer with it.
+        Statistics and arithmetic are float32 for every dtype of x; the result has the dtype of x.
         """
         scale, bias, mean, var = (array[...] for array in (self.scale, self.bias, self.mean, self.var))
         if not train:

@@ -1,4 +1,4 @@
-"""A projection that is learned with the network: one weight a slice, starting at the dynamic image's."""
+"""A projection that is learned with the network: one weight per slice, initially those of the dynamic image."""
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,10 @@ from dynjax.projection.weights import rank_pooling_weights
 
 
 class LearnedPooling(nnx.Module):
-    """Volumes [N, X, Y, Z, 1] -> images [N, H, W, 1 or 3], each stretched to its own range and scaled as `scale` says.
+    """Pools volumes [N, X, Y, Z, 1] into images [N, H, W, 1 or 3], stretched and scaled as `scale_images` does.
 
-    The parameter holds the weights over T - 1, from -1 to 1 at first: scaled so, they move by as much as other
-    parameters do, and the stretching takes the factor away again. 'byte' is not truncated, which would stop gradients.
+    The parameter holds the weights divided by T - 1, initially from -1 to 1, so that an optimizer step changes them as
+    much as other parameters; stretching removes the factor. 'byte' is not truncated, which would stop gradients.
     """
 
     def __init__(self, size: tuple[int, ...], axis: str, scale: str):
@@ -24,12 +24,12 @@ class LearnedPooling(nnx.Module):
 
     @property
     def weights(self) -> jax.Array:
-        """Those of the slices, 2t - T - 1 at first, float32 [T]."""
+        """The weights of the slices, float32 [T]; initially 2t - T - 1."""
         return self.share[...] * (self.length - 1)
 
     def __call__(self, volumes: jax.Array) -> jax.Array:
         slices = jnp.moveaxis(volumes[..., 0], self.position + 1, -1)  # [N, H, W, T]
-        image = jnp.matmul(slices, self.weights, precision=jax.lax.Precision.HIGHEST)
+        image = jnp.matmul(slices, self.weights, precision=jax.lax.Precision.HIGHEST)  # [N, H, W]
         low = image.min((1, 2), keepdims=True)
         extent = image.max((1, 2), keepdims=True) - low
         unit = ((image - low) / jnp.where(extent == 0, 1, extent))[..., None]

@@ -1,8 +1,9 @@
-"""The patch ensemble of Cheng et al. 2017: 27 half-overlapping patches, a 3D network for each, and one that joins them.
+"""The patch ensemble of Cheng et al. 2017: a 3D network for each of 27 half-overlapping patches, and joining layers.
 
-Layers, sizes and the two stages are those of their figure: the patch networks are trained by themselves first, and then
-their last convolution and dense layers together with those that join them. The figure joins the best six patches, the
-text all of them. ReLU, dropout before the last layer and a second stage after half of the epochs are choices made here.
+Layers, sizes and the two stages are those of their figure. The first stage trains each patch network by itself. The
+second trains their last convolutions and dense layers together with the joining layers. The figure joins the best six
+patches, the text all of them. ReLU, dropout before the last layer and a second stage after half of the epochs are
+choices made here.
 """
 
 import itertools
@@ -22,40 +23,43 @@ ALONG = 3  # patches along each axis
 
 
 def patch_starts(size: int) -> tuple[int, tuple[int, ...]]:
-    """The extent of a patch along an axis, half of it rounded up, and where the three begin: 81 -> 41, (0, 20, 40)."""
+    """Returns the extent of a patch along an axis of `size` voxels and where its three patches start.
+
+    The extent is half the size, rounded up: 81 gives 41, (0, 20, 40).
+    """
     extent = (size + 1) // 2
     return extent, tuple((size - extent) * index // (ALONG - 1) for index in range(ALONG))
 
 
-def _conv(wide_in: int, wide: int, rngs: nnx.Rngs) -> Conv3D:
-    default = torch_default(wide_in * 27)
-    return Conv3D(wide_in, wide, padding=0, kernel_init=default, bias_init=default, rngs=rngs)
+def _conv(channels_in: int, channels: int, rngs: nnx.Rngs) -> Conv3D:
+    default = torch_default(channels_in * 27)
+    return Conv3D(channels_in, channels, padding=0, kernel_init=default, bias_init=default, rngs=rngs)
 
 
 class PatchNetwork(nnx.Module):
-    """A patch [N, x, y, z, 1] -> its features [N, 40] and logits of its own [N, 2].
+    """Maps a patch [N, x, y, z, 1] to features [N, 40] and to its own logits [N, 2].
 
-    Convolutions of 15, 25, 50 and 50 channels, max-pools after the first three.
+    It has convolutions of 15, 25, 50 and 50 channels and max-pools after the first three.
     """
 
     @staticmethod
     def map_size(extent: int) -> int:
-        """The last map's extent for that of the patch."""
+        """Returns the last map's extent for a patch of this extent."""
         for _ in WIDTHS[:-1]:
             extent = (extent - 2) // 2
         return extent - 2
 
     def __init__(self, extents: tuple[int, ...], *, rngs: nnx.Rngs):
         self.convs: nnx.List[Conv3D] = nnx.List([])
-        wide_in = 1
-        for wide in WIDTHS:
-            self.convs.append(_conv(wide_in, wide, rngs))
-            wide_in = wide
+        channels_in = 1
+        for channels in WIDTHS:
+            self.convs.append(_conv(channels_in, channels, rngs))
+            channels_in = channels
         x, y, z = map(self.map_size, extents)
-        self.dense, self.alone = linear(x * y * z * wide_in, FEATURES, rngs=rngs), linear(FEATURES, 2, rngs=rngs)
+        self.dense, self.alone = linear(x * y * z * channels_in, FEATURES, rngs=rngs), linear(FEATURES, 2, rngs=rngs)
 
     def __call__(self, x: jax.Array, is_frozen: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """is_frozen: whether no gradient reaches the first three convolutions."""
+        """Returns features and logits; with `is_frozen` no gradient reaches the first three convolutions."""
         *first, last = self.convs
         for layer in first:
             x = max_pool(nnx.relu(layer(x)))
@@ -65,15 +69,15 @@ class PatchNetwork(nnx.Module):
 
 
 class Patches3D(nnx.Module):
-    """Volumes [N, X, Y, Z, 1] -> logits [N, 2]; 27 patches of 50 x 41 x 40 at their 100 x 81 x 80.
+    """Maps volumes [N, X, Y, Z, 1] to logits [N, 2]; at the authors' 100 x 81 x 80 a patch has 50 x 41 x 40 voxels.
 
-    Until `join` is called it trains the patch networks, each by logits of its own, [N, 27, 2]; from then on their last
-    convolution and what follows it, by the logits of the `n_patches` that answered best.
+    Until `join` is called, training gives the patch networks' own logits [N, 27, 2]. After it, training gives the joint
+    logits of the best `n_patches`, 27 times, and leaves the first three convolutions as they are.
     """
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The last map's extent for that of the volume; below 1 where the volume is too small."""
+        """Returns the last map's extent for a volume of this extent; below 1 if the volume is too small."""
         return PatchNetwork.map_size(patch_starts(size)[0])
 
     def __init__(self, size: tuple[int, ...], *, n_patches: int = ALONG**3, dropout: float, rngs: nnx.Rngs):
@@ -89,15 +93,19 @@ class Patches3D(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
         features, alone = self._of_patches(x)
-        y = nnx.relu(self.joined(features[:, self.chosen[...]].reshape(len(x), -1)))
+        chosen = features[:, self.chosen[...]]  # [N, n_patches, 40]
+        y = nnx.relu(self.joined(chosen.reshape(len(x), -1)))
         if not train:
             return self.last(y)
-        assert key is not None, "training draws dropout from a key"
-        together = self.last(self.dropout(y, deterministic=False, rngs=key))
-        return jnp.where(self.is_joined[...], together[:, None], alone)
+        assert key is not None, "training needs a key for dropout"
+        together = self.last(self.dropout(y, deterministic=False, rngs=key))  # [N, 2]
+        return jnp.where(self.is_joined[...], together[:, None], alone)  # [N, 27, 2]
 
     def join(self, volumes: np.ndarray, labels: np.ndarray) -> None:
-        """Chooses the patches whose networks have the lowest cross-entropy on volumes [N, X, Y, Z, 1]; labels [N]."""
+        """Begins the second stage with the patches whose networks have the lowest cross-entropy.
+
+        Args: volumes [N, X, Y, Z, 1], the training set, and its labels [N].
+        """
 
         @nnx.jit
         def losses(module, volume, label):
@@ -109,7 +117,7 @@ class Patches3D(nnx.Module):
         self.is_joined[...] = jnp.array(True)
 
     def _of_patches(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The features of all patches, [N, 27, 40], and the logits of each by itself, [N, 27, 2]."""
+        """Returns the features of all patches [N, 27, 40] and each patch's own logits [N, 27, 2]."""
         patches = []
         for corner in self.corners:
             ends = [start + extent for start, extent in zip(corner, self.extents)]
@@ -120,5 +128,6 @@ class Patches3D(nnx.Module):
             state, patch = state_and_patch
             return nnx.merge(graphdef, state)(patch, self.is_joined[...])
 
+        # One patch at a time, in 27 steps of a loop: memory for one patch network's activations.
         features, alone = jax.lax.map(answer, (states, jnp.stack(patches)))
         return jnp.moveaxis(features, 0, 1), jnp.moveaxis(alone, 0, 1)

@@ -9,14 +9,14 @@ STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # channels, stride of the firs
 
 
 class BasicBlock(nnx.Module):
-    """Two 3x3 convolutions, added to the input or, where the shape changes, to a 1x1 convolution of it."""
+    """Two 3x3 convolutions and a shortcut: the input, or a 1x1 convolution of it where the shape changes."""
 
-    def __init__(self, wide_in: int, wide: int, *, stride: int, rngs: nnx.Rngs):
-        self.conv1, self.norm1 = _conv(wide_in, wide, 3, stride, rngs), BatchNorm(wide)
-        self.conv2, self.norm2 = _conv(wide, wide, 3, 1, rngs), BatchNorm(wide)
-        changes = stride != 1 or wide_in != wide
-        self.shortcut = _conv(wide_in, wide, 1, stride, rngs) if changes else None
-        self.shortcut_norm = BatchNorm(wide) if changes else None
+    def __init__(self, channels_in: int, channels: int, *, stride: int, rngs: nnx.Rngs):
+        self.conv1, self.norm1 = _conv(channels_in, channels, 3, stride, rngs), BatchNorm(channels)
+        self.conv2, self.norm2 = _conv(channels, channels, 3, 1, rngs), BatchNorm(channels)
+        changes = stride != 1 or channels_in != channels
+        self.shortcut = _conv(channels_in, channels, 1, stride, rngs) if changes else None
+        self.shortcut_norm = BatchNorm(channels) if changes else None
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         y = nnx.relu(self.norm1(self.conv1(x), train=train))
@@ -27,23 +27,23 @@ class BasicBlock(nnx.Module):
 
 
 class ResNet18(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, ceil(H / 16), ceil(W / 16), 512]; 11,176,512 parameters."""
+    """Maps images [N, H, W, 3] to features [N, ceil(H / 16), ceil(W / 16), 512]; it has 11,176,512 parameters."""
 
     features = 512
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The feature map's height or width for that of the image."""
+        """Returns the feature map's height or width for an image of this height or width."""
         return -(-size // 16)
 
     def __init__(self, *, rngs: nnx.Rngs):
         self.conv, self.norm = _conv(3, 64, 7, 2, rngs), BatchNorm(64)
         self.blocks: nnx.List[BasicBlock] = nnx.List([])
-        wide_in = 64
-        for wide, stride in STAGES:
-            self.blocks.append(BasicBlock(wide_in, wide, stride=stride, rngs=rngs))
-            self.blocks.append(BasicBlock(wide, wide, stride=1, rngs=rngs))
-            wide_in = wide
+        channels_in = 64
+        for channels, stride in STAGES:
+            self.blocks.append(BasicBlock(channels_in, channels, stride=stride, rngs=rngs))
+            self.blocks.append(BasicBlock(channels, channels, stride=1, rngs=rngs))
+            channels_in = channels
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         x = nnx.relu(self.norm(self.conv(x), train=train))
@@ -52,5 +52,5 @@ class ResNet18(nnx.Module):
         return x
 
 
-def _conv(wide_in: int, wide: int, size: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
-    return conv(wide_in, wide, size, stride=stride, bias=False, kernel_init=kaiming_fan_out, rngs=rngs)
+def _conv(channels_in: int, channels: int, size: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
+    return conv(channels_in, channels, size, stride=stride, bias=False, kernel_init=kaiming_fan_out, rngs=rngs)

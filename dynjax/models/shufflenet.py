@@ -10,18 +10,18 @@ STAGES = ((4, 116), (8, 232), (4, 464))  # units, channels; the first unit of ea
 
 
 class ShuffleUnit(nnx.Module):
-    """Half of the channels through three convolutions, the other half as it is; then the halves are interleaved.
+    """Passes half of the channels through three convolutions, keeps the other half and interleaves the two.
 
-    A unit that halves the map sends the whole input through both branches instead.
+    A unit that halves the map passes the whole input through both branches instead.
     """
 
-    def __init__(self, wide_in: int, wide: int, *, stride: int, rngs: nnx.Rngs):
-        half = wide // 2
-        branch_in = wide_in if stride == 2 else half
+    def __init__(self, channels_in: int, channels: int, *, stride: int, rngs: nnx.Rngs):
+        half = channels // 2
+        branch_in = channels_in if stride == 2 else half
         self.expand, self.expand_norm = _pointwise(branch_in, half, rngs), BatchNorm(half)
         self.depthwise, self.depthwise_norm = _depthwise(half, stride, rngs), BatchNorm(half)
         self.project, self.project_norm = _pointwise(half, half, rngs), BatchNorm(half)
-        self.other = OtherBranch(wide_in, half, rngs=rngs) if stride == 2 else None
+        self.other = OtherBranch(channels_in, half, rngs=rngs) if stride == 2 else None
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         if self.other is not None:
@@ -31,15 +31,15 @@ class ShuffleUnit(nnx.Module):
         x = nnx.relu(self.expand_norm(self.expand(x), train=train))
         x = self.depthwise_norm(self.depthwise(x), train=train)
         x = nnx.relu(self.project_norm(self.project(x), train=train))
-        return jnp.stack([kept, x], axis=-1).reshape(*x.shape[:-1], -1)
+        return jnp.stack([kept, x], axis=-1).reshape(*x.shape[:-1], -1)  # interleaved: the channel shuffle
 
 
 class OtherBranch(nnx.Module):
-    """The second branch of a unit that halves the map."""
+    """The second branch of a unit that halves the map: a depthwise and a pointwise convolution."""
 
-    def __init__(self, wide_in: int, half: int, *, rngs: nnx.Rngs):
-        self.depthwise, self.depthwise_norm = _depthwise(wide_in, 2, rngs), BatchNorm(wide_in)
-        self.project, self.project_norm = _pointwise(wide_in, half, rngs), BatchNorm(half)
+    def __init__(self, channels_in: int, half: int, *, rngs: nnx.Rngs):
+        self.depthwise, self.depthwise_norm = _depthwise(channels_in, 2, rngs), BatchNorm(channels_in)
+        self.project, self.project_norm = _pointwise(channels_in, half, rngs), BatchNorm(half)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         x = self.depthwise_norm(self.depthwise(x), train=train)
@@ -47,24 +47,24 @@ class OtherBranch(nnx.Module):
 
 
 class ShuffleNetV2(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, ceil(H / 16), ceil(W / 16), 1024]; 1,253,604 parameters."""
+    """Maps images [N, H, W, 3] to features [N, ceil(H / 16), ceil(W / 16), 1024]; it has 1,253,604 parameters."""
 
     features = 1024
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The feature map's height or width for that of the image."""
+        """Returns the feature map's height or width for an image of this height or width."""
         return -(-size // 16)
 
     def __init__(self, *, rngs: nnx.Rngs):
         self.conv, self.norm = conv(3, 24, 3, stride=2, bias=False, rngs=rngs), BatchNorm(24)
         self.units: nnx.List[ShuffleUnit] = nnx.List([])
-        wide_in = 24
-        for repeats, wide in STAGES:
+        channels_in = 24
+        for repeats, channels in STAGES:
             for index in range(repeats):
-                self.units.append(ShuffleUnit(wide_in, wide, stride=1 if index else 2, rngs=rngs))
-                wide_in = wide
-        self.last, self.last_norm = _pointwise(wide_in, self.features, rngs), BatchNorm(self.features)
+                self.units.append(ShuffleUnit(channels_in, channels, stride=1 if index else 2, rngs=rngs))
+                channels_in = channels
+        self.last, self.last_norm = _pointwise(channels_in, self.features, rngs), BatchNorm(self.features)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         x = nnx.relu(self.norm(self.conv(x), train=train))
@@ -73,9 +73,9 @@ class ShuffleNetV2(nnx.Module):
         return nnx.relu(self.last_norm(self.last(x), train=train))
 
 
-def _pointwise(wide_in: int, wide: int, rngs: nnx.Rngs) -> nnx.Conv:
-    return conv(wide_in, wide, 1, bias=False, rngs=rngs)
+def _pointwise(channels_in: int, channels: int, rngs: nnx.Rngs) -> nnx.Conv:
+    return conv(channels_in, channels, 1, bias=False, rngs=rngs)
 
 
-def _depthwise(wide: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
-    return depthwise(wide, stride=stride, kernel_init=torch_default(9), rngs=rngs)
+def _depthwise(channels: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
+    return depthwise(channels, stride=stride, kernel_init=torch_default(9), rngs=rngs)

@@ -11,23 +11,23 @@ POOL_AFTER = (0, 1, 3, 5)  # torchvision pools after convolution 7 too; here the
 
 
 class VGG11(nnx.Module):
-    """Images [N, H, W, 3] -> features [N, H // 16, W // 16, 512]; 9,220,480 parameters.
+    """Maps images [N, H, W, 3] to features [N, H // 16, W // 16, 512]; it has 9,220,480 parameters.
 
-    The cut 'released' leaves out the last ReLU, as the paper's authors' code does.
+    The cut 'released' omits the last ReLU, like the code that the paper's authors released.
     """
 
     features = 512
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The feature map's height or width for that of the image."""
+        """Returns the feature map's height or width for an image of this height or width."""
         return size // 16
 
     def __init__(self, cut: str = "paper", *, rngs: nnx.Rngs):
         self.ends_in_relu = cut == "paper"
         self.convs = nnx.List([
-            conv(wide_in, wide, 3, kernel_init=kaiming_fan_out, bias_init=nnx.initializers.zeros, rngs=rngs)
-            for wide_in, wide in zip((3, *WIDTHS), WIDTHS)
+            conv(channels_in, channels, 3, kernel_init=kaiming_fan_out, bias_init=nnx.initializers.zeros, rngs=rngs)
+            for channels_in, channels in zip((3, *WIDTHS), WIDTHS)
         ])  # fmt: skip
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

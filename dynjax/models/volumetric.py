@@ -1,7 +1,7 @@
-"""The 3D networks of Korolev et al. 2017 that the paper compares with.
+"""The 3D networks of Korolev et al. 2017, with which the paper compares its own.
 
-Layers, initial values and BatchNorm's epsilon are those of their Lasagne code; BatchNorm averages the variance as torch
-does, where Lasagne averages the inverse deviation.
+Layers, initial values and BatchNorm's epsilon are those of their Lasagne code. The running average is that of the
+variance, as in torch; Lasagne averages the inverse standard deviation.
 """
 
 import jax
@@ -14,8 +14,8 @@ EPSILON = 1e-4  # of Lasagne's BatchNorm
 glorot = nnx.initializers.glorot_uniform()
 
 
-def _conv(wide_in: int, wide: int, rngs: nnx.Rngs, *, stride: int = 1, padding: int = 1) -> Conv3D:
-    return Conv3D(wide_in, wide, stride=stride, padding=padding, kernel_init=glorot, rngs=rngs)
+def _conv(channels_in: int, channels: int, rngs: nnx.Rngs, *, stride: int = 1, padding: int = 1) -> Conv3D:
+    return Conv3D(channels_in, channels, stride=stride, padding=padding, kernel_init=glorot, rngs=rngs)
 
 
 def _linear(features_in: int, features_out: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -23,31 +23,32 @@ def _linear(features_in: int, features_out: int, rngs: nnx.Rngs) -> nnx.Linear:
 
 
 class VGG3D(nnx.Module):
-    """3D-VGG, VoxCNN there: volumes [N, X, Y, Z, 1] -> logits [N, 2]; 375,210 parameters at 110 x 110 x 110.
+    """3D-VGG, Korolev's VoxCNN, maps volumes [N, X, Y, Z, 1] to logits [N, 2].
 
-    Convolutions of 8, 8 | 16, 16 | 32, 32, 32 | 64, 64, 64 channels without padding, each group followed by a max-pool.
+    It has 375,210 parameters at 110 x 110 x 110. Its convolutions have 8, 8 | 16, 16 | 32, 32, 32 | 64, 64, 64 channels
+    and no padding; each group is followed by a max-pool.
     """
 
     GROUPS = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64))
 
     @classmethod
     def map_size(cls, size: int) -> int:
-        """The last map's extent for that of the volume; below 1 where the volume is too small."""
+        """Returns the last map's extent for a volume of this extent; below 1 if the volume is too small."""
         for group in cls.GROUPS:
             size = (size - 2 * len(group)) // 2
         return size
 
     def __init__(self, size: tuple[int, ...], *, dropout: float, rngs: nnx.Rngs):
-        wide_in = 1
+        channels_in = 1
         self.groups: nnx.List[nnx.List[Conv3D]] = nnx.List([])
         for group in self.GROUPS:
             layers = []
-            for wide in group:
-                layers.append(_conv(wide_in, wide, rngs, padding=0))
-                wide_in = wide
+            for channels in group:
+                layers.append(_conv(channels_in, channels, rngs, padding=0))
+                channels_in = channels
             self.groups.append(nnx.List(layers))
         x, y, z = map(self.map_size, size)
-        self.dense1, self.norm = _linear(x * y * z * wide_in, 128, rngs), BatchNorm(128, EPSILON)
+        self.dense1, self.norm = _linear(x * y * z * channels_in, 128, rngs), BatchNorm(128, EPSILON)
         self.dense2, self.dense3 = _linear(128, 64, rngs), _linear(64, 2, rngs)
         self.dropout = nnx.Dropout(dropout)
 
@@ -58,17 +59,17 @@ class VGG3D(nnx.Module):
             x = max_pool(x)
         x = self.norm(nnx.relu(self.dense1(x.reshape(len(x), -1))), train=train)
         if train:
-            assert key is not None, "training draws dropout from a key"
+            assert key is not None, "training needs a key for dropout"
             x = self.dropout(x, deterministic=False, rngs=key)
         return self.dense3(nnx.relu(self.dense2(x)))
 
 
 class VoxRes(nnx.Module):
-    """x + conv(ReLU(BN(conv(ReLU(BN(x))))))."""
+    """A residual block: x + conv(ReLU(BN(conv(ReLU(BN(x))))))."""
 
-    def __init__(self, wide: int, *, rngs: nnx.Rngs):
-        self.norm1, self.conv1 = BatchNorm(wide, EPSILON), _conv(wide, wide, rngs)
-        self.norm2, self.conv2 = BatchNorm(wide, EPSILON), _conv(wide, wide, rngs)
+    def __init__(self, channels: int, *, rngs: nnx.Rngs):
+        self.norm1, self.conv1 = BatchNorm(channels, EPSILON), _conv(channels, channels, rngs)
+        self.norm2, self.conv2 = BatchNorm(channels, EPSILON), _conv(channels, channels, rngs)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         y = self.conv1(nnx.relu(self.norm1(x, train=train)))
@@ -76,23 +77,31 @@ class VoxRes(nnx.Module):
 
 
 class ResNet3D(nnx.Module):
-    """3D-ResNet, VoxResNet there: volumes [N, X, Y, Z, 1] -> logits [N, 2]; 3,205,026 parameters at 110 x 110 x 110."""
+    """3D-ResNet, Korolev's VoxResNet, maps volumes [N, X, Y, Z, 1] to logits [N, 2].
 
-    STRIDED = ((32, 64), (64, 64), (64, 128))  # channels into and out of the convolutions that halve the map
+    It has 3,205,026 parameters at 110 x 110 x 110 and no dropout.
+    """
+
+    STRIDED = ((32, 64), (64, 64), (64, 128))  # input and output channels of the convolutions that halve the map
 
     @staticmethod
     def map_size(size: int) -> int:
-        """The last map's extent for that of the volume; below 1 where the volume is too small."""
+        """Returns the last map's extent for a volume of this extent; below 1 if the volume is too small."""
         for _ in range(3):
             size = -(-size // 2)
         return size // 7
 
     def __init__(self, size: tuple[int, ...], *, dropout: float, rngs: nnx.Rngs):
         self.conv1, self.conv2 = _conv(1, 32, rngs), _conv(32, 32, rngs)
-        self.strided = nnx.List([_conv(wide_in, wide, rngs, stride=2) for wide_in, wide in self.STRIDED])
+        self.strided = nnx.List(
+            [_conv(channels_in, channels, rngs, stride=2) for channels_in, channels in self.STRIDED]
+        )
         self.norm1 = BatchNorm(32, EPSILON)
-        self.norms = nnx.List([BatchNorm(wide_in, EPSILON) for wide_in, _ in self.STRIDED])
-        self.blocks = nnx.List([VoxRes(wide, rngs=rngs) for _, wide in self.STRIDED for _ in range(2)])
+        self.norms = nnx.List([BatchNorm(channels_in, EPSILON) for channels_in, _ in self.STRIDED])
+        self.blocks: nnx.List[VoxRes] = nnx.List([])
+        for _, channels in self.STRIDED:
+            self.blocks.append(VoxRes(channels, rngs=rngs))
+            self.blocks.append(VoxRes(channels, rngs=rngs))
         x, y, z = map(self.map_size, size)
         self.dense1, self.dense2 = _linear(x * y * z * 128, 128, rngs), _linear(128, 2, rngs)
 

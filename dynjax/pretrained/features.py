@@ -1,4 +1,4 @@
-"""A pretrained trunk as a plain function, for a notebook."""
+"""Gives a notebook a pretrained trunk as a plain function."""
 
 import functools
 from collections.abc import Callable
@@ -14,16 +14,19 @@ from dynjax.pretrained.weights import read_weights
 
 
 def feature_extractor(name: str, weights: str | Path | None = None) -> Callable[[jax.Array], jax.Array]:
-    """Returns a jitted function from images [N, H, W, 3] to features [N, h, w, C], on running statistics, unscaled.
+    """Returns a jitted function from images [N, H, W, 3] to features [N, h, w, C], with BatchNorm in evaluation mode.
+
+    The function does not scale its input; `dynjax.scale_images` does.
 
     Args:
-      name: torchvision's name of the network, one of `dynjax.models.build.TRUNKS`.
-      weights: a file made by weights/convert_torchvision.py; by default the official ImageNet weights,
-        weights/NAME.npz, which are fetched and converted where they are not there yet.
+      name: torchvision's name of the network, a key of `dynjax.models.build.TRUNKS`.
+      weights: a file made by weights/convert_torchvision.py; by default weights/NAME.npz, which is made from the
+        official ImageNet weights if it does not exist yet.
+
     Raises: UsageError for an unknown name, InputError for weights that are missing or refused.
     """
     if name not in TRUNKS:
-        raise UsageError(f"no network is called {name!r}; there are {', '.join(sorted(TRUNKS))}")
+        raise UsageError(f"no network is named {name!r}; choose one of {', '.join(sorted(TRUNKS))}")
     trunk = build_trunk(name)
     loaded = read_weights(Path(weights), name) if weights is not None else find_weights(name, "required")
     assert loaded is not None

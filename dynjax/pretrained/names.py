@@ -1,4 +1,4 @@
-"""What each torchvision parameter is called here: our module path -> torch's module name, a table a network."""
+"""Maps our module paths to torch's module names, with a table for each network."""
 
 import itertools
 
@@ -7,18 +7,19 @@ from dynjax.models.mobilenet import STAGES, V1_BLOCKS
 
 LEAVES = {"kernel": "weight", "bias": "bias", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
-# What a trunk has no use for, by the beginning or the end of its name.
-CLASSIFIER = {"resnet18": "fc.", "shufflenet_v2_x1_0": "fc."}  # "classifier." in the others
+# Prefix and suffix of the torch parameters that a trunk does not use.
+CLASSIFIER = {"resnet18": "fc.", "shufflenet_v2_x1_0": "fc."}  # "classifier." in the other networks
 DROPPED_SUFFIX = ".num_batches_tracked"
 
 
 def torch_name(model: str, path: str) -> str:
-    """The state-dict key of a trunk's leaf such as `convs/0/kernel`."""
+    """Returns the state-dict key of a trunk's leaf such as `convs/0/kernel`."""
     module, _, leaf = path.rpartition("/")
     return f"{MODULES[model][module]}.{LEAVES[leaf]}"
 
 
 def is_dropped(model: str, name: str) -> bool:
+    """Whether a state-dict key belongs to the classifier or counts batches, which no trunk uses."""
     return name.startswith(CLASSIFIER.get(model, "classifier.")) or name.endswith(DROPPED_SUFFIX)
 
 
@@ -33,9 +34,12 @@ def _vgg11() -> dict[str, str]:
 def _mobilenet_v2() -> dict[str, str]:
     modules = {"stem/conv": "features.0.0", "stem/norm": "features.0.1"}
     modules |= {"last/conv": "features.18.0", "last/norm": "features.18.1"}
-    for index, expansion in enumerate(t for t, _, repeats, _ in STAGES for _ in range(repeats)):
+    expansions: list[int] = []  # of each block
+    for expansion, _, repeats, _ in STAGES:
+        expansions += [expansion] * repeats
+    for index, expansion in enumerate(expansions):
         block, inside = f"blocks/{index}", f"features.{index + 1}.conv"
-        parts = (["expand"] if expansion > 1 else []) + ["depthwise"]
+        parts = ["expand", "depthwise"] if expansion > 1 else ["depthwise"]
         for position, part in enumerate(parts):
             modules[f"{block}/{part}/conv"] = f"{inside}.{position}.0"
             modules[f"{block}/{part}/norm"] = f"{inside}.{position}.1"
@@ -56,8 +60,8 @@ def _resnet18() -> dict[str, str]:
 def _mobilenet_v1() -> dict[str, str]:
     modules = {"stem/conv": "conv_stem", "stem/norm": "bn1"}
     stage, block = 0, 0
-    for index, (wide, _) in enumerate(V1_BLOCKS):
-        if index and wide != V1_BLOCKS[index - 1][0]:
+    for index, (channels, _) in enumerate(V1_BLOCKS):
+        if index and channels != V1_BLOCKS[index - 1][0]:  # timm begins a new stage
             stage, block = stage + 1, 0
         inside = f"blocks.{stage}.{block}"
         modules[f"blocks/{index}/depthwise/conv"] = f"{inside}.conv_dw"
@@ -72,7 +76,9 @@ def _shufflenet() -> dict[str, str]:
     modules = {"conv": "conv1.0", "norm": "conv1.1", "last": "conv5.0", "last_norm": "conv5.1"}
     branch = {"expand": 0, "expand_norm": 1, "depthwise": 3, "depthwise_norm": 4, "project": 5, "project_norm": 6}
     other = {"depthwise": 0, "depthwise_norm": 1, "project": 2, "project_norm": 3}
-    units = [(stage + 2, unit) for stage, (repeats, _) in enumerate(shufflenet.STAGES) for unit in range(repeats)]
+    units: list[tuple[int, int]] = []
+    for stage, (repeats, _) in enumerate(shufflenet.STAGES, 2):  # torchvision counts stages from 2
+        units += [(stage, unit) for unit in range(repeats)]
     for index, (stage, unit) in enumerate(units):
         inside = f"stage{stage}.{unit}"
         modules |= {f"units/{index}/{ours}": f"{inside}.branch2.{theirs}" for ours, theirs in branch.items()}

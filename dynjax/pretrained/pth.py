@@ -1,6 +1,6 @@
-"""A reader of torch's .pth files that needs no torch and can only build tensors.
+"""Reads torch's .pth files without torch; it can only build tensors.
 
-Both of torch's containers are read: the zip archive and the older stream (torch/serialization.py documents them).
+It reads both of torch's containers, the zip archive and the older stream, documented in torch/serialization.py.
 """
 
 import io
@@ -18,7 +18,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 def read_pth(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a state dict saved by `torch.save(model.state_dict(), path)`.
 
-    Returns: name -> array, in the file's order, each with the dtype that the file holds, read-only.
+    Returns: name -> array, in the file's order; each array is read-only and has the dtype stored in the file.
     Raises: InputError, with the file's name and the reason, for a file that is damaged or holds anything but tensors.
     """
     path = Path(path)
@@ -39,7 +39,7 @@ def _read_zip(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]
         entries = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise UnsafePickle("a zip archive that torch.save did not write (it holds no single data.pkl)")
+            raise UnsafePickle("not a zip archive of torch.save (it does not hold exactly one data.pkl)")
         folder = pickles[0].removesuffix("data.pkl")
 
         def member(name: str) -> bytes:
@@ -64,21 +64,22 @@ def _read_zip(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]
 def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     stream = io.BytesIO(content)
     if content[:2] != b"\x80\x02" or unpickle(stream) != LEGACY_MAGIC:
-        raise UnsafePickle("neither of torch's two formats")
+        raise UnsafePickle("in neither of torch's two formats")
     version, system = unpickle(stream), unpickle(stream)
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise UnsafePickle("its protocol, or the machine that it was saved on, is not known here")
+        raise UnsafePickle("it has an unknown protocol version or was saved on a big-endian machine")
     tensors = _state_dict(unpickle(stream))
     known = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     keys = unpickle(stream)
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(known):
-        raise UnsafePickle("damaged: its list of storages is not that of its tensors")
+    is_list_of_strings = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not is_list_of_strings or sorted(keys) != sorted(known):
+        raise UnsafePickle("damaged: its list of storages does not match its tensors")
     storages = {}
     for key in keys:
         count = int.from_bytes(stream.read(8), "little", signed=True)
         data = stream.read(known[key].numel * known[key].dtype.itemsize)
         if count != known[key].numel:
-            raise UnsafePickle("damaged or truncated: a storage has another length than its tensors expect")
+            raise UnsafePickle("damaged or truncated: the length of a storage does not match its tensors")
         storages[key] = _elements(known[key], data)
     if stream.read(1):
         raise UnsafePickle("damaged: bytes follow the last storage")
@@ -88,7 +89,7 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarra
 def _elements(storage: Storage, data: bytes) -> np.ndarray:
     if len(data) != storage.numel * storage.dtype.itemsize:
         raise UnsafePickle(
-            f"damaged or truncated: storage {storage.key} is {len(data)} bytes long, not as its tensors expect"
+            f"damaged or truncated: storage {storage.key} has {len(data)} bytes, which does not match its tensors"
         )
     return np.frombuffer(data, storage.dtype)
 
@@ -108,8 +109,8 @@ def _array(name: str, tensor: Tensor, storages: dict[str, np.ndarray]) -> np.nda
 
 def _state_dict(value) -> dict[str, Tensor]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise UnsafePickle("it holds no state dict; save model.state_dict() instead")
+        raise UnsafePickle("it is not a state dict; save model.state_dict() instead")
     for name, tensor in value.items():
         if not isinstance(tensor, Tensor):
-            raise UnsafePickle(f"its entry {name!r} is no tensor; save model.state_dict() alone")
+            raise UnsafePickle(f"its entry {name!r} is not a tensor; save only model.state_dict()")
     return value

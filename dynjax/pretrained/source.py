@@ -1,4 +1,4 @@
-"""Which weights a run starts from: a converted file, one made on the spot, or none."""
+"""Finds the weights that a run starts from: a converted file, one converted now, or none."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ MODES = ("auto", "required", "none")
 
 
 def weights_folder() -> Path:
-    """weights/ beside main.py in a checkout; without one (an installed package), a folder in the cache."""
+    """Returns weights/ beside main.py in a checkout, or a folder of the cache for an installed package."""
     beside_main = Path(__file__).resolve().parents[2] / "weights"
     return beside_main if beside_main.is_dir() else cache_folder() / "weights"
 
 
 def convert_checkpoint(model: str, checkpoint: Path | None, out: Path) -> None:
-    """Writes the converted weights of a state dict, of torchvision's official one where `checkpoint` is None, to `out`.
+    """Converts a state dict and writes the weights to `out`; by default it converts torchvision's official file.
 
-    A copy of an official file is known by its sha256 and carries the official name as its source.
+    A copy of an official file is recognised by its sha256, and the weights record the official name as their source.
     Raises: InputError for a file that is refused or cannot be fetched.
     """
     checkpoint = checkpoint or fetch_official(model)
@@ -34,15 +34,17 @@ def convert_checkpoint(model: str, checkpoint: Path | None, out: Path) -> None:
 
 
 def find_weights(model: str, mode: str) -> Weights | None:
-    """The converted weights of `model`, made first if need be; None for 'none', or for 'auto' where none can be had.
+    """Returns the converted weights of `model`, after converting the official ones if there are none yet.
 
-    Raises: InputError for a file that is refused and, in mode 'required', where none can be had.
+    Args: mode, one of MODES.
+    Returns: None in mode 'none', and in mode 'auto' if there are no weights and none can be fetched.
+    Raises: InputError for a file that is refused and, in mode 'required', if no weights can be fetched.
     """
     if mode == "none":
         return None
     path = weights_folder() / f"{model}.npz"
     if not path.exists():
-        console.print(f"{path} is not here yet: converting torchvision's official weights")
+        console.print(f"{path} does not exist yet: converting torchvision's official weights")
         try:
             convert_checkpoint(model, None, path)
         except InputError as error:
@@ -56,8 +58,8 @@ def find_weights(model: str, mode: str) -> Weights | None:
 def _warn_of_random_weights(model: str, reason: InputError) -> None:
     console.rule("[bold red]NO PRETRAINED WEIGHTS", style="bold red")
     console.print(
-        f"{model} starts from RANDOM weights, and its results will be far below those from ImageNet's.\n"
-        f"Why: {reason}\nresults.json will say so. To insist on them: --config.model.pretrained=required",
+        f"{model} starts from RANDOM weights; its results will be far below those with ImageNet weights.\n"
+        f"Reason: {reason}\nresults.json will say so. To insist on the weights: --config.model.pretrained=required",
         markup=False,
     )
     console.rule(style="bold red")

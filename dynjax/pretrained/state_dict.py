@@ -1,4 +1,4 @@
-"""A network's state dict from any of the files that people keep one in."""
+"""Reads a network's state dict from a .safetensors, .npz or .pth file."""
 
 import zipfile
 from pathlib import Path
@@ -10,7 +10,7 @@ import safetensors
 from dynjax.errors import InputError
 from dynjax.pretrained.pth import read_pth
 
-# safetensors' names of the types that hold plain numbers.
+# The numeric types by safetensors' names.
 SAFETENSORS = {
     "F64": np.float64,
     "F32": np.float32,
@@ -26,9 +26,10 @@ SAFETENSORS = {
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """Reads a `.safetensors`, an `.npz` of arrays by name or, with any other suffix, what torch saved.
+    """Reads a `.safetensors` file, an `.npz` file of named arrays or, with any other suffix, a file that torch saved.
 
-    Returns: name -> array. Raises: InputError, with the file's name and the reason, for a file that is refused.
+    Returns: name -> array.
+    Raises: InputError, with the file's name and the reason, for a file that is refused.
     """
     path = Path(path)
     try:
@@ -41,7 +42,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: refused: damaged, or no {path.suffix} of plain numbers ({error})") from None
+        raise InputError(f"{path}: refused: damaged, or not a {path.suffix} file of plain numbers ({error})") from None
     return read_pth(path)
 
 

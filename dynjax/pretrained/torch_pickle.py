@@ -1,7 +1,7 @@
-"""The pickles inside torch's files, interpreted on a stack of plain values.
+"""Interprets the pickles inside torch's files on a stack of plain values.
 
-A pickle is a program that may call anything. This interpreter runs the few opcodes that a state dict is made of and
-knows three callables and the storage types by name; whatever else a file asks for is refused, never skipped or run.
+A pickle is a program that may call anything. This interpreter runs only the opcodes that a state dict needs, and knows
+three callables and the storage types by name. It refuses anything else; it never skips or runs it.
 """
 
 import io
@@ -27,21 +27,27 @@ DTYPES = {
 
 
 class UnsafePickle(Exception):
-    """Why a file is refused; `read_pth` adds its name."""
+    """The reason why a file is refused; `read_pth` adds the file's name."""
 
 
 class Global(NamedTuple):
+    """A name that a pickle refers to; it is never imported."""
+
     module: str
     name: str
 
 
 class Storage(NamedTuple):
+    """The flat array of `numel` elements that one or more tensors read; its data is elsewhere in the file."""
+
     dtype: np.dtype
     key: str
     numel: int
 
 
 class Tensor(NamedTuple):
+    """A view of a storage; offset and strides count elements."""
+
     storage: Storage
     offset: int
     shape: tuple[int, ...]
@@ -49,7 +55,7 @@ class Tensor(NamedTuple):
 
 
 class Nested(tuple):
-    """A tuple that holds tuples. No state dict nests deeper, and what does takes for ever to compare or print."""
+    """A tuple that holds tuples. No state dict nests deeper; deeper tuples can take forever to compare or print."""
 
 
 ORDERED_DICT = Global("collections", "OrderedDict")
@@ -60,12 +66,15 @@ _MARK = object()
 
 
 def unpickle(stream: io.BytesIO):
-    """Interprets one pickle; the stack holds plain values, Global, Storage and Tensor, nothing that can act."""
+    """Interprets one pickle and returns its value, made of plain values, Global, Storage and Tensor only.
+
+    Raises: UnsafePickle if the pickle is damaged or asks for anything that a state dict does not need.
+    """
     stack: list = []
     memo: dict[int, object] = {}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # pickletools', of STRING, which is refused here
+            warnings.simplefilter("ignore", DeprecationWarning)  # pickletools warns of STRING, which is refused here
             for opcode, argument, _ in pickletools.genops(stream):
                 if opcode.name == "STOP":
                     return stack.pop()
@@ -77,12 +86,13 @@ def unpickle(stream: io.BytesIO):
 
 def _unknown(name: str):
     def refuse(stack, memo, argument):
-        raise UnsafePickle(f"its pickle uses {name}, which no state dict needs")
+        raise UnsafePickle(f"its pickle uses the opcode {name}, which no state dict needs")
 
     return refuse
 
 
 def _to_mark(stack: list) -> list:
+    """Pops everything above the topmost mark, and the mark."""
     start = len(stack) - 1 - stack[::-1].index(_MARK)
     items = stack[start + 1 :]
     del stack[start:]
@@ -107,9 +117,7 @@ def _find_global(stack, memo, argument: str):
     module, _, name = argument.partition(" ")
     found = Global(module, name)
     if found not in (ORDERED_DICT, TENSOR, PARAMETER) and found not in STORAGES:
-        raise UnsafePickle(
-            f"its pickle calls for {module}.{name}; only tensors are built here (save model.state_dict())"
-        )
+        raise UnsafePickle(f"its pickle asks for {module}.{name}; only tensors are allowed (save model.state_dict())")
     stack.append(found)
 
 
@@ -126,7 +134,7 @@ def _reduce(stack, memo, argument):
     elif function == PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
         stack.append(arguments[0])
     else:
-        raise UnsafePickle("its pickle makes a call that builds no tensor")
+        raise UnsafePickle("its pickle makes a call that does not build a tensor")
 
 
 def _tensor(storage, offset, shape, strides, requires_grad, hooks, metadata=None) -> Tensor:
@@ -140,8 +148,9 @@ def _tensor(storage, offset, shape, strides, requires_grad, hooks, metadata=None
 
 def _persistent(stack, memo, argument):
     kind, type_, key, _location, numel, *view = stack.pop()
-    if kind != "storage" or type_ not in STORAGES or not isinstance(key, str) or any(v is not None for v in view):
-        raise UnsafePickle("its pickle refers to something that is no storage")
+    has_view = any(value is not None for value in view)  # the older format's view of another storage
+    if kind != "storage" or type_ not in STORAGES or not isinstance(key, str) or has_view:
+        raise UnsafePickle("its pickle refers to something other than a storage")
     if type(numel) is not int or not 0 <= numel < 2**48:
         raise UnsafePickle("a storage has an impossible size")
     stack.append(Storage(STORAGES[type_], key, numel))
@@ -151,7 +160,7 @@ def _build(stack, memo, argument):
     target, state = _take(stack, 2)
     if not isinstance(target, dict) or not isinstance(state, dict) or set(state) != {"_metadata"}:
         raise UnsafePickle("its pickle sets the attributes of an object")
-    stack.append(target)  # _metadata, torch's version numbers of each module, is dropped by name
+    stack.append(target)  # drops _metadata, torch's version number of each module
 
 
 def _set_items(stack, memo, argument):

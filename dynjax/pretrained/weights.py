@@ -1,4 +1,4 @@
-"""Pretrained trunks: torch's state dicts turned into ours and kept as .npz; every name and shape is accounted for."""
+"""Converts torch's state dicts to our parameters, keeps them as .npz and checks every name and shape."""
 
 import json
 import zipfile
@@ -15,11 +15,11 @@ from dynjax.files import atomic_path
 from dynjax.models.build import Network, Tree, build_trunk, named_leaves
 from dynjax.pretrained.names import is_dropped, torch_name
 
-LAYOUT = 1  # raised whenever a network's names or shapes change, so that an older file is refused, not misread
+LAYOUT = 1  # raise it whenever a network's names or shapes change, so that an older file is refused, not misread
 
 
 class Weights(NamedTuple):
-    """A trunk's parameters and batch statistics, and the file that they were converted from."""
+    """A trunk's parameters and batch statistics, and the name and sha256 of the file they were converted from."""
 
     params: Tree
     batch_stats: Tree
@@ -28,23 +28,25 @@ class Weights(NamedTuple):
 
 
 def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Turns a torchvision state dict into our arrays by name: convolutions OIHW -> HWIO, float32.
+    """Converts a torchvision state dict to our float32 arrays by name; transposes convolutions OIHW -> HWIO.
 
     Raises: InputError that lists every key that is unknown, missing or of another shape.
     """
     arrays, problems = {}, []
-    wanted = {path: (torch_name(model, path.split("/", 2)[2]), leaf.shape) for path, leaf in _leaves(model).items()}
-    for path, (name, shape) in wanted.items():
+    known: set[str] = set()
+    for path, leaf in _leaves(model).items():
+        name = torch_name(model, path.split("/", 2)[2])  # without `params/trunk/`
+        known.add(name)
         if name not in state:
             problems.append(f"missing: {name}")
             continue
         array = np.asarray(state[name], np.float32)
         if array.ndim == 4:
             array = array.transpose(2, 3, 1, 0)
-        if array.shape != shape:
-            problems.append(f"shape: {name} is {state[name].shape}, which gives {array.shape}; {model} needs {shape}")
+        if array.shape != leaf.shape:
+            was, needed = state[name].shape, leaf.shape
+            problems.append(f"shape: {name} is {was}, which gives {array.shape}; {model} needs {needed}")
         arrays[path] = array
-    known = {name for name, _ in wanted.values()}
     problems += [f"unknown: {name}" for name in state if name not in known and not is_dropped(model, name)]
     if problems:
         raise InputError(f"not a state dict of {model}:\n{listed(problems)}")
@@ -52,7 +54,7 @@ def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np
 
 
 def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: str, sha256: str) -> None:
-    """Converts a state dict and writes it to `path`, whole or not at all."""
+    """Converts a state dict and writes it to `path` atomically."""
     arrays = convert_state_dict(model, state)
     about = {"layout": LAYOUT, "model": model, "source": source, "sha256": sha256}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -60,16 +62,16 @@ def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: 
 
 
 def read_weights(path: Path, model: str) -> Weights:
-    """Reads a converted file. Raises: InputError with the path and every difference from what `model` needs."""
+    """Reads a converted file. Raises: InputError with the path and every difference from `model`."""
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a converted weight file ({error}); make it anew: {_command(model)}") from None
+        raise InputError(f"{path}: not a converted weight file ({error}); make it again: {_command(model)}") from None
     if (about.get("layout"), about.get("model")) != (LAYOUT, model):
         kind = f"{about.get('model')}, layout {about.get('layout')}"
-        raise InputError(f"{path}: holds {kind}, not {model}, layout {LAYOUT}; make it anew: {_command(model)}")
+        raise InputError(f"{path}: holds {kind}, not {model}, layout {LAYOUT}; make it again: {_command(model)}")
     leaves = _leaves(model)
     problems = [f"unknown: {name}" for name in arrays if name not in leaves]
     problems += [f"missing: {name}" for name in leaves if name not in arrays]
@@ -85,10 +87,10 @@ def read_weights(path: Path, model: str) -> Weights:
 
 
 def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax.Array], tuple[Tree, Tree]]:
-    """Returns a function of a key that gives the network's first parameters and batch statistics.
+    """Returns a function of a key that gives the network's initial parameters and batch statistics.
 
-    They are random, the trunk's replaced by `weights` where given; what is replaced is never computed. A trunk that is
-    cut short takes the weights that it has layers for.
+    They are random, except those of the trunk if there are `weights`; those are never computed first. A trunk that is
+    cut short takes only the weights of the layers that it has.
     """
     if weights is None:
         return jax.jit(network.init)
@@ -97,11 +99,11 @@ def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax
     trunk, trunk_stats = map(_restricted, given, wanted)
 
     @jax.jit
-    def around_the_trunk(key: jax.Array) -> list[Tree]:
+    def around_the_trunk(key: jax.Array) -> list[Tree]:  # XLA drops the trunk's random values, which are not returned
         return [{name: part for name, part in tree.items() if name != "trunk"} for tree in network.init(key)]
 
     def initialise(key: jax.Array) -> tuple[Tree, Tree]:
-        # New arrays each time, for training gives its state's memory away.
+        # New arrays each time, because training donates the memory of its state.
         own_params, own_stats = jax.tree.map(jnp.array, (trunk, trunk_stats))
         params, stats = around_the_trunk(key)
         return params | {"trunk": own_params}, stats | ({"trunk": own_stats} if own_stats else {})
@@ -110,17 +112,18 @@ def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax
 
 
 def _restricted(tree: Tree, like: Tree) -> Tree:
-    """The part of `tree` that `like` has."""
+    """Returns the entries of `tree` that `like` also has."""
     return {key: _restricted(tree[key], part) if isinstance(part, dict) else tree[key] for key, part in like.items()}
 
 
 def _abstract(model: str) -> dict:
+    """Returns the shapes of everything that a converted file of `model` holds, as nested dicts."""
     params, batch_stats = jax.eval_shape(lambda: build_trunk(model).init(jax.random.key(0)))
     return {"params": params, "batch_stats": batch_stats or {"trunk": {}}}
 
 
 def _leaves(model: str) -> dict:
-    """Name -> shape of every leaf that a converted file holds, such as `params/trunk/convs/0/kernel`."""
+    """Returns the shapes by name, such as `params/trunk/convs/0/kernel`."""
     return named_leaves(_abstract(model))
 
 

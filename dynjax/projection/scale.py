@@ -1,4 +1,4 @@
-"""From the raw sums of projection to what a network takes in, image by image."""
+"""Scales raw projections, or whole volumes, to the input range of a network, each by itself."""
 
 import warnings
 
@@ -10,22 +10,26 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def scale_volumes(volumes: np.ndarray) -> np.ndarray:
-    """Divides each volume [N, X, Y, Z] by its maximum (Korolev et al. 2017): float32 [N, X, Y, Z, 1]."""
+    """Divides each volume [N, X, Y, Z] by its maximum (Korolev et al. 2017); returns float32 [N, X, Y, Z, 1]."""
     largest = volumes.max((1, 2, 3), keepdims=True)
     return (volumes / np.where(largest == 0, 1, largest))[..., None].astype(np.float32, copy=False)
 
 
 def scale_images(images: np.ndarray, scale: str = "imagenet") -> np.ndarray:
-    """Stretches each image to its own minimum and maximum; a constant one gives zeros and a warning.
+    """Stretches each image from its own minimum and maximum to a fixed range.
 
-    'unit' gives [0, 1], 'byte' 0..255 truncated to whole numbers (as the released code does), 'imagenet' [0, 1]
-    less the mean of ImageNet's channels over their deviation. Images [N, H, W] become [N, H, W, 1], with 'imagenet'
-    [N, H, W, 3]; each of the three planes of [N, H, W, 3] is stretched by itself.
+    A constant image becomes zeros, with a warning. Each channel of images [N, H, W, 3] is stretched by itself.
 
-    Returns: float32. Raises: ValueError for an unknown scale.
+    Args:
+      images: [N, H, W] or [N, H, W, 3].
+      scale: 'unit' gives [0, 1]; 'byte' gives 0..255 truncated to whole numbers, as the released code does; 'imagenet'
+        gives [0, 1], less the mean of each ImageNet channel, divided by its standard deviation.
+
+    Returns: float32 [N, H, W, 1], or [N, H, W, 3] for three channels or 'imagenet'.
+    Raises: ValueError for an unknown scale.
     """
     if scale not in SCALES:
-        raise ValueError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}")
+        raise ValueError(f"unknown scale {scale!r}; choose one of {', '.join(SCALES)}")
     images = np.asarray(images, np.float32)
     images = images[..., None] if images.ndim == 3 else images
     low = images.min((1, 2), keepdims=True)

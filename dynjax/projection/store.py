@@ -1,4 +1,7 @@
-"""The projected cohort, computed once: a file a scan, named by the scan's content and by all that shapes its image."""
+"""Projects each scan of a cohort once and stores its image.
+
+An image's file is named by the scan's content and by every setting that the image depends on.
+"""
 
 import functools
 import hashlib
@@ -17,11 +20,11 @@ from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
 from dynjax.work.parallel import map_scans
 
-RECIPE = 1  # raised whenever the same scan and settings give another image, so that stored ones are not used
+RECIPE = 1  # raise it whenever the same scan and settings give another image, so that stored images are not used
 
 
 class Projection(NamedTuple):
-    """What turns a volume into an image; every field is part of a stored image's name."""
+    """The settings that turn a scan into an image; every field is part of a stored image's name."""
 
     grid: Grid = Grid()
     name: str = "dynamic"
@@ -31,14 +34,14 @@ class Projection(NamedTuple):
 
 
 class ProjectedCohort(NamedTuple):
-    """Raw images float32 [N, H, W] or [N, H, W, 3] or volumes [N, X, Y, Z], and the sha256 of each scan's content."""
+    """Raw images, float32 [N, H, W] or [N, H, W, 3], or volumes [N, X, Y, Z], and each scan's sha256."""
 
     images: np.ndarray
     digests: list[str]
 
 
 def project_scan(path: Path, projection: Projection) -> np.ndarray:
-    """One scan to its raw image, float32 as `project` gives it, or to the volume that a network itself takes in.
+    """Reads one scan and returns its raw image as `project` gives it, or the volume for a projection of WHOLE.
 
     Raises: InputError for a scan that is refused.
     """
@@ -49,11 +52,10 @@ def project_scan(path: Path, projection: Projection) -> np.ndarray:
 
 
 def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCohort:
-    """Projects every scan that is not stored yet and returns all images; whole volumes are not stored again.
+    """Projects every scan that is not stored yet and returns all images; volumes of WHOLE are read but not stored.
 
-    Raises: InputError that lists every refused scan; the images of the others are stored by then.
+    Raises: InputError that lists every refused scan, after the images of all others are stored.
     """
-
     grid, whole = projection.grid.shape, projection.name in WHOLE
     images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
 
@@ -68,7 +70,7 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCo
 
 
 def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
-    """Projects every scan that is not stored yet, on the workers of a cluster where there are any; whole volumes, too.
+    """Projects and stores every scan that is not stored yet, on a cluster's workers if there is one; volumes too.
 
     Returns: the sha256 of each scan's content. Raises: InputError that lists every refused scan.
     """
@@ -77,7 +79,7 @@ def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
 
 
 def is_stored(path: Path, projection: Projection) -> bool:
-    """Whether a scan's image was made before, so that the scan is known to be good. Raises: InputError if missing."""
+    """Whether a scan's image is stored, so the scan is known to be good. Raises: InputError if the scan is missing."""
     return _entry(content_digest(path), projection).exists()
 
 
@@ -95,7 +97,11 @@ def _store(path: Path, projection: Projection) -> str:
 
 
 def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
-    """That of a scan, whose content has this sha256, from the store or into it; `project_scan` says what it is."""
+    """Returns a scan's image, or volume, from the store; if it is not there, makes and stores it.
+
+    Args: digest, the sha256 of the scan's content.
+    Raises: InputError for a scan that is refused or has changed since the digest was taken.
+    """
     entry = _entry(digest, projection)
     image = _read(entry)
     if image is None:
@@ -105,12 +111,12 @@ def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
         content = io.BytesIO()
         np.save(content, image, allow_pickle=False)
         with atomic_path(entry) as temporary:
-            temporary.write_bytes(content.getvalue())  # which, unlike np.save, says it if the disk is full
+            temporary.write_bytes(content.getvalue())  # unlike np.save, it raises an error if the disk is full
     return image
 
 
 def _read(entry: Path) -> np.ndarray | None:
-    """A stored image; None where there is none, or where its file is not whole."""
+    """Reads a stored image; returns None if its file is missing or damaged."""
     try:
         return np.load(entry, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,4 +1,4 @@
-"""The weights of approximate rank pooling: how much each slice counts, from the first to the last."""
+"""The weights of approximate rank pooling, one for each slice."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ FAMILIES = ("simple", "harmonic", "released")
 
 
 def rank_pooling_weights(length: int, family: str = "simple") -> np.ndarray:
-    """Returns float64 [T], alpha_t for t = 1..T with T = length.
+    """Returns the weights alpha_t of slices t = 1..T, float64 [T], with T = length.
 
     simple:   2t - T - 1, the paper's equation 3: the slices themselves are ranked.
     harmonic: sum_{k=t..T} (2k - T - 1) / k, Bilen et al. 2016: the running means of the slices are ranked.
@@ -20,7 +20,7 @@ def rank_pooling_weights(length: int, family: str = "simple") -> np.ndarray:
     if family == "simple":
         return (2 * t - length - 1).astype(np.float64)
     if family not in FAMILIES:
-        raise ValueError(f"weights {family!r} are not known; choose one of {', '.join(FAMILIES)}")
+        raise ValueError(f"unknown weights {family!r}; choose one of {', '.join(FAMILIES)}")
     offset = 1 if family == "harmonic" else 0
     terms = (2 * t - length - offset) / t
-    return terms[::-1].cumsum()[::-1]
+    return terms[::-1].cumsum()[::-1]  # sums from k = t to T

@@ -1,9 +1,10 @@
-"""Checkpoints of one fold, an epoch each: the network apart from the optimizer, with a digest of every file.
+"""Writes and reads the checkpoints of a fold, with the network apart from the optimizer and a digest of every file.
 
-fold_0/epoch_0020/ is Orbax's, fold_0/epoch_0020.json describes it and is written after it: a checkpoint without its
-description is one whose saving was cut short, and counts as none. Until a fold is finished the one before is kept, for
-the case that the newest is damaged. A fold that was stopped within epoch 21 has epoch_0020_step_0007. This is the only
-file that imports orbax.
+Orbax writes fold_0/epoch_0020/. Its description, fold_0/epoch_0020.json, is written afterwards: a checkpoint without
+one was cut short while it was saved and is ignored. Until a fold is finished, the checkpoint before the newest is kept
+too, in case the newest is damaged. A fold stopped within epoch 21 has epoch_0020_step_0007.
+
+This is the only file that imports orbax.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ NAME = re.compile(r"epoch_(\d+)(?:_step_(\d+))?\.json")
 
 
 class Damaged(InputError):
-    """A checkpoint that is not as it was written; `reason` says so without the remedy."""
+    """A checkpoint that differs from what was written; `reason` is the message without the remedy."""
 
     def __init__(self, file: Path, path: Path, what: str = ""):
         self.reason = f"{file}: damaged{what}"
@@ -39,14 +40,14 @@ class Damaged(InputError):
 def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], keep_optimizer: bool = True) -> Path:
     """Writes a checkpoint and its description, then removes the fold's older checkpoints. Returns its path.
 
-    Of several processes the first one writes, but Orbax wants all of them to call.
+    With several processes only the first writes, but all must call, because Orbax synchronises them.
 
     Args:
-      folder: that of the fold.
+      folder: the fold's folder.
       epoch: how many epochs the state has been trained for.
-      about: what a reader needs besides arrays (the config, fold, seconds), kept as JSON; 'step', how many steps of the
-        next epoch the state has been trained for, is part of the name.
-      keep_optimizer: False once training is over, which makes the checkpoint a third of the size, and the only one.
+      about: what a reader needs besides the arrays (the config, fold, seconds), stored as JSON; its 'step', how many
+        steps of the next epoch the state has been trained for, becomes part of the name.
+      keep_optimizer: False once training is over; the checkpoint is then a third of the size, and the only one kept.
     """
     step = f"_step_{about['step']:04d}" if about.get("step") else ""
     path = folder.absolute() / f"epoch_{epoch:04d}{step}"
@@ -54,10 +55,10 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
     if keep_optimizer:
         parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
     if processes.is_first():
-        _description(path).unlink(missing_ok=True)  # of a damaged one, whose epochs were trained again
+        _description(path).unlink(missing_ok=True)  # of a damaged checkpoint whose epochs were trained again
         if path.exists():
-            shutil.rmtree(path)  # left without its description by a kill
-    processes.any_of(False)  # all of them are here
+            shutil.rmtree(path)  # a kill left it without its description
+    processes.any_of(False)  # a barrier: all wait until the first has removed these
     ocp.save_checkpointables(path, parts)
     if processes.is_first():
         _describe(path, parts, about | {"epoch": epoch}, keep_before=keep_optimizer)
@@ -65,6 +66,7 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
 
 
 def _describe(path: Path, parts: dict[str, dict[str, jax.Array]], about: dict[str, Any], keep_before: bool) -> None:
+    """Writes a checkpoint's description, then removes the older checkpoints, except one if `keep_before`."""
     before = latest(path.parent) if keep_before else None
     arrays = {part: _shapes(named) for part, named in parts.items()}
     about = about | {"schema": SCHEMA, "arrays": arrays, "files": _digests(path)}
@@ -73,13 +75,14 @@ def _describe(path: Path, parts: dict[str, dict[str, jax.Array]], about: dict[st
 
 
 def tidy(folder: Path) -> None:
-    """Removes what a kill left of a fold that is finished: all but its newest checkpoint."""
-    if newest := latest(folder):
+    """Removes all but the newest checkpoint of a finished fold, in case a kill left others."""
+    newest = latest(folder)
+    if newest:
         _remove_others(folder, {newest.name})
 
 
 def _remove_others(folder: Path, kept: set[str]) -> None:
-    """Descriptions first: a folder without one counts as none."""
+    """Removes all checkpoints but those named; descriptions first, because a folder without one is ignored."""
     others = [path for path in folder.iterdir() if path.name.removesuffix(".json") not in kept]
     for other in others:
         if NAME.fullmatch(other.name):
@@ -90,25 +93,31 @@ def _remove_others(folder: Path, kept: set[str]) -> None:
 
 
 def saved(folder: Path) -> list[Path]:
-    """A fold's complete checkpoints, the newest first."""
-    found = [match for path in folder.glob("*.json") if (match := NAME.fullmatch(path.name))]
-    found.sort(key=lambda match: (int(match[1]), int(match[2] or 0)), reverse=True)
-    return [folder / Path(match[0]).stem for match in found]
+    """Returns the paths of a fold's complete checkpoints, the newest first."""
+    found = []
+    for path in folder.glob("*.json"):
+        match = NAME.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), int(match[2] or 0), path.with_suffix("")))  # epoch, step
+    return [path for *_, path in sorted(found, reverse=True)]
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint of a fold, None before the first."""
+    """Returns the path of a fold's newest complete checkpoint; None before the first."""
     return next(iter(saved(folder)), None)
 
 
 def epochs_done(folder: Path) -> int:
-    """By its newest complete checkpoint; 0 before the first."""
+    """Returns how many epochs a fold is trained for in its newest complete checkpoint; 0 before the first."""
     newest = latest(folder)
     return int(newest.name.split("_")[1]) if newest else 0
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What `save` was told, with schema, epoch and files. Raises: Damaged, if the description is."""
+    """Reads the `about` that `save` was given, with schema, epoch, arrays and files added.
+
+    Raises: Damaged if the description is; InputError if another version's schema wrote it.
+    """
     try:
         written = json.loads(_description(path).read_text(encoding="utf-8"))
         about = written["about"]
@@ -118,31 +127,31 @@ def read_about(path: Path) -> dict[str, Any]:
     if not whole:
         raise Damaged(_description(path), path)
     if about["schema"] != SCHEMA:
-        raise InputError(f"{path}: a checkpoint of schema {about['schema']}; this version of dynjax reads {SCHEMA}")
+        raise InputError(f"{path}: has checkpoint schema {about['schema']}; this version of dynjax reads {SCHEMA}")
     return about
 
 
 def load_network(path: Path, params: Tree, batch_stats: Tree) -> tuple[Tree, Tree]:
-    """Reads params and batch statistics alone; the arguments give their shapes. Raises: Damaged."""
+    """Reads only parameters and batch statistics; the arguments give their shapes. Raises: Damaged."""
     restored = _load(path, "network", {"params": params, "batch_stats": batch_stats})
     return restored["params"], restored["batch_stats"]
 
 
 def load_state(path: Path, like: TrainState) -> TrainState:
-    """Reads all that training needs to go on; `like` gives the shapes. Raises: Damaged."""
+    """Reads everything that training needs to continue; `like` gives the shapes. Raises: Damaged."""
     params, batch_stats = load_network(path, like.params, like.batch_stats)
     optimizer = _load(path, "optimizer", {"step": like.step, "opt_state": like.opt_state})
     return TrainState(optimizer["step"], params, batch_stats, optimizer["opt_state"])
 
 
 def verify_state(path: Path, like: TrainState) -> None:
-    """Reads nothing but whether `load_state` can. Raises: Damaged."""
+    """Checks that `load_state` can read a checkpoint, without loading it. Raises: Damaged."""
     _verify(path, "network", {"params": like.params, "batch_stats": like.batch_stats})
     _verify(path, "optimizer", {"step": like.step, "opt_state": like.opt_state})
 
 
 def _load(path: Path, part: str, like: Any) -> Any:
-    """Reads one part of a checkpoint after its files are known to be as they were written."""
+    """Verifies one part of a checkpoint, then reads it."""
     _verify(path, part, like)
     abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in named_leaves(like).items()}
     with _alone():
@@ -151,14 +160,19 @@ def _load(path: Path, part: str, like: Any) -> Any:
 
 
 def _alone() -> ocp.Context:
-    """In which Orbax reads without waiting for the other processes of a run."""
+    """Returns a context in which Orbax reads without waiting for the other processes of a run."""
     own = jax.process_index()
     options = {"primary_host": own, "active_processes": {own}, "barrier_sync_key_prefix": f"process_{own}"}
     return ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**options))
 
 
 def _verify(path: Path, part: str, like: Any) -> None:
-    """Orbax itself restores flipped bits without a word, and answers worse damage with errors of many kinds."""
+    """Checks the shapes and digests of one part of a checkpoint.
+
+    Orbax restores flipped bits silently and reports worse damage by many kinds of error.
+
+    Raises: Damaged; InputError if the arrays are those of another network.
+    """
     about = read_about(path)
     if about["arrays"].get(part) != _shapes(named_leaves(like)):
         raise InputError(f"{path}: its {part} has other arrays than this config's network")
@@ -170,16 +184,17 @@ def _verify(path: Path, part: str, like: Any) -> None:
 
 
 def _shapes(named: dict[str, jax.Array]) -> dict[str, list]:
+    """Returns [dtype, *shape] of each array, as JSON stores it."""
     return {name: [str(leaf.dtype), *leaf.shape] for name, leaf in named.items()}
 
 
 def _is_needed(name: str, part: str) -> bool:
-    """Whether a file belongs to the part or, lying at the top, to all parts."""
+    """Whether a file belongs to the part or, at the top level, to all parts."""
     return "/" not in name or name.startswith(f"{part}/")
 
 
 def _digests(path: Path, part: str = "") -> dict[str, str]:
-    """Of all files, or of those that belong to the part."""
+    """Returns the sha256 of every file of a checkpoint, or of those that one part needs."""
     files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
     return {name: sha256_of(file) for name, file in files.items() if not part or _is_needed(name, part)}
 

@@ -1,4 +1,4 @@
-"""events.jsonl: one line an epoch a fold, written as training goes; several runs of one workdir may write to it."""
+"""Writes and reads events.jsonl, a line for each epoch of each fold; several runs of one workdir may write to it."""
 
 import contextlib
 import json
@@ -10,18 +10,19 @@ from dynjax.files import lock, write_text
 
 
 class EventLog:
-    """Appends to a JSON-lines file; lines of epochs that a resumed fold repeats are taken out first."""
+    """A JSON-lines file of events; when a fold is resumed, `rewind` removes the lines of epochs that it repeats."""
 
     def __init__(self, path: Path):
         self.path = path
         self.lock_file = path.with_name(f".{path.name}.lock")
 
     def append(self, event: dict[str, Any]) -> None:
+        """Appends one event, which must not hold NaN or infinity."""
         with lock(self.lock_file), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
 
     def rewind(self, fold: int, epoch: int) -> None:
-        """Removes the fold's lines after `epoch`, and a last line that a kill cut short."""
+        """Removes the fold's lines after `epoch`, and any line that a kill cut short."""
         with lock(self.lock_file):
             if not self.path.exists():
                 return
@@ -30,7 +31,7 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of an event log that is there, without one that a kill cut short."""
+    """Yields the events of an existing log and skips any line that a kill cut short."""
     for line in path.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             yield json.loads(line)

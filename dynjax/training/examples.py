@@ -1,4 +1,4 @@
-"""The examples of an epoch's steps: all of them on the device, or each step's read ahead of it."""
+"""Provides the examples of each step: all are on the device, or each batch is read ahead of its step."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Images(Protocol):
-    """An array [N, ...], or what gives each of N images when it is asked for."""
+    """An array [N, ...], or any sequence that reads each of N images when it is indexed."""
 
     def __len__(self) -> int: ...
 
@@ -15,23 +15,26 @@ class Images(Protocol):
 
 
 Parts = Callable[[np.ndarray], Iterator[tuple[Any, Any, Any]]]
-THREADS = 8  # that read ahead
-AHEAD = 2  # batches
+THREADS = 8  # for reading ahead
+AHEAD = 2  # batches read ahead
 
 
 def epoch_order(seed: int, fold: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
-    """Indices int32 [S, B] of an epoch's batches: a permutation, its last batch filled from the permutation's start."""
+    """Returns the indices of an epoch's batches, int32 [S, B].
+
+    They are a permutation of the examples; its beginning fills up the last batch.
+    """
     permutation = np.random.default_rng([seed, fold, epoch]).permutation(examples)
     return np.resize(permutation, (steps_of(examples, batch_size), batch_size)).astype(np.int32)
 
 
 def steps_of(examples: int, batch_size: int) -> int:
-    """How many batches make an epoch."""
+    """Returns the number of steps, and so of batches, in an epoch."""
     return -(-examples // batch_size)
 
 
 def read_ahead(images: Images, order: np.ndarray) -> Iterator[np.ndarray]:
-    """The batches [B, ...] of an order [S, B]. What is no array in memory is read by threads, a few batches ahead."""
+    """Yields the batches [B, ...] of an order [S, B]. Images that are not an array are read ahead by threads."""
     if isinstance(images, np.ndarray):
         yield from (images[batch] for batch in order)
         return
@@ -44,9 +47,11 @@ def read_ahead(images: Images, order: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def make_parts(images: Images, labels: np.ndarray, place: Callable[[Any], Any], steps_at_once: int) -> Parts:
-    """Returns what cuts an epoch's order [S, B] into parts, (images, labels, order), each for one call of `run_epoch`.
+    """Returns a function that cuts an epoch's order [S, B] into parts (images, labels, order) for `run_epoch`.
 
-    A part has at most `steps_at_once` steps; where images are read ahead it has one, and holds no other examples.
+    A part has at most `steps_at_once` steps. If images are read ahead, it has one step and only that step's examples.
+
+    Args: place, moves NumPy arrays to the devices.
     """
     if not isinstance(images, np.ndarray):
         return lambda order: _read_parts(images, labels, place, order)
@@ -62,6 +67,6 @@ def make_parts(images: Images, labels: np.ndarray, place: Callable[[Any], Any], 
 def _read_parts(
     images: Images, labels: np.ndarray, place: Callable[[Any], Any], order: np.ndarray
 ) -> Iterator[tuple[Any, Any, Any]]:
-    in_turn = np.arange(order.shape[1], dtype=order.dtype)[None]  # [1, B]: all of a part's examples, as they lie
+    in_turn = np.arange(order.shape[1], dtype=order.dtype)[None]  # [1, B]: the batch is in order already
     for step, batch in enumerate(read_ahead(images, order)):
         yield place([batch, labels[order[step]], in_turn])

@@ -1,4 +1,4 @@
-"""Trains a fold from its first epoch, or its last checkpoint, to its last epoch."""
+"""Trains a fold from its newest checkpoint, or from its first epoch, to its last epoch."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ from dynjax.work.progress import console
 
 
 class Schedule(NamedTuple):
-    """How long and how a fold is trained; every field but `steps_at_once` is part of a run's identity."""
+    """How and for how long a fold is trained; every field except `steps_at_once` is part of a run's identity."""
 
     epochs: int
     batch_size: int
@@ -32,22 +32,22 @@ class Schedule(NamedTuple):
     seed: int
     learning_rate_decay: float = 1.0  # multiplies the learning rate after each epoch
     weight_decay: float = 0.0
-    steps_at_once: int = 1000  # that one call runs; training can be stopped between two calls
+    steps_at_once: int = 1000  # steps per call of run_epoch; training can be stopped between two calls
 
     def learning_rate_of(self, epoch: int) -> np.float32:
-        """The learning rate of an epoch, counted from 0."""
+        """Returns the learning rate of an epoch, counted from 0."""
         return np.float32(self.learning_rate * self.learning_rate_decay**epoch)
 
     def order_of(self, fold: "Fold", epoch: int) -> np.ndarray:
-        """The indices of an epoch's batches, int32 [S, B]; the epoch is counted from 0."""
+        """Returns the indices of an epoch's batches, int32 [S, B]; the epoch is counted from 0."""
         return epoch_order(self.seed, fold.number, epoch, len(fold.labels), self.batch_size)
 
 
 class Fold(NamedTuple):
-    """What a fold is trained on, images [N, H, W, C] and labels [N], and the folder of its checkpoints.
+    """A fold's training images [N, H, W, C], their labels [N], and the folder of its checkpoints.
 
-    Images that are not an array, but give one image for one index, are read as they are needed. `about` is kept in
-    every checkpoint. With a `selection`, the network of the epoch that scores best is kept beside the last one.
+    Images that are not an array are read when they are needed. Every checkpoint stores `about`. With a `selection`, the
+    network of the epoch that scores best is kept beside the last one.
     """
 
     number: int
@@ -59,13 +59,13 @@ class Fold(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a fold is trained: so many epochs, and so many steps of the next one."""
+    """How far a fold is trained: the number of whole epochs, and of steps in the next one."""
 
     epoch: int
     step: int
 
     def after(self, steps: int, of: int) -> "Position":
-        """The position `steps` later, where an epoch has `of` of them."""
+        """Returns the position `steps` later, in epochs of `of` steps."""
         epochs, step = divmod(self.step + steps, of)
         return Position(self.epoch + epochs, step)
 
@@ -74,18 +74,21 @@ class Position(NamedTuple):
 
 
 class Trainer(NamedTuple):
-    """Everything that the folds have in common, compiled once."""
+    """Everything that the folds share, compiled once."""
 
-    initial: Callable[[int], TrainState]  # of a fold, by its number
+    initial: Callable[[int], TrainState]  # the initial state of a fold, by its number
     plan: Plan
     schedule: Schedule
-    begin_second_stage: Callable[[TrainState, Fold], TrainState] | None  # after half of the epochs
+    begin_second_stage: Callable[[TrainState, Fold], TrainState] | None  # called after half of the epochs
 
 
 def make_trainer(
     network: Network, initialise: Callable[[jax.Array], tuple[Tree, Tree]], schedule: Schedule, mesh: Mesh
 ) -> Trainer:
-    """`initialise(key)` gives the initial params and batch statistics; the key is a function of seed and fold."""
+    """Makes the trainer of a network on the devices of `mesh`.
+
+    `initialise(key)` gives the initial parameters and batch statistics; the key depends only on seed and fold.
+    """
     optimizer = make_optimizer(schedule.weight_decay)
     plan = make_plan(make_train_step(network, optimizer), mesh)
 
@@ -97,22 +100,23 @@ def make_trainer(
 
 
 def _begin_second_stage(join: Callable, optimizer, state: TrainState, fold: Fold) -> TrainState:
-    """Begins with a new optimizer, so that parameters which are no longer trained stand still."""
+    """Joins the network and starts a new optimizer, because the old one's momentum would move frozen parameters."""
     batch_stats = join(state.params, state.batch_stats, fold.images, fold.labels)
     return create_state(state.params, batch_stats, optimizer)._replace(step=state.step)
 
 
 def fold_key(seed: int, fold: int) -> jax.Array:
+    """Returns the key from which all randomness of a fold's training is derived."""
     return jax.random.fold_in(jax.random.key(seed), fold)
 
 
 def step_key(seed: int, fold: int) -> np.ndarray:
-    """The key data, uint32 [2], from which the randomness of a fold's steps is derived."""
+    """Returns the key data, uint32 [2], from which the randomness of a fold's steps is derived."""
     return np.asarray(jax.random.key_data(jax.random.fold_in(fold_key(seed, fold), 1)))
 
 
 class Run(NamedTuple):
-    """A fold under way: what it is trained with, and who is told."""
+    """Everything that the loop needs while it trains one fold."""
 
     trainer: Trainer
     fold: Fold
@@ -130,12 +134,16 @@ def train_fold(
     stop_requested: Callable[[], bool],
     saver: Saver,
 ) -> None:
-    """Trains a fold from its newest checkpoint to its last epoch; one that is finished is left as it is.
+    """Trains a fold from its newest checkpoint to its last epoch; leaves a finished fold as it is.
 
-    `on_start` is told the fold's number and how many of its epochs are done already. The last checkpoint is written
-    once `saver` is left, if not before.
+    Args:
+      on_start: called with the fold's number and the number of epochs already done.
+      on_epoch: called once with each epoch's metrics.
+      stop_requested: asked between two calls of the device.
+      saver: writes the checkpoints; the last one is certain to be on the disk only after the saver's `with` block.
 
-    Raises: DynjaxError if a loss is not finite; Stopped after a checkpoint, if that was requested.
+    Raises: DynjaxError if a loss is not finite; Damaged if no checkpoint can be read; Stopped, after a checkpoint, if a
+      stop was requested.
     """
     schedule, plan = trainer.schedule, trainer.plan
     if is_finished(fold.folder, schedule.epochs):
@@ -145,7 +153,7 @@ def train_fold(
     processes.check_same(json.dumps([fold.number, fold.about, position, len(fold.labels)]))
     on_start(fold.number, position.epoch)
     if path:
-        saver.wait()  # Orbax loses a checkpoint that is being written if another is read meanwhile
+        saver.wait()  # Orbax loses a checkpoint that it is writing if it reads another meanwhile
     state = plan.place(_state(trainer, fold.number, path))
     parts = make_parts(fold.images, fold.labels, plan.place, schedule.steps_at_once)
     run = Run(trainer, fold, parts, Record(fold.number, about, on_epoch), saver, stop_requested)
@@ -158,7 +166,7 @@ def train_fold(
 
 
 def _train(run: Run, state: TrainState, position: Position, epochs: int) -> tuple[TrainState, Position]:
-    """Trains until so many epochs are done. Raises: Stopped, once everything is saved."""
+    """Trains until `epochs` epochs are done. Raises: Stopped, once everything is saved."""
     trainer, fold, parts, record, saver, stop_requested = run
     schedule, (run_epoch, place, snapshot) = trainer.schedule, trainer.plan
     key, stop = place(step_key(schedule.seed, fold.number)), False
@@ -177,17 +185,17 @@ def _train(run: Run, state: TrainState, position: Position, epochs: int) -> tupl
             _keep(run, snapshot(state), position, is_due)
         if stop and position.epoch < schedule.epochs:
             saver.wait()
-            raise Stopped(f"stopped in fold {fold.number} after {position}; the same command goes on from there")
+            raise Stopped(f"stopped in fold {fold.number} after {position}; the same command continues from there")
     return state, position
 
 
 def _is_due(schedule: Schedule, position: Position, is_busy: bool) -> bool:
-    """Whether a checkpoint is written at the end of an epoch: after the last always, else unless the saver is busy."""
+    """Whether an epoch ends with a checkpoint: always the last one, others only while the saver is not busy."""
     return position.epoch == schedule.epochs or (position.epoch % schedule.checkpoint_every == 0 and not is_busy)
 
 
 def _keep(run: Run, state: TrainState, position: Position, is_due: bool) -> None:
-    """Offers the state to the fold's selection, and saves it if that is due."""
+    """Offers the state to the fold's selection and saves it if a checkpoint is due."""
     fold, saver = run.fold, run.saver
     about = fold.about | run.record.about() | {"n_train": len(fold.labels)}
     if fold.selection and not position.step:
@@ -204,21 +212,23 @@ def is_finished(folder: Path, epochs: int) -> bool:
 
 
 def _newest(trainer: Trainer, fold: Fold) -> tuple[Path | None, dict[str, Any]]:
-    """Finds the newest whole checkpoint and its description. Raises: Damaged, if there are some and none is whole."""
-    shapes, first = jax.eval_shape(lambda: trainer.initial(fold.number)), None
+    """Finds the newest undamaged checkpoint and its description. Raises: Damaged if every checkpoint is."""
+    shapes = jax.eval_shape(lambda: trainer.initial(fold.number))
+    first_error = None
     for path in checkpoint.saved(fold.folder):
         try:
             checkpoint.verify_state(path, shapes)
             return path, checkpoint.read_about(path)
         except checkpoint.Damaged as error:
             console.print(f"{error.reason}; trying the one before", soft_wrap=True, markup=False)
-            first = first or error
-    if first is not None:
-        raise first
+            first_error = first_error or error
+    if first_error is not None:
+        raise first_error
     return None, {"epoch": 0, "train_seconds": 0.0}
 
 
 def _state(trainer: Trainer, fold: int, path: Path | None) -> TrainState:
+    """Loads the state from a checkpoint, or makes the initial one."""
     if path is None:
         return trainer.initial(fold)
     return checkpoint.load_state(path, jax.eval_shape(lambda: trainer.initial(fold)))

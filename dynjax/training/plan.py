@@ -1,6 +1,6 @@
-"""Runs the steps of an epoch as one program that scans over its batches, on one device or on several.
+"""Runs the steps of an epoch as one program that scans over its batches, on one or several devices.
 
-Several devices divide the examples of each batch among them; state and examples are whole on each of them.
+Several devices share the work on each batch; each of them holds the whole state and all examples.
 """
 
 import functools
@@ -19,10 +19,10 @@ from dynjax.training.step import Metrics, TrainState
 class Plan(NamedTuple):
     """How a fold's arrays are laid out over the devices, and the program that trains on them.
 
-    run_epoch(state, images [N, ...], labels [N], order [S, B], key [2], learning_rate) -> (state, metrics [S]): S steps
-      of an epoch, on the batches that `order` lists. It reuses the memory of the state that it is given.
-    place(arrays): moves NumPy arrays to where run_epoch wants them.
-    snapshot(state): a copy that later steps do not overwrite.
+    run_epoch(state, images [N, ...], labels [N], order [S, B], key [2], learning_rate) -> (state, metrics [S]) runs S
+      steps of an epoch on the batches that `order` lists, and reuses the memory of the state that it is given.
+    place(arrays) moves NumPy arrays to the devices, as run_epoch needs them.
+    snapshot(state) returns a copy that later steps do not overwrite.
     """
 
     run_epoch: Callable[..., tuple[TrainState, Metrics]]
@@ -31,9 +31,9 @@ class Plan(NamedTuple):
 
 
 def make_mesh(devices: int, batch_size: int) -> Mesh:
-    """Takes so many devices of each process.
+    """Makes a mesh of `devices` devices of each process.
 
-    Raises: UsageError if a process has fewer devices, or if a batch cannot be divided among them.
+    Raises: UsageError if a process has fewer devices, or if a batch cannot be divided evenly among them.
     """
     own = [[d for d in jax.devices() if d.process_index == process] for process in range(jax.process_count())]
     fewest = min(map(len, own))
@@ -46,7 +46,7 @@ def make_mesh(devices: int, batch_size: int) -> Mesh:
 
 
 def make_plan(train_step, mesh: Mesh) -> Plan:
-    """`train_step` is that of `make_train_step`, not jitted."""
+    """Compiles `train_step`, the function that `make_train_step` returns, into a plan for the devices of `mesh`."""
     divided, whole = NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
 
     def run_epoch(state, images, labels, order, key, learning_rate):
@@ -67,12 +67,13 @@ def make_plan(train_step, mesh: Mesh) -> Plan:
 
 
 def _place(whole: NamedSharding, arrays: Any) -> Any:
+    """Copies arrays to every device; with several processes each process fills its own devices."""
     if whole.is_fully_addressable:
         return jax.device_put(arrays, whole)
     return jax.tree.map(lambda array: jax.make_array_from_callback(array.shape, whole, array.__getitem__), arrays)
 
 
 def _snapshot(copy: Callable[[TrainState], TrainState], state: TrainState) -> TrainState:
-    """With several processes the copy is NumPy's: what follows, such as scoring it, is done by one process alone."""
+    """Copies a state; to NumPy if there are several processes, because each of them scores or saves it by itself."""
     copied = copy(state)
     return copied if jax.process_count() == 1 else jax.tree.map(np.asarray, copied)

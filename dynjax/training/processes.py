@@ -1,7 +1,7 @@
-"""Several processes, on one machine or on many, that train a run together: all compute, the first writes the workdir.
+"""Lets several processes, on one or many machines, train a run together: all compute, the first writes the workdir.
 
-They are told of each other by JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID,
-and see the same files. Without these a process is alone, and is the first.
+JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID tell each process of the others.
+All must see the same files. Without these variables a process is the first and only one.
 """
 
 import contextlib
@@ -20,20 +20,23 @@ from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.work.progress import console
 
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-BROKEN = re.compile("gloo|nccl|coordination|barrier|deadline", re.IGNORECASE)  # in what jax says of a lost connection
-HEARTBEAT = 20  # seconds without a sign of life: so a lost one is noticed where the others wait for it on the host
-PATIENCE = 10  # seconds for the others to end, once all have said that they do
+BROKEN = re.compile(
+    "gloo|nccl|coordination|barrier|deadline", re.IGNORECASE
+)  # words in JAX's errors after a lost connection
+HEARTBEAT = 20  # seconds without a heartbeat until a process counts as lost, where the others wait for it on the host
+PATIENCE = 10  # seconds for the others to shut down, once all have announced it
 LOST = """\
-another process of this run was lost or did not come ({}).
-What was saved is kept: start all of them again, and they go on from there"""
+another process of this run was lost or did not start ({}).
+Everything saved is kept; start all processes again to continue"""
 
 
 def is_first() -> bool:
+    """Whether this is the process that writes, or the only one."""
     return jax.process_index() == 0
 
 
 def any_of(*flags: bool) -> list[bool]:
-    """Each flag, whether it is set in any process; all of them wait for each other here."""
+    """Returns for each flag whether any process has set it; a barrier at which all processes wait for each other."""
     if jax.process_count() == 1:
         return list(flags)
     return multihost_utils.process_allgather(np.array(flags)).any(0).tolist()
@@ -41,17 +44,17 @@ def any_of(*flags: bool) -> list[bool]:
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """The process is one of those that the environment tells of; all but the first are silent.
+    """Connects this process with the others that the environment names; silences all but the first.
 
-    Raises: UsageError if it tells of them wrongly; DynjaxError if one is lost or does not come.
+    Raises: UsageError if the environment is wrong; DynjaxError if a process is lost or does not start.
     """
     if ADDRESS not in os.environ:
         yield
         return
     count, number = _position()
-    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
-    faulthandler.disable()  # where the first one is lost, jax may abort the others, and says why
-    logging.set_verbosity(logging.FATAL)  # Orbax logs a stack besides what it raises
+    jax.config.update("jax_enable_preemption_service", False)  # `stop_when_asked` handles SIGTERM
+    faulthandler.disable()  # if the first is lost, JAX may abort the others, and says why
+    logging.set_verbosity(logging.FATAL)  # Orbax logs the stack of an error that it also raises
     with _loss_in_words(), contextlib.ExitStack() as silent:
         _meet(count, number)
         if number:
@@ -59,29 +62,29 @@ def joined() -> Iterator[None]:
             silent.enter_context(contextlib.redirect_stdout(silent.enter_context(open(os.devnull, "w"))))
         try:
             yield
-        except Stopped:  # which all of them are, or none
+        except Stopped:  # in all processes or in none
             _part()
             raise
         _part()
 
 
 def check_same(what: str) -> None:
-    """Raises: DynjaxError in all processes unless `what` they are about to do is the same."""
+    """Checks that `what` is the same in all processes. Raises: DynjaxError in all of them if it is not."""
     if jax.process_count() > 1:
         digests = multihost_utils.process_allgather(np.frombuffer(hashlib.sha256(what.encode()).digest(), np.uint8))
         if (digests != digests[0]).any():
             raise DynjaxError(
-                "the processes of this run do not hold the same: other scans, weights or checkpoints; see that all of "
-                "them run one version of dynjax and see the same files"
+                "the processes of this run differ in their scans, weights or checkpoints; make sure that all of them "
+                "run the same version of dynjax and see the same files"
             )
 
 
 @contextlib.contextmanager
 def first_then_others() -> Iterator[None]:
-    """The first process goes through the block, then the others do, unless it failed there."""
+    """Runs the block in the first process, then in the others, unless it failed in the first."""
     failed = False
     if not is_first() and any_of(False)[0]:
-        raise DynjaxError("the first process of this run could not begin, and says why")
+        raise DynjaxError("the first process of this run could not start; its own message says why")
     try:
         yield
     except BaseException:
@@ -93,11 +96,13 @@ def first_then_others() -> Iterator[None]:
 
 
 def _part() -> None:
+    """Waits for all processes, then disconnects."""
     any_of(False)
     jax.distributed.shutdown()
 
 
 def _meet(count: int, number: int) -> None:
+    """Connects the processes. Raises: DynjaxError."""
     try:
         jax.distributed.initialize(
             os.environ[ADDRESS],
@@ -107,31 +112,32 @@ def _meet(count: int, number: int) -> None:
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=PATIENCE,
         )
-    except RuntimeError as error:  # a port in use, one that does not come
+    except RuntimeError as error:  # the port is in use, or a process does not start
         reason = str(error).splitlines()[0]
-        raise DynjaxError(f"{ADDRESS}={os.environ[ADDRESS]}: the processes cannot meet there ({reason})") from None
-    any_of(False)  # they connect at the first such call, and wait for each other for no more than half a minute then
+        raise DynjaxError(f"{ADDRESS}={os.environ[ADDRESS]}: the processes cannot connect there ({reason})") from None
+    any_of(False)  # connects them now, since this first call waits only half a minute for the others
 
 
 def _position() -> tuple[int, int]:
-    """How many processes there are, and the number of this one. Raises: UsageError."""
+    """Returns the number of processes and this one's number, from the environment. Raises: UsageError."""
     if not re.fullmatch(r".+:\d+", os.environ[ADDRESS]):
         raise UsageError(f"{ADDRESS}={os.environ[ADDRESS]}: must be host:port of the first process")
     try:
         count, number = (int(os.environ[name]) for name in (COUNT, NUMBER))
     except (KeyError, ValueError):
-        raise UsageError(f"{ADDRESS} is set: {COUNT} and {NUMBER} must be, too, to numbers") from None
+        raise UsageError(f"{ADDRESS} is set, so {COUNT} and {NUMBER} must be set to numbers too") from None
     if not 0 <= number < count:
-        raise UsageError(f"{NUMBER}={number}: must be 0 to {count - 1}, for {COUNT} is {count}")
+        raise UsageError(f"{NUMBER}={number}: must be 0 to {count - 1}, because {COUNT} is {count}")
     return count, number
 
 
 @contextlib.contextmanager
 def _loss_in_words() -> Iterator[None]:
+    """Turns the errors of JAX and Orbax after a lost connection into a DynjaxError."""
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError, TimeoutError) as error:
-        # JaxRuntimeError in a program, ValueError where an array is brought to the host, TimeoutError in Orbax
+        # JaxRuntimeError comes from a program, ValueError from copying an array to the host, TimeoutError from Orbax.
         if not BROKEN.search(str(error)):
             raise
         raise DynjaxError(LOST.format(str(error).splitlines()[0])) from error

@@ -15,7 +15,7 @@ from dynjax.training.step import Metrics
 
 
 class Epoch(NamedTuple):
-    """What is known at the end of an epoch; `epoch` counts from 1."""
+    """The results of a finished epoch; `epoch` counts from 1."""
 
     fold: int
     epoch: int
@@ -25,13 +25,13 @@ class Epoch(NamedTuple):
 
 
 class Record:
-    """Reports each epoch when its metrics arrive, while the device already works on what follows.
+    """Reports each epoch when its metrics arrive, while the device already runs the next part.
 
     Args:
-      fold: its number.
-      about: the description of the checkpoint that training goes on from: epoch, train_seconds and, where it was saved
+      fold: the fold's number.
+      about: the description of the checkpoint from which training continues: epoch, train_seconds and, if it was saved
         within an epoch, the losses and accuracies of that epoch's steps so far and the seconds that they took.
-      on_epoch: is told of each epoch once.
+      on_epoch: called once for each epoch.
     """
 
     def __init__(self, fold: int, about: dict[str, Any], on_epoch: Callable[[Epoch], None]):
@@ -41,10 +41,10 @@ class Record:
         self.running: list[list[Metrics]] = []  # for each epoch not yet reported, the metrics [S] of its parts
         if about.get("step"):
             self.running.append([Metrics(*np.array(about["steps"], np.float32))])
-        self.start = time.monotonic() - about.get("seconds", 0)  # of the epoch that is reported next
+        self.start = time.monotonic() - about.get("seconds", 0)  # when the epoch that is reported next began
 
     def add(self, epoch: int, metrics: Metrics) -> None:
-        """Takes the metrics of the part just dispatched, of an epoch counted from 0; waits for the part before it."""
+        """Adds the metrics of the part just dispatched, of an epoch counted from 0; waits for the part before it."""
         self.up_to(epoch)
         if not self.running:
             self.running.append([])
@@ -66,7 +66,7 @@ class Record:
             self.on_epoch(Epoch(self.fold, self.done, self.loss, accuracies.mean().item(), seconds))
 
     def about(self) -> dict[str, Any]:
-        """Describes a checkpoint that is written now."""
+        """Returns the description of a checkpoint written now."""
         about = {
             "fold": self.fold,
             "train_seconds": self.seconds,
@@ -80,19 +80,20 @@ class Record:
 
 
 def _joined(parts: Sequence[Metrics]) -> tuple[np.ndarray, np.ndarray]:
-    """Losses and accuracies, float32 [S] each, of an epoch's parts."""
-    losses, accuracies = (np.concatenate([np.asarray(part) for part in each]) for each in zip(*parts))
+    """Joins an epoch's parts; returns losses and accuracies, float32 [S] each."""
+    losses = np.concatenate([np.asarray(part.loss) for part in parts])
+    accuracies = np.concatenate([np.asarray(part.accuracy) for part in parts])
     return losses, accuracies
 
 
 def peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes, without an accelerator's memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """Returns the peak resident memory of this process in bytes, without an accelerator's memory."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _not_finite(fold: int, epoch: int) -> str:
     return (
         f"the loss of fold {fold} is not finite in epoch {epoch}. Lower --config.train.learning_rate, "
-        "or look for scans with extreme intensities; earlier checkpoints are kept, and the same command "
-        "with a new --workdir starts anew"
+        "or look for scans with extreme intensities, and train in a new --workdir; earlier checkpoints are kept"
     )

@@ -1,4 +1,4 @@
-"""Checkpoints written while training goes on."""
+"""Writes checkpoints in a thread while training goes on."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,11 +11,11 @@ import numpy as np
 from dynjax.training import checkpoint
 from dynjax.training.step import TrainState
 
-REST = 9  # so much longer than the last save took must the pause after it be
+REST = 9  # the pause after a save, as a multiple of the time that it took
 
 
 class Due(NamedTuple):
-    """What `checkpoint.save` is called with; the memory of the state is its own."""
+    """The arguments of `checkpoint.save`; the state must be a copy that training does not overwrite."""
 
     folder: Path
     state: TrainState
@@ -25,15 +25,15 @@ class Due(NamedTuple):
 
 
 class Saver:
-    """Writes checkpoints while training goes on, with the next fold as well; leaving it waits for the last of them.
+    """Writes checkpoints while training goes on, even with the next fold; leaving the `with` block waits for the last.
 
-    What went wrong in writing one is raised as soon as its caller asks for anything, and at the end in any case.
+    An error in writing is raised at the next use of the saver, and at the latest when the block is left.
     """
 
     def __init__(self):
         self._thread = ThreadPoolExecutor(1)
         self._saving: Future | None = None
-        self._not_before = 0.0  # by the monotonic clock
+        self._not_before = 0.0  # when the next save may begin, by the monotonic clock
 
     def __enter__(self) -> "Saver":
         return self
@@ -44,9 +44,9 @@ class Saver:
 
     @property
     def is_busy(self) -> bool:
-        """While it writes, and then until writing took a tenth of the time, however short an epoch is.
+        """Whether it is writing or pausing; the pause keeps writing to a tenth of the time, however short an epoch is.
 
-        Raises: what went wrong in writing the last.
+        Raises: the error of the last save, if it failed.
         """
         if self._saving is not None and not self._saving.done():
             return True
@@ -54,17 +54,17 @@ class Saver:
         return time.monotonic() < self._not_before
 
     def save(self, due: Due) -> None:
-        """Waits for the save before, then begins this one."""
+        """Waits for the save before, then begins this one. Raises: the error of the save before, if it failed."""
         self.wait()
         if jax.process_count() > 1:
-            # What the processes have to tell each other must not overtake the next epoch's.
+            # Saving exchanges messages between processes; in a thread these could overtake the next epoch's.
             return self._save(due)
         for leaf in jax.tree.leaves(due.state):
             leaf.copy_to_host_async()  # while the device goes on
         self._saving = self._thread.submit(self._save, due)
 
     def wait(self) -> None:
-        """Until the last is written. Raises: what went wrong in writing it."""
+        """Waits until the last checkpoint is written. Raises: the error of that save, if it failed."""
         if self._saving is not None:
             self._saving.result()
 

@@ -1,4 +1,4 @@
-"""The network of the epoch that scores best, kept beside that of the last one."""
+"""Keeps the network of the epoch that scores best, beside the network of the last epoch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +10,10 @@ from dynjax.training.step import TrainState
 
 
 class Selection:
-    """Keeps one checkpoint in `folder`: of the first epoch whose score, a list, is the highest.
+    """Keeps one checkpoint in `folder`, that of the first epoch with the highest score.
 
-    `judge(params, batch_stats)` gives what the checkpoint is to be described with; its 'score' is what decides. Epochs
-    that a resumed fold repeats score as they did before on the same devices, and so change nothing.
+    `judge(params, batch_stats)` returns entries for the checkpoint's description; its 'score', a list, decides. Epochs
+    that a resumed fold repeats score the same as before on the same devices, so they change nothing.
     """
 
     def __init__(self, folder: Path, judge: Callable[[Tree, Tree], dict[str, Any]]):
@@ -22,7 +22,9 @@ class Selection:
         self.best: list[float] = checkpoint.read_about(kept)["score"] if kept else []
 
     def offer(self, state: TrainState, epoch: int, about: dict[str, Any]) -> None:
+        """Scores a state and saves it if it beats the best one so far; every process must call it."""
         judged = self.judge(state.params, state.batch_stats)
+        # The first process decides for all, because scores may differ between devices.
         (is_better,) = processes.any_of(processes.is_first() and judged["score"] > self.best)
         if is_better:
             self.best = judged["score"]

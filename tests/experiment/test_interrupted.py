@@ -88,7 +88,7 @@ def test_a_second_signal_does_not_wait(number, capsys):
 def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
     done = main(*RUN, f"--workdir={tmp_path}", "--max-hours=1e-4")
     assert (
-        done.returncode == 75 and "0.0001 hours are over" in done.stderr and "the same command goes on" in done.stderr
+        done.returncode == 75 and "0.0001 hours are over" in done.stderr and "the same command continues" in done.stderr
     )
     assert latest(tmp_path / "checkpoints" / "fold_0") is not None
     done = main(*RUN, f"--workdir={tmp_path}", "--max-hours=1")

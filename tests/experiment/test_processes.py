@@ -106,7 +106,11 @@ def test_a_signal_to_one_stops_both_and_they_go_on(run, tmp_path):
 @pytest.mark.slow
 def test_where_the_first_cannot_begin_the_others_end(tmp_path):
     (code, _, errors), (others_code, _, others) = end(start_both(tmp_path / "w", "--config.cohort.table=/nowhere.csv"))
-    assert (code, others_code) == (3, 1) and "/nowhere.csv" in errors and "could not begin, and says why" in others
+    assert (
+        (code, others_code) == (3, 1)
+        and "/nowhere.csv" in errors
+        and "could not start; its own message says why" in others
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     )
     assert logits.shape == (1, 2) and np.isfinite(logits).all()
     assert jax.tree.structure(after) == jax.tree.structure(batch_stats)
-    with pytest.raises(ValueError, match="takes in larger volumes"):
+    with pytest.raises(ValueError, match="needs larger volumes"):
         build_classifier(name, (min(size) - 1,) * 3)
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation by a batch's own statistics; on a GPU with its gradient written out."""
+"""Batch normalisation by the statistics of the batch, with a gradient written by hand for GPUs."""
 
 import functools
 
@@ -10,30 +10,37 @@ from dynjax.models.operations.per_channel import over, sum_of_each, sum_of_each_
 
 
 def normalise(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> tuple[jax.Array, ...]:
-    """x [N, ..., C] -> (normalised, scaled and shifted x, mean [C], biased variance [C]).
+    """Normalises x [N, ..., C] by its own mean and variance, then scales and shifts it.
 
-    Only the first has a gradient. What is computed is float32, whatever x is; how is chosen when it is lowered.
+    Returns: the result in x's dtype, the mean [C] and the biased variance [C], float32. Only the result has a gradient.
+    The arithmetic is float32 for every dtype of x, and its form depends on the platform that it is lowered for.
     """
-    on_gpu, default = (lambda *arrays, form=form: form(*arrays, epsilon) for form in (_written_out, _normalise))
+
+    def on_gpu(x, scale, bias):
+        return _written_out(x, scale, bias, epsilon)
+
+    def default(x, scale, bias):
+        return _normalise(x, scale, bias, epsilon)
+
     return lax.platform_dependent(x, scale, bias, cuda=on_gpu, default=default)
 
 
 def scale_and_shift(x, scale, bias, mean, var, epsilon: float) -> jax.Array:
-    """x [N, ..., C], float32, normalised by statistics [C]."""
-    factor = scale * lax.rsqrt(var + epsilon)
+    """Normalises x [N, ..., C], float32, by the given mean [C] and variance [C], then scales and shifts it."""
+    factor = scale * lax.rsqrt(var + epsilon)  # [C]
     return x * over(x, factor) + over(x, bias - mean * factor)
 
 
 def _normalise(x, scale, bias, epsilon, sum_up=sum_of_each):
     dtype, x, count = x.dtype, x.astype(jnp.float32), x.size // x.shape[-1]
-    mean = sum_up(x) / count
-    var = sum_up(jnp.square(x - over(x, mean))) / count
+    mean = sum_up(x) / count  # [C]
+    var = sum_up(jnp.square(x - over(x, mean))) / count  # [C]
     return scale_and_shift(x, scale, bias, mean, var, epsilon).astype(dtype), mean, var
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _written_out(x, scale, bias, epsilon):
-    """Keeps x alone and reads it twice; derived by JAX, the gradient writes and reads float32 as large as x."""
+    """Saves only x for the gradient and reads it twice; JAX's own gradient stores and reads float32 copies of x."""
     return _normalise(x, scale, bias, epsilon, sum_of_each_on_gpu)
 
 
@@ -43,12 +50,14 @@ def _forward(x, scale, bias, epsilon):
 
 
 def _backward(epsilon, saved, gradients):
-    x, scale, mean, inverse_deviation = saved
+    x, scale, mean, inverse_deviation = saved  # [N, ..., C], then [C] each
     gradient, count = gradients[0].astype(jnp.float32), x.size // x.shape[-1]
     normalised = (x.astype(jnp.float32) - over(x, mean)) * over(x, inverse_deviation)
-    of_scale, of_bias = sum_of_each_on_gpu(gradient * normalised), sum_of_each_on_gpu(gradient)
-    common = gradient - over(x, of_bias / count) - normalised * over(x, of_scale / count)
-    return (over(x, scale * inverse_deviation) * common).astype(x.dtype), of_scale, of_bias
+    scale_gradient = sum_of_each_on_gpu(gradient * normalised)  # [C]
+    bias_gradient = sum_of_each_on_gpu(gradient)  # [C]
+    # The last two terms are the gradients that reach x through the batch's mean and its variance.
+    common = gradient - over(x, bias_gradient / count) - normalised * over(x, scale_gradient / count)
+    return (over(x, scale * inverse_deviation) * common).astype(x.dtype), scale_gradient, bias_gradient
 
 
 _written_out.defvjp(_forward, _backward)

@@ -1,6 +1,6 @@
-"""2D convolution whose gradients are forms that XLA runs well on a CPU, in a loop as outside of one.
+"""2D convolution for CPUs, with gradients in forms that XLA runs fast, inside loops too.
 
-Its own gradient with respect to the kernel is slow everywhere, the one with respect to the input is slow inside loops.
+XLA's own gradient with respect to the kernel is slow everywhere, the one with respect to the input is slow in loops.
 """
 
 import functools
@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jax import lax
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
-ROWS = 8192  # of the matrices that are multiplied, about
-NARROW = 64  # columns: a row of the kernel that has fewer is not worth a product of its own
+ROWS = 8192  # about how many rows the multiplied matrices have
+NARROW = 64  # columns; a kernel row with fewer is not worth a matrix product of its own
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    """x [N, H, W, C] with kernel [h, w, C, K] -> [N, H', W', K]."""
+    """Convolves x [N, H, W, C] with kernel [h, w, C, K]; returns [N, H', W', K]."""
     return _plain(x, kernel, stride, padding)
 
 
@@ -31,48 +31,59 @@ def _forward(x, kernel, stride, padding):
 def _backward(stride, padding, saved, gradient):
     x, kernel = saved
     x_gradient = _input_gradient(gradient, kernel, stride, padding, x.shape[1:3])
-    return x_gradient, _kernel_gradient(jnp.pad(x, ((0, 0), *padding, (0, 0))), gradient, kernel.shape, stride)
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    return x_gradient, _kernel_gradient(padded, gradient, kernel.shape, stride)
 
 
 def _input_gradient(gradient, kernel, stride, padding, extents: tuple[int, int]) -> jax.Array:
-    """One product for all of the kernel's values; what each of them gave is added where its own input stood."""
+    """Multiplies by all kernel positions in one product, then adds each position's share where its input value is."""
     shares = lax.dot_general(gradient, kernel, (((3,), (3,)), ((), ())))  # [N, H', W', h, w, C]
+    # The first pass turns H', h into H, so that w is axis 3 in the second.
     for axis, (before, _), extent in zip((1, 2), padding, extents):
         parts = [lax.index_in_dim(shares, i, 3, keepdims=False) for i in range(shares.shape[3])]
         placed = [_place(part, axis, i - before, stride, extent) for i, part in enumerate(parts)]
-        shares = functools.reduce(jnp.add, placed)
+        shares = functools.reduce(jnp.add, placed)  # [N, H, W', w, C], then [N, H, W, C]
     return shares
 
 
 def _place(x: jax.Array, axis: int, start: int, step: int, extent: int) -> jax.Array:
-    """Zeros of the extent along the axis, with x from start on in steps; what falls outside is left out."""
+    """Spreads x along an axis of zeros, `step` apart from `start` on; values outside the extent are dropped."""
     around = [(0, 0, 0)] * x.ndim
+    # A negative amount of padding crops.
     around[axis] = (start, extent - start - step * (x.shape[axis] - 1) - 1, step - 1)
     return lax.pad(x, jnp.zeros((), x.dtype), around)
 
 
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
-    """As many images at a time as make matrices of ROWS rows; the kernel's columns stand side by side in them."""
-    high, wide, features_in, features = shape
+    """Sums the gradient over groups of images; a group is large enough for matrices of about ROWS rows.
+
+    x is padded, [N, H, W, C]; gradient [N, H', W', K]; shape that of the kernel, (h, w, C, K).
+    """
+    kernel_height, kernel_width, features_in, features = shape
     height, width = (stride * (size - 1) + 1 for size in gradient.shape[1:3])
 
-    def of_images(x, gradient):
-        columns = jnp.concatenate([x[:, :, j : j + width : stride] for j in range(wide)], -1)
-        rows = [columns[:, i : i + height : stride] for i in range(high)]
+    def of_images(x, gradient):  # [n, H, W, C] and [n, H', W', K] -> [h w C, K]
+        # The kernel's columns become channels, so that one product covers a whole row of the kernel.
+        columns = jnp.concatenate([x[:, :, j : j + width : stride] for j in range(kernel_width)], -1)  # [n, H, W', w C]
+        rows = [columns[:, i : i + height : stride] for i in range(kernel_height)]  # h of [n, H', W', w C]
         if columns.shape[-1] < NARROW:
             rows = [jnp.concatenate(rows, -1)]
-        gradient = gradient.reshape(-1, features)
+        gradient = gradient.reshape(-1, features)  # [n H' W', K]
         return jnp.concatenate([row.reshape(-1, row.shape[-1]).T @ gradient for row in rows])
 
-    fitting = max(1, ROWS // (gradient.shape[1] * gradient.shape[2]))
-    count = max(divisor for divisor in range(1, len(x) + 1) if len(x) % divisor == 0 and divisor <= fitting)
+    count = _images_at_once(len(x), gradient.shape[1] * gradient.shape[2])
     if count == len(x):
-        total = of_images(x, gradient)
-    else:
-        batches = [array.reshape(-1, count, *array.shape[1:]) for array in (x, gradient)]
-        nothing = jnp.zeros((high * wide * features_in, features), x.dtype)
-        total, _ = lax.scan(lambda total, batch: (total + of_images(*batch), None), nothing, tuple(batches))
+        return of_images(x, gradient).reshape(shape)
+    batches = (x.reshape(-1, count, *x.shape[1:]), gradient.reshape(-1, count, *gradient.shape[1:]))
+    zeros = jnp.zeros((kernel_height * kernel_width * features_in, features), x.dtype)
+    total, _ = lax.scan(lambda total, batch: (total + of_images(*batch), None), zeros, batches)
     return total.reshape(shape)
+
+
+def _images_at_once(images: int, rows_of_one: int) -> int:
+    """The largest divisor of `images` whose matrices have at most ROWS rows; 1 if a single image has more."""
+    fitting = max(1, ROWS // rows_of_one)
+    return max(divisor for divisor in range(1, images + 1) if images % divisor == 0 and divisor <= fitting)
 
 
 conv2d.defvjp(_forward, _backward)

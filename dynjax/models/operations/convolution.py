@@ -1,4 +1,4 @@
-"""The convolution of every network: XLA's own, and on a CPU or a GPU the form of it that XLA runs well there."""
+"""The convolution of every network: XLA's own, or on a CPU or GPU an equal form that XLA runs faster there."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,24 @@ Padding = Sequence[tuple[int, int]]
 
 
 def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding, **options) -> jax.Array:
-    """Takes the place of `lax.conv_general_dilated` in an `nnx.Conv`; the platform is chosen when it is lowered.
+    """Replaces `lax.conv_general_dilated` in an `nnx.Conv`; its form depends on the platform that it is lowered for.
 
-    Args: x [N, ..., C], kernel [..., C, K] or [..., 1, C] for a depthwise one, the same stride in all directions.
+    Args:
+      x: [N, H, W, C] or [N, D, H, W, C].
+      kernel: [..., C, K], or [..., 1, C] for a depthwise convolution.
+      strides: one for each spatial axis, all equal.
+      padding: (before, after) for each spatial axis.
+      options: those of `lax.conv_general_dilated`.
+
+    Returns: [N, ..., K] in x's dtype.
     """
 
     def plain(x, kernel):
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def on_cpu(x, kernel):
-        if x.dtype == jnp.bfloat16:  # XLA's own are a hundred times slower there; sums are float32 on a GPU as well
+        if x.dtype == jnp.bfloat16:
+            # XLA's own is a hundred times slower in bfloat16 on a CPU; a GPU sums in float32 too.
             return on_cpu(x.astype(jnp.float32), kernel.astype(jnp.float32)).astype(x.dtype)
         if x.dtype != jnp.float32:
             return plain(x, kernel)
@@ -35,8 +43,8 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
             return depthwise_conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
         if x.ndim == 5:
             return conv3d(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, strides[0])
-        if kernel.shape[:2] == (1, 1):
-            x = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[0]]
+        if kernel.shape[:2] == (1, 1):  # a matrix product
+            x = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[0]]  # [N, H', W', C]
             return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
         return conv2d(x, kernel, strides[0], tuple(padding))
 
@@ -49,7 +57,7 @@ def convolution(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding) -> bool:
-    """Maps of more than 6 x 6 and at least 64 channels: with less, cutting tiles costs more than it saves."""
+    """Whether Winograd's algorithm applies and pays: on small maps or few channels, cutting tiles costs more."""
     same = tuple((size // 2, size // 2) for size in kernel.shape[:-2])
     right_form = kernel.shape[:-2] in ((3, 3), (5, 5)) and set(strides) == {1} and tuple(padding) == same
     return right_form and min(x.shape[1:3]) > 6 and min(kernel.shape[2:]) >= 64

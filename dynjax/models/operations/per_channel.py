@@ -1,4 +1,4 @@
-"""Arrays of a number for each channel: added to all values of a channel, or summed over them."""
+"""Operations on one number per channel: spreading it over an array, summing an array to it, adding a bias."""
 
 import jax
 import jax.numpy as jnp
@@ -6,25 +6,28 @@ from jax import lax
 
 
 def over(x: jax.Array, per_channel: jax.Array) -> jax.Array:
-    """[C], of as many axes as x [N, ..., C]."""
+    """Returns per_channel [C] as [1, ..., 1, C], with as many axes as x [N, ..., C]."""
     return per_channel.reshape((1,) * (x.ndim - 1) + (-1,))
 
 
 def sum_of_each(x: jax.Array) -> jax.Array:
-    """The sums [C] over all other axes of x [N, ..., C]."""
+    """Returns the sums [C] of x [N, ..., C] over all axes but the last."""
     return x.sum(range(x.ndim - 1))
 
 
 def sum_of_each_on_gpu(x: jax.Array) -> jax.Array:
-    """The same. Volumes have few channels: whole rows of them are summed first, which is several times faster."""
+    """Returns the sums [C] of x [N, ..., C] over all axes but the last, in the fastest order on a GPU.
+
+    Volumes have few channels. Summing whole rows [W, C] of them first is several times faster.
+    """
     if x.ndim < 5:
         return sum_of_each(x)
-    rows = x.reshape(-1, x.shape[-2] * x.shape[-1])
+    rows = x.reshape(-1, x.shape[-2] * x.shape[-1])  # [N D H, W C]
     return rows.sum(0).reshape(x.shape[-2:]).sum(0)
 
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x [N, ..., C] + bias [C]; the platform, and with it the gradient's form, is chosen when it is lowered."""
+    """Adds bias [C] to x [N, ..., C]; the form of the gradient depends on the platform that it is lowered for."""
     return lax.platform_dependent(x, bias, cuda=_add_on_gpu, default=_add)
 
 
@@ -32,9 +35,13 @@ def _add(x, bias):
     return x + over(x, bias)
 
 
-def _sum_of_gradient(bias, gradient):
+def _add_forward(x, bias):
+    return _add(x, bias), bias  # saved for its dtype
+
+
+def _add_backward(bias, gradient):
     return gradient, sum_of_each_on_gpu(gradient.astype(jnp.float32)).astype(bias.dtype)
 
 
 _add_on_gpu = jax.custom_vjp(_add)
-_add_on_gpu.defvjp(lambda x, bias: (_add(x, bias), bias), _sum_of_gradient)
+_add_on_gpu.defvjp(_add_forward, _add_backward)
