@@ -56,9 +56,8 @@ def _template_loaders():
 
 def _on_grid(load) -> np.ndarray:
     template = load(resolution=1)
-    smooth = ndimage.gaussian_filter(
-        template.get_fdata(dtype=np.float32), 0.8
-    )  # 1 mm voxels are sampled every 2 mm: no aliasing
+    # Smoothed against aliasing: its 1 mm voxels are sampled every 2 mm.
+    smooth = ndimage.gaussian_filter(template.get_fdata(dtype=np.float32), 0.8)
     image = resample_from_to(nibabel.Nifti1Image(smooth, template.affine), (SHAPE, AFFINE), order=1)
     return np.asarray(image.dataobj, np.float32)
 
@@ -81,14 +80,14 @@ def _lateral_ventricles(fluid: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def _signed_distance(region: np.ndarray) -> np.ndarray:
-    """Returns the distance to the region's edge in mm, float32 [X, Y, Z], positive outside, smoothed over voxel steps."""
+    """Returns the smoothed distance to the region's edge in mm, float32 [X, Y, Z], positive outside."""
     outside = ndimage.distance_transform_edt(~region)
     inside = ndimage.distance_transform_edt(region)
     return ndimage.gaussian_filter((VOXEL * (outside - inside)).astype(np.float32), 0.7)
 
 
 def _distance_to_tubes(points) -> np.ndarray:
-    """Returns the distance in mm to the nearest of two axes, float32 [X, Y, Z]: one through the points, one mirrored."""
+    """Returns the distance in mm to the line through the points or its mirror image, float32 [X, Y, Z]."""
     x, y, z = _millimetres()
     nearest = np.full(SHAPE, np.inf, np.float32)
     for start, end in itertools.pairwise(points):

@@ -81,9 +81,7 @@ def brain_of_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy) -> 
     [3, 110, 110, 110].
     """
     shape = _rng(seed, subject.number, Stream.SHAPE)
-    _tissues(
-        anatomy, subject.severity + YEARLY_DECLINE * visit, shape
-    )  # only for its draws, which precede the warp's in this stream
+    _tissues(anatomy, subject.severity + YEARLY_DECLINE * visit, shape)  # for its draws, before the warp's
     warp = _coordinates(shape, _rng(seed, subject.number, Stream.SCAN, visit))
     brain = anatomy.grey + anatomy.white + anatomy.fluid + _within(anatomy.to_ventricles, 0.0)
     return ndimage.map_coordinates(brain, warp, order=1) > 0.5, warp
@@ -94,7 +92,7 @@ def _rng(seed: int, index: int, stream: int, visit: int = 0) -> np.random.Genera
 
 
 def _tissues(anatomy: Anatomy, severity: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Returns grey, white and fluid fractions, each [X, Y, Z], after disease and individual variation moved the edges."""
+    """Returns the fractions of grey, white and fluid, each [X, Y, Z], after disease and variation moved the edges."""
     moved = []  # mm
     for mean, change, deviation in (VENTRICLES, TEMPORAL_HORNS, CORTEX):
         moved.append(mean + change * severity + rng.normal(0, deviation))
@@ -149,7 +147,7 @@ def _head(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
     gap = 2.0 + rng.exponential(1.0)
     skull = gap + np.clip(6 + rng.normal(0, 1.5) + _smooth_field(rng, 5, 1.5), 2, None)
     scalp = skull + np.clip(6 + rng.normal(0, 2.0) + _smooth_field(rng, 5, 2.0), 2, None)
-    # Heights above the brain in mm: fluid up to the gap, then bone up to `skull`, then fat up to `scalp`.
+    # Upwards from the brain: 200 up to `gap`, marrow up to `skull`, fat up to `scalp`.
     marrow, fat = rng.normal(250, 60), rng.normal(1000, 150)
     head = 200 * _within(-height, 0) * _within(height, gap)
     head += marrow * _within(-height, -gap) * _within(height, skull)
