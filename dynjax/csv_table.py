@@ -26,7 +26,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def read_csv(path: Path, columns: Sequence[str], parse: Callable[..., Row]) -> list[Row]:
-    """Reads what `write_csv` wrote: parse(*cells) of every line, with the cells of `columns` in their order.
+    """Reads a table that `write_csv` wrote: parse(*cells) for each line, given the cells of `columns` in that order.
 
     Raises: OSError if the file is missing; InputError if it lacks a column, or if `parse` raises a ValueError.
     """
@@ -38,4 +38,5 @@ def read_csv(path: Path, columns: Sequence[str], parse: Callable[..., Row]) -> l
             raise ValueError("a line has more or fewer cells than the header")
         return [parse(*(line[place] for place in places)) for line in lines]
     except (ValueError, csv.Error):
-        raise InputError(f"{path}: damaged: not a table of {','.join(columns)}, a line a scan") from None
+        expected = f"the columns {','.join(columns)} and one line per scan"
+        raise InputError(f"{path}: damaged: it must have {expected}") from None

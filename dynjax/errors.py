@@ -1,8 +1,8 @@
-"""The errors that a user can cause. Each is one message that names the file or key and the remedy."""
+"""The errors that users see. Each is one message that names the file or key and the remedy."""
 
 
 class DynjaxError(Exception):
-    """The run itself failed: a loss that is not finite, a full disk. Everything saved is kept."""
+    """The run itself failed, for example on a full disk or a loss that is not finite. Everything saved is kept."""
 
     exit_code = 1
 
@@ -26,5 +26,5 @@ class Stopped(DynjaxError):
 
 
 def listed(problems) -> str:
-    """The problems as the lines of one message, all of them, so that one round of mending is enough."""
+    """Formats all problems as the lines of one message, so that a user can fix them in one round."""
     return "\n".join(f"  {problem}" for problem in problems)

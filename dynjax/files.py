@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, what they hold, and where generated ones are kept."""
+"""Writes files whole or not at all, locks and digests them, and locates the cache folder."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PARTIAL = ".partial-"  # begins the names of files that are being written
+PARTIAL = ".partial-"  # prefix of files that are being written
 
 
 def _umask() -> int:
@@ -18,11 +18,14 @@ def _umask() -> int:
     return umask
 
 
-UMASK = _umask()  # once: it is read by changing it, which no two threads may do at a time
+UMASK = _umask()  # read once, at import: it can only be read by changing it, which is not thread-safe
 
 
 def cache_folder() -> Path:
-    """$DYNJAX_CACHE, else dynjax/ under $XDG_CACHE_HOME or ~/.cache: phantoms, projections, compiled programs."""
+    """Returns the folder of phantoms, projections and compiled programs.
+
+    It is $DYNJAX_CACHE if that is set, otherwise dynjax/ under $XDG_CACHE_HOME or ~/.cache.
+    """
     base = os.environ.get("DYNJAX_CACHE")
     if base:
         return Path(base).expanduser().absolute()
@@ -33,7 +36,7 @@ def cache_folder() -> Path:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` with the same suffixes; renames it over `path` if the block succeeds.
 
-    What a killed process left of such files in the folder is removed.
+    Temporary files that killed processes left in the folder are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path.parent)
@@ -45,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~UMASK)  # mkstemp makes files private; a shared workdir must stay readable
         temporary.replace(path)
     except OSError as error:
-        if error.filename in (None, str(temporary)):  # a disk that is full, or a file that nobody has heard of
+        if error.filename in (None, str(temporary)):  # name the file that the user knows, not the temporary one
             error.filename = str(path)
         raise
     finally:
@@ -54,19 +57,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _make_partial(path: Path) -> tuple[int, Path]:
-    """A temporary file that is locked for as long as its writer lives, by which others know a leftover."""
+    """Creates a temporary file and locks it while its writer lives: an unlocked one is a killed process's leftover."""
     while True:
         handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix="".join(path.suffixes), dir=path.parent)
-        with contextlib.suppress(OSError):  # where files cannot be locked nobody removes them
+        with contextlib.suppress(OSError):  # without file locks leftovers are never removed
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.exists(name):  # and was not taken for a leftover before it was locked
+        if os.path.exists(name):  # else another process removed it as a leftover before it was locked
             return handle, Path(name)
         os.close(handle)
 
 
 @functools.cache
 def _remove_leftovers(folder: Path) -> None:
-    """Once a process and folder; files of living processes are locked."""
+    """Removes killed processes' temporary files, once per process and folder; living processes lock theirs."""
     for partial in folder.glob(f"{PARTIAL}*"):
         with contextlib.suppress(OSError), open(partial, "rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,21 +77,22 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def can_be_written(path: Path) -> bool:
-    """Whether `atomic_path` could make the file, and the folders above it that are missing."""
+    """Tells whether `atomic_path` could create the file and its missing parent folders."""
     nearest = next(parent for parent in path.absolute().parents if parent.exists())
     return not path.is_dir() and nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def lock(path: Path, wait: bool = True) -> Iterator[None]:
-    """Holds the lock file `path`; a killed process lets go of it.
+    """Holds the lock file `path` while the block runs; the system releases it if the process is killed.
 
-    Raises: BlockingIOError, with the host and process that hold it as its text, if it is held and `wait` is False.
+    Raises: BlockingIOError if another process holds the lock and `wait` is False; its text names that process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
@@ -104,5 +108,6 @@ def lock(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,19 +1,19 @@
-"""What becomes of memory that is given back: a process that trains wants as much again within a second."""
+"""Makes the process keep the memory that it frees, because a training step soon needs as much again."""
 
 import os
 import sys
 
-# glibc's, which it reads at the start of a process: huge pages where Linux has them to give, all of it from the heap,
-# and of the heap nothing back to the system, up to 4 GiB.
+# glibc reads these when a process starts: use huge pages where Linux offers them, allocate everything on the heap, and
+# return none of the heap's free memory to the system below 4 GiB.
 TUNABLES = {"hugetlb": "1", "mmap_max": "0", "trim_threshold": str(2**32)}
 
 
 def keep_freed_memory() -> None:
-    """Starts the command anew, as the same process, so that glibc keeps what is freed; returns if it does so already.
+    """Restarts the command in the same process with glibc set to keep freed memory; returns if it is set already.
 
-    XLA asks for the memory of a program each time that it is run, on a CPU hundreds of MB. By default glibc has the
-    system take it back in between and give it again, cleared, page after page of 4 KiB: a tenth of the time of a step.
-    Where GLIBC_TUNABLES is set, or the C library is another one, nothing is done.
+    XLA allocates a program's memory anew for each run, hundreds of MB on a CPU. By default glibc returns it to the
+    system in between and gets it back in cleared pages of 4 KiB, which takes a tenth of a step's time. Nothing is done
+    if GLIBC_TUNABLES is set or the C library is not glibc.
     """
     if "CS_GNU_LIBC_VERSION" in os.confstr_names and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{name}={value}" for name, value in TUNABLES.items())

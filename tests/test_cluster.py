@@ -84,7 +84,7 @@ def test_what_is_refused_is_listed_and_what_fails_is_raised(scheduler):
             map_scans(refuse, range(5), "refusing", travels=True)
         with pytest.raises(OSError, match="No space left on device: '/full/disk'"):
             parallel_map(fail, range(5), "failing", travels=True)
-        with pytest.raises(DynjaxError, match="several workers ended over the same scan"):
+        with pytest.raises(DynjaxError, match="several workers died on the same scan"):
             parallel_map(end, range(1), "ending", travels=True)
         with pytest.raises(DynjaxError, match="install dynjax there"):
             parallel_map(lack, range(1), "lacking", travels=True)

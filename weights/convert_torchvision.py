@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        help="a .pth, .safetensors or .npz; without it the official file is fetched",
+        help="a .pth, .safetensors or .npz file; without it the official file is downloaded",
     )
     parser.add_argument("--out", type=Path, help="where to write (default: weights/MODEL.npz)")
     args = parser.parse_args()

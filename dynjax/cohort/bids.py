@@ -1,7 +1,7 @@
-"""A BIDS dataset, or what Clinica made of one (CAPS): scans by their names, all else from participants and sessions.
+"""Reads a BIDS dataset, or Clinica's derivative of one (CAPS): scans by file name, all else from tables.
 
 The tables are participants.tsv (by participant_id), sessions.tsv (by participant_id and session_id) and each subject's
-sub-*_sessions.tsv (by session_id), in the dataset's folder or in that of the dataset it was derived from.
+sub-*_sessions.tsv (by session_id). They are in the dataset's folder, or in that of the dataset it was derived from.
 """
 
 import collections
@@ -14,18 +14,21 @@ from dynjax.cohort.rows import read_rows
 from dynjax.cohort.scan import MISSING, Scan, natural_key, parse_date
 from dynjax.errors import InputError, UsageError, listed
 
-LABELS = ("diagnosis", "diagnosis_bl", "diagnosis_sc", "group", "dx", "dx_bl", "label")  # the first that says something
+LABELS = ("diagnosis", "diagnosis_bl", "diagnosis_sc", "group", "dx", "dx_bl", "label")  # in order of preference
 AGE, SEX, SITE, ACQUIRED = ("age", "age_bl"), ("sex",), ("site",), ("acq_time", "examination_date")
 IDS = ("participant_id", "session_id")
 MARKS = ("participants.tsv", "dataset_description.json")
-NO_SESSION = "n/a"  # of a dataset without sessions
+NO_SESSION = "n/a"  # the session of every scan in a dataset without sessions
 CLINICA_SITE = re.compile(r"sub-ADNI(\d{3})S\d{4,5}")  # ADNI's subject 002_S_0295 is sub-ADNI002S0295
 
-Rows = dict[tuple[str, str], dict[str, str]]  # (subject, session) -> columns; session '' in a table of participants
+Rows = dict[tuple[str, str], dict[str, str]]  # (subject, session) -> columns; '' as session in participants.tsv
 
 
 class FolderLayout(NamedTuple):
-    """name: for messages. subjects: pattern of the folders by which it is known. scans: patterns of its T1w scans."""
+    """The layout of a folder, and how to recognise it.
+
+    name: for messages. subjects: glob pattern of the subjects' folders. scans: glob patterns of the T1w scans.
+    """
 
     name: str
     subjects: str
@@ -37,30 +40,39 @@ BIDS = FolderLayout("BIDS dataset", "sub-*/", ("sub-*/anat/*_T1w.nii*", "sub-*/s
 
 
 class Tables(NamedTuple):
-    """What is known of subjects and of their sessions."""
+    """The rows of the tables of participants and of sessions."""
 
     participants: Rows
     sessions: Rows
 
     def value(self, subject: str, session: str, columns: tuple[str, ...]) -> str:
-        """The first that is known, a session's before its subject's; '' if none is."""
+        """Returns the first known value of `columns`, '' if there is none; a session's precedes its subject's."""
         rows = self.sessions.get((subject, session), {}), self.participants.get((subject, ""), {})
-        texts = (row.get(column, "") for column in columns for row in rows)
-        return next((text for text in texts if text.lower() not in MISSING), "")
+        for column in columns:
+            for row in rows:
+                text = row.get(column, "")
+                if text.lower() not in MISSING:
+                    return text
+        return ""
 
     def others(self, subject: str, session: str, known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Returns (column, text) for each column not in `known`; a session's text replaces its subject's."""
         row = self.participants.get((subject, ""), {}) | self.sessions.get((subject, session), {})
         return tuple((name, text) for name, text in row.items() if name not in known)
 
     def columns(self) -> list[str]:
-        """Those that have a value anywhere, those of sessions first."""
-        rows = [*self.sessions.values(), *self.participants.values()]
-        told = {name: None for row in rows for name, text in row.items() if text.lower() not in MISSING}
-        return [name for name in told if name not in (*IDS, "#")]
+        """Returns the columns with a known value in any row, those of the sessions first."""
+        names: dict[str, None] = {}  # an ordered set
+        for row in (*self.sessions.values(), *self.participants.values()):
+            names |= {name: None for name, text in row.items() if text.lower() not in MISSING}
+        return [name for name in names if name not in (*IDS, "#")]
 
 
 def layout_of(folder: Path) -> FolderLayout | None:
-    """None for what is neither. A folder with a .csv and sub-* folders is BIDS only if it says so by one of MARKS."""
+    """Recognises a CAPS folder or a BIDS dataset; returns None for any other folder.
+
+    A folder with sub-* folders and a .csv is BIDS only if it has one of MARKS: the .csv may be a plain scan table.
+    """
     if any(folder.glob(CAPS.subjects)):
         return CAPS
     is_marked = any((folder / name).exists() for name in MARKS) or not any(folder.glob("*.csv"))
@@ -70,15 +82,15 @@ def layout_of(folder: Path) -> FolderLayout | None:
 def read_dataset(
     folder: Path, layout: FolderLayout, description: str, label_column: str, excluded: dict[str, int]
 ) -> tuple[list[Scan], str]:
-    """The dataset's scans, one a subject and session, and the column that labels them.
+    """Returns the dataset's scans, one for each subject and session, and the column of their labels.
 
     Args:
-      description: a pattern for the names of scans, such as '*acq-mprage*'; those of other names are left out.
-      label_column: '' takes the first of LABELS that says anything.
-      excluded: what is left out is counted here, by reason.
+      description: a pattern for file names, such as '*acq-mprage*'; scans with other names are excluded.
+      label_column: '' takes the first of LABELS that has a value.
+      excluded: counts the excluded scans by reason.
 
-    Raises: InputError for a dataset without scans or labels, or with tables or names that cannot be used; UsageError
-    for a `label_column` that is not there.
+    Raises: InputError for a dataset without scans or labels, or with unusable tables or names; UsageError if the
+    dataset lacks `label_column`.
     """
     groups = _group_scans(folder, layout)
     tables = _read_tables(folder)
@@ -88,43 +100,56 @@ def read_dataset(
         path = _choose(paths, description, excluded)
         if path is None:
             continue
-        if tables.participants and (subject, "") not in tables.participants:
-            excluded["subject that participants.tsv does not list"] += 1
-        elif not tables.value(subject, session, (column,)):
-            excluded[f"no {column} is known"] += 1
-        else:
-            try:
-                scans.append(_scan(subject, session, path, tables, column))
-            except ValueError as error:
-                problems.append(f"{subject}, {session}: {error}; BIDS writes 2006-01-31T12:00:00")
+        reason = _reason_to_exclude(subject, session, tables, column)
+        if reason:
+            excluded[reason] += 1
+            continue
+        try:
+            scans.append(_scan(subject, session, path, tables, column))
+        except ValueError as error:
+            problems.append(f"{subject}, {session}: {error}; BIDS writes 2006-01-31T12:00:00")
     if problems:
         raise InputError(f"{folder}: this {layout.name} cannot be used:\n{listed(problems)}")
     scanned = {subject for subject, _ in groups}
-    if absent := sum(subject not in scanned for subject, _ in tables.participants):
-        excluded["subject of participants.tsv without a T1w scan"] = absent
+    unscanned = [subject for subject, _ in tables.participants if subject not in scanned]
+    if unscanned:
+        excluded["subject of participants.tsv without a T1w scan"] = len(unscanned)
     return scans, column
 
 
+def _reason_to_exclude(subject: str, session: str, tables: Tables, column: str) -> str | None:
+    if tables.participants and (subject, "") not in tables.participants:
+        return "subject that participants.tsv does not list"
+    if not tables.value(subject, session, (column,)):
+        return f"no {column} is known"
+    return None
+
+
 def _scan(subject: str, session: str, path: Path, tables: Tables, column: str) -> Scan:
-    label, age, sex, site, date = (
-        tables.value(subject, session, names) for names in ((column,), AGE, SEX, SITE, ACQUIRED)
-    )
-    site = site or "".join(CLINICA_SITE.findall(subject))
+    label = tables.value(subject, session, (column,))
+    age = tables.value(subject, session, AGE)
+    sex = tables.value(subject, session, SEX)
+    site = tables.value(subject, session, SITE) or "".join(CLINICA_SITE.findall(subject))
+    acquired = parse_date(tables.value(subject, session, ACQUIRED))
     others = tables.others(subject, session, (*IDS, "#", column, *AGE, *SEX, *SITE, *ACQUIRED))
-    return Scan(subject, session, label, path, age, sex, site, parse_date(date), others)
+    return Scan(subject, session, label, path, age, sex, site, acquired, others)
 
 
 def _group_scans(folder: Path, layout: FolderLayout) -> dict[tuple[str, str], list[Path]]:
-    """(subject, session) -> all its T1w scans. Raises: InputError if there are none, or some lie in a wrong folder."""
+    """Returns all T1w scans by (subject, session).
+
+    Raises: InputError if there are none, or if a file's name does not match its folder.
+    """
     groups, problems = collections.defaultdict(list), []
-    for path in sorted(path for pattern in layout.scans for path in folder.glob(pattern)):
+    paths = [path for pattern in layout.scans for path in folder.glob(pattern)]
+    for path in sorted(paths):
         if path.name.startswith(".") or not path.name.endswith((".nii", ".nii.gz")):
             continue
         entities = [part for part in path.parent.relative_to(folder).parts if part.startswith(("sub-", "ses-"))]
         if not path.name.startswith("_".join(entities) + "_"):
-            problems.append(f"{path}: its name does not begin with {'_'.join(entities)}_, the folder that it lies in")
-        subject, session = (*entities, NO_SESSION)[:2]
-        groups[subject, session].append(path)
+            problems.append(f"{path}: its name does not begin with {'_'.join(entities)}_, as its folder does")
+        session = entities[1] if len(entities) > 1 else NO_SESSION
+        groups[entities[0], session].append(path)
     if problems:
         raise InputError(f"{folder}: this {layout.name} cannot be used:\n{listed(problems)}")
     if not groups:
@@ -133,9 +158,10 @@ def _group_scans(folder: Path, layout: FolderLayout) -> dict[tuple[str, str], li
 
 
 def _choose(paths: list[Path], description: str, excluded: dict[str, int]) -> Path | None:
-    """One scan of a session, in MNI space if one is; then the least derived, of the fewest entities, the first by name.
+    """Returns the scan that stands for a session, if any, and counts the others in `excluded` by reason.
 
-    A derived scan that is not in MNI space is taken only if `description` names it.
+    A scan in MNI space is preferred, then one that is not derived, then the one with the fewest entities, then the
+    first by name. A derived scan (desc-) outside MNI space is used only if `description` matches it.
     """
     named = [p for p in paths if not description or fnmatch.fnmatchcase(p.name.lower(), description.lower())]
     usable = [p for p in named if description or "_desc-" not in p.name or "_space-MNI" in p.name]
@@ -151,68 +177,84 @@ def _choose(paths: list[Path], description: str, excluded: dict[str, int]) -> Pa
 
 
 def _preference(path: Path) -> tuple:
+    """Sort key of `_choose`: False comes before True, and each entity has one hyphen."""
     name = path.name
     return "_space-MNI" not in name, "_desc-" in name, name.count("-"), natural_key(name)
 
 
 def _read_tables(folder: Path) -> Tables:
+    # A derivative is stored in <dataset>/derivatives/<name>/; it may leave its tables to that dataset.
     origins = [parent.parent for parent in folder.absolute().parents if parent.name == "derivatives"]
     for root in (folder, *origins):
-        if any(tables := Tables(_read_participants(root), _read_sessions(root))):
+        tables = Tables(_read_participants(root), _read_sessions(root))
+        if tables.participants or tables.sessions:
             return tables
     return Tables({}, {})
 
 
 def _read_participants(root: Path) -> Rows:
     table = root / "participants.tsv"
-    return _read_keyed(table, IDS[:1], "") if table.exists() else {}
+    return _read_keyed(table, ("participant_id",), "") if table.exists() else {}
 
 
 def _read_sessions(root: Path) -> Rows:
     table = root / "sessions.tsv"
     found = _read_keyed(table, IDS, "") if table.exists() else {}
-    for own in sorted(path for kind in (BIDS, CAPS) for path in root.glob(f"{kind.subjects}sub-*_sessions.tsv")):
-        found |= _read_keyed(own, IDS[1:], own.parent.name)
+    own_tables = [path for layout in (BIDS, CAPS) for path in root.glob(f"{layout.subjects}sub-*_sessions.tsv")]
+    for own in sorted(own_tables):
+        found |= _read_keyed(own, ("session_id",), own.parent.name)
     return found
 
 
 def _read_keyed(table: Path, ids: tuple[str, ...], subject: str) -> Rows:
-    """The rows by subject and session; `subject` is that of a table which has no column for it.
+    """Returns the rows by subject and session.
 
-    Raises: InputError that lists every id which is missing, of another form or there twice.
+    Args:
+      ids: those of IDS that the table has as columns.
+      subject: the subject of every row in a table without participant_id.
+
+    Raises: InputError that lists every missing column, malformed id and repeated key.
     """
     header, rows = read_rows(table)
-    if lacking := [name for name in ids if name not in header]:
-        raise InputError(f"{table}: needs the columns:\n{listed(lacking)}")
-    problems = [
-        f"line {row['#']}: {name} {row[name]!r} does not begin with {prefix}"
-        for row in rows
-        for name, prefix in zip(IDS, ("sub-", "ses-"))
-        if name in ids and not row[name].startswith(prefix)
-    ]
-    whole = [{IDS[0]: subject, IDS[1]: ""} | {name: row[name] for name in ids} for row in rows]
-    keys = [(ids_of[IDS[0]], ids_of[IDS[1]]) for ids_of in whole]
-    problems += [f"{' '.join(key)} stands {n} times" for key, n in collections.Counter(keys).items() if n > 1]
+    missing = [name for name in ids if name not in header]
+    if missing:
+        raise InputError(f"{table}: needs the columns:\n{listed(missing)}")
+    problems, keys = [], []
+    for row in rows:
+        problems += _malformed_ids(row, ids)
+        session = row["session_id"] if "session_id" in ids else ""
+        keys.append((row["participant_id"] if "participant_id" in ids else subject, session))
+    counts = collections.Counter(keys)
+    problems += [f"{' '.join(filter(None, key))} is listed {count} times" for key, count in counts.items() if count > 1]
     if problems:
         raise InputError(f"{table}: this table cannot be used:\n{listed(problems)}")
     return dict(zip(keys, rows))
+
+
+def _malformed_ids(row: dict[str, str], ids: tuple[str, ...]) -> list[str]:
+    prefixes = {"participant_id": "sub-", "session_id": "ses-"}
+    return [
+        f"line {row['#']}: {name} {row[name]!r} does not begin with {prefixes[name]}"
+        for name in ids
+        if not row[name].startswith(prefixes[name])
+    ]
 
 
 def _find_label_column(folder: Path, layout: FolderLayout, tables: Tables, named: str) -> str:
     columns = tables.columns()
     if named:
         if named not in columns:
-            there = ", ".join(columns) or "none"
-            raise UsageError(f"cohort.label_column={named!r}: {folder} has no such column; there are: {there}")
+            known = ", ".join(columns) or "none"
+            raise UsageError(f"cohort.label_column={named!r}: {folder} has no such column; its columns: {known}")
         return named
-    by_lower = {name.lower(): name for name in reversed(columns)}
+    by_lower = {name.lower(): name for name in reversed(columns)}  # the first of names that differ only in case wins
     for name in LABELS:
         if name in by_lower:
             return by_lower[name]
     if columns:
-        there = f"choose one by --config.cohort.label_column; there are: {', '.join(columns)}"
-        raise InputError(f"{folder}: a {layout.name} without labels: no column is {', '.join(LABELS)}; {there}")
+        advice = f"set --config.cohort.label_column to one of its columns: {', '.join(columns)}"
+        raise InputError(f"{folder}: a {layout.name} without labels: no column is {', '.join(LABELS)}; {advice}")
     raise InputError(
-        f"{folder}: a {layout.name} without labels: put a participants.tsv (participant_id, diagnosis) into it, or a "
+        f"{folder}: a {layout.name} without labels: add a participants.tsv (participant_id, diagnosis) or a "
         "sessions.tsv (participant_id, session_id, diagnosis)"
     )

@@ -1,4 +1,4 @@
-"""The rows of a .csv or .tsv file."""
+"""Reads the rows of a .csv or .tsv file."""
 
 import csv
 from pathlib import Path
@@ -7,9 +7,9 @@ from dynjax.errors import InputError, listed
 
 
 def read_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The header, and the rows by column, each with its line number under '#'; tabs separate the cells of a .tsv.
+    """Returns the header, and each row's cells by column with its line number under '#'; a .tsv is tab-separated.
 
-    Raises: InputError for a file that is missing, is no text in UTF-8 or has rows of another length than its header.
+    Raises: InputError if the file is missing, is not UTF-8 text or has rows longer or shorter than its header.
     """
     kind, delimiter = ("TSV", "\t") if table.suffix == ".tsv" else ("CSV", ",")
     try:
@@ -21,8 +21,11 @@ def read_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise InputError(f"{table}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table}: not a {kind} file in UTF-8 ({error})") from None
-    ragged = [f"line {number}: {len(row)} cells, the header has {len(header)}" for number, row in lines]
-    ragged = [problem for problem, (_, row) in zip(ragged, lines) if len(row) != len(header)]
+    ragged = [
+        f"line {number}: {len(row)} cells, the header has {len(header)}"
+        for number, row in lines
+        if len(row) != len(header)
+    ]
     if ragged:
         raise InputError(f"{table}: the scan table cannot be used:\n{listed(ragged)}")
     return header, [dict(zip(header, map(str.strip, row))) | {"#": str(number)} for number, row in lines]

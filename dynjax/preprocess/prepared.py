@@ -1,4 +1,4 @@
-"""The files of one prepared scan: volume, picture, and a record that is written last and checked against them."""
+"""Writes the files of a prepared scan: volume, picture and last a record, by which they are checked later."""
 
 import collections
 import gzip
@@ -20,11 +20,11 @@ from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
 
-MNI = 4  # NIfTI's code of the space
+MNI = 4  # NIfTI's code of MNI space
 
 
 class PreparedScan(NamedTuple):
-    """What is known of a scan that was prepared: what its .json says, its files, and whether they were made now."""
+    """A prepared scan: the content of its .json, its file names, and whether this call made the files."""
 
     about: dict[str, Any]
     volume: str
@@ -33,7 +33,10 @@ class PreparedScan(NamedTuple):
 
 
 def file_names(scans: Sequence[Scan]) -> list[str]:
-    """<subject>_<session>_T1w of each, - for what file names should not have. Raises: InputError if two are equal."""
+    """Returns <subject>_<session>_T1w for each scan, with - for characters that do not suit file names.
+
+    Raises: InputError if two names are equal in any case of letters.
+    """
     names = [re.sub(r"[^\w.-]+", "-", f"{scan.subject}_{scan.session}_T1w") for scan in scans]
     twice = {name for name, count in collections.Counter(name.lower() for name in names).items() if count > 1}
     problems = [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name.lower() in twice]
@@ -43,7 +46,7 @@ def file_names(scans: Sequence[Scan]) -> list[str]:
 
 
 def prepare_scan(scan: Scan, name: str, folder: Path, grid: Grid, nan: str) -> PreparedScan:
-    """Prepares a scan unless `folder` holds it, made of the same content in the same way. Raises: InputError."""
+    """Prepares a scan unless `folder` has it, made from the same content in the same way. Raises: InputError."""
     files = {"volume": f"{name}.nii.gz", "picture": f"qc/{name}.png"}
     made_of = {"recipe": RECIPE, "template": NAME, "grid": list(grid.shape), "spacing": grid.spacing, "nan": nan}
     made_of["sha256"] = content_digest(scan.path)
@@ -71,7 +74,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _holds(folder: Path, about: dict[str, Any], made_of: dict[str, Any], files: dict[str, str]) -> bool:
-    """Whether the files are those that the record tells of, and were made of the same."""
+    """Tells whether the record is of `made_of` and `files`, and its digests match the files."""
     if about.get("made_of") != made_of or set(about.get("files", ())) != set(files.values()):
         return False
     try:
@@ -86,6 +89,6 @@ def _write(folder: Path, volume: str, picture: str, prepared: Prepared, grid: Gr
     image.set_qform(grid.affine, MNI)
     image.header.set_xyzt_units("mm")
     with atomic_path(folder / volume) as temporary:
-        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))  # the same bytes every time
+        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))  # no time: reproducible bytes
     with atomic_path(folder / picture) as temporary:
         write_picture(draw(prepared), temporary)

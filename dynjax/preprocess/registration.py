@@ -1,7 +1,7 @@
-"""The affine that brings a scan to the template: searched for coarsely, then followed from coarse to fine.
+"""Registers a scan to the template by an affine: a coarse search, then optimisation from coarse to fine.
 
-Mutual information (Mattes et al. 2001) is taken within the template's brain alone: the template has no skull, and
-wherever it could see beyond its brain it would be drawn out to the scan's scalp.
+Mutual information (Mattes et al. 2001) is computed only within the template's brain. The template has no skull, so that
+voxels around its brain would stretch it out to the scan's scalp.
 """
 
 import itertools
@@ -16,17 +16,20 @@ from dynjax.preprocess.image import shrink, to_array
 from dynjax.preprocess.template import Template
 from dynjax.volumes.finding import RefusedVolume
 
-CENTRE = np.array([0.0, -18.0, 8.0])  # mm, MNI: the middle of the template's brain, which turns about it
-BELOW_TOP = 75.0  # mm from the top of a head down to that point
-ANGLES = (-0.35, 0.0, 0.35)  # radians about each axis, from where the search starts
-SHIFTS = (-20.0, 0.0, 20.0)  # mm up and down
-STARTS = 3  # that are followed
-MARGIN = 60.0  # mm of air around the scan, lest the template lie where nothing is known
-SCALES = (0.65, 1.55)  # of the scan along any direction: adult heads lie well within
+CENTRE = np.array([0.0, -18.0, 8.0])  # mm, MNI: the middle of the template's brain and the centre of its rotations
+BELOW_TOP = 75.0  # mm from the top of a head to the middle of its brain
+ANGLES = (-0.35, 0.0, 0.35)  # radians about each axis: rotations to start from
+SHIFTS = (-20.0, 0.0, 20.0)  # mm up and down: translations to start from
+STARTS = 3  # the best ones, which are optimised
+MARGIN = 60.0  # mm of air around the scan, so that no part of the template falls outside the image
+SCALES = (0.65, 1.55)  # limits of the scan's size relative to the template; adult heads are well within them
 
 
 def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
-    """Template to scan, mm to mm, within a few mm; the scan may lie anywhere. Raises: RefusedVolume, RuntimeError."""
+    """Finds the affine from template to scan, mm to mm, to within a few mm, wherever the head is.
+
+    Raises: RefusedVolume if the scan shows no head; RuntimeError if ITK fails.
+    """
     coarse, target = _surrounded(flatten(shrink(scan, 6.0))), shrink(template.image, 6.0)
     starts = sorted(_starts(scan), key=lambda start: _evaluate(target, coarse, template.brain, start))
     followed = [sitk.Similarity3DTransform(start) for start in starts[:STARTS]]
@@ -42,17 +45,18 @@ def find_rough(scan: sitk.Image, template: Template) -> sitk.AffineTransform:
 
 
 def refine(scan: sitk.Image, template: Template, rough: sitk.AffineTransform) -> sitk.AffineTransform:
-    """The affine to its last step, for a scan of about 2 mm without bias. Raises: RuntimeError."""
+    """Refines the affine on a scan of about 2 mm without bias. Raises: RuntimeError if ITK fails."""
     affine = sitk.AffineTransform(rough)
     _follow(shrink(template.image, 2.0), scan, template.brain, affine, step=1.0, share=0.3)
     return affine
 
 
 def matrix_of(affine: sitk.AffineTransform) -> np.ndarray:
-    """Scan to template, mm to mm, float64 [4, 4]. Raises: RefusedVolume if no head has such a size or shape."""
+    """Returns the matrix from scan to template, mm to mm, float64 [4, 4]. Raises: RefusedVolume if no head fits it."""
     linear, centre = np.array(affine.GetMatrix()).reshape(3, 3), np.array(affine.GetCenter())
     matrix = np.eye(4)
     matrix[:3, :3] = linear
+    # ITK's affine is x -> linear (x - centre) + centre + translation, from the template to the scan.
     matrix[:3, 3] = centre + affine.GetTranslation() - linear @ centre
     scales = np.linalg.svd(linear, compute_uv=False)
     if scales.max() > SCALES[1] or scales.min() < SCALES[0]:
@@ -62,7 +66,7 @@ def matrix_of(affine: sitk.AffineTransform) -> np.ndarray:
 
 
 def _starts(scan: sitk.Image) -> list[sitk.Similarity3DTransform]:
-    """The template's brain below the top of the head, turned and shifted in every way."""
+    """Returns the transforms to start from: the template's brain below the top of the head, rotated and shifted."""
     middle = _middle(shrink(scan, 4.0))
     starts = []
     for *angles, shift in itertools.product(ANGLES, ANGLES, ANGLES, SHIFTS):
@@ -75,14 +79,16 @@ def _starts(scan: sitk.Image) -> list[sitk.Similarity3DTransform]:
 
 
 def _middle(scan: sitk.Image) -> np.ndarray:
-    """About where the middle of the brain is, mm: half a head below the highest voxels that are no air."""
+    """Estimates the middle of the brain in mm, RAS+: BELOW_TOP below the highest voxels of the head."""
     data = to_array(scan)
     head = ndimage.binary_opening(data > 0.8 * data.mean())
     if not head.any():
         raise RefusedVolume("registration", "it cannot be registered: nothing in it is as large as a head")
-    voxels = np.argwhere(head)
+    voxels = np.argwhere(head)  # [n, 3]
     x, y, _ = scan.TransformContinuousIndexToPhysicalPoint(voxels.mean(0).tolist())
-    top = max(scan.TransformIndexToPhysicalPoint(voxel.tolist())[2] for voxel in voxels[voxels[:, 2].argsort()[-20:]])
+    # A tilted scan's highest point need not be its highest voxel index: compare the mm of the 20 highest.
+    highest = voxels[voxels[:, 2].argsort()[-20:]]
+    top = max(scan.TransformIndexToPhysicalPoint(voxel.tolist())[2] for voxel in highest)
     return np.array([x, y, top - BELOW_TOP])
 
 
@@ -105,7 +111,7 @@ def _evaluate(target: sitk.Image, scan: sitk.Image, mask: sitk.Image, start: sit
 
 
 def _follow(target, scan, mask, transform, step: float, share: float = 1.0) -> float:
-    """Changes the transform until it is best for a `share` of the voxels, and returns the metric, less being better."""
+    """Optimises the transform in place on a `share` of the voxels; returns the metric, of which less is better."""
     method = _method(mask, transform)
     if share < 1:
         method.SetMetricSamplingStrategy(method.REGULAR)

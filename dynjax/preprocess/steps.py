@@ -1,4 +1,4 @@
-"""One raw T1 scan to a volume that fits the grid: registered, without bias and skull."""
+"""Prepares a raw T1 scan: removes its bias field, registers it to the template, strips its skull, resamples it."""
 
 from typing import NamedTuple
 
@@ -14,18 +14,19 @@ from dynjax.volumes.grid import Grid, resample
 from dynjax.volumes.nifti import Volume
 from dynjax.volumes.outliers import STRIPPED
 
-RECIPE = 1  # raised whenever the same scan gives another result
+RECIPE = 1  # raise it whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
-MEAN = 1000.0  # of the brain's voxels in the result: a scan's own unit means nothing
+MEAN = 1000.0  # of the brain's voxels in the result: raw intensities have no unit
 SMALLEST_VIEW = 80.0  # mm along any axis: no brain is smaller
-LEAST_COVERED = 0.95  # of the brain, by the scan's field of view
-LEAST_ALIKE = 0.4  # correlation with the template, below which a scan is taken not to be registered
+LEAST_COVERED = 0.95  # share of the brain that the scan's field of view must cover
+LEAST_ALIKE = 0.4  # lowest correlation with the template of a registered scan
 
 
 class Prepared(NamedTuple):
-    """On the grid. head: float32 without bias, its brain's mean MEAN. brain: bool. template: float32, 0 to 1.
+    """A prepared scan on the grid, [X, Y, Z]. head: float32 without bias, mean MEAN in the brain. brain: bool.
 
-    matrix: scan to MNI, mm to mm, float64 [4, 4]. similarity: correlation with the template, within its brain.
+    template: float32, 0 to 1. matrix: scan to MNI, mm to mm, float64 [4, 4]. similarity: correlation with the template
+    within the template's brain.
     """
 
     head: np.ndarray
@@ -36,15 +37,15 @@ class Prepared(NamedTuple):
 
     @property
     def volume(self) -> np.ndarray:
-        """int16 [X, Y, Z], 0 outside the brain and only there."""
+        """The prepared volume, int16 [X, Y, Z], 0 outside the brain and only there."""
         inside = np.clip(np.rint(self.head), 1, np.iinfo(np.int16).max)
         return np.where(self.brain, inside, 0).astype(np.int16)
 
 
 def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
-    """N4, an affine registration to MNI space and one resampling; the mask is the template's unless the scan has one.
+    """Prepares a scan by N4, an affine registration to MNI space and one resampling.
 
-    Raises: RefusedVolume.
+    The brain's mask is the template's, or the scan's own if it has no skull. Raises: RefusedVolume.
     """
     view = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.data.shape
     if view.min() < SMALLEST_VIEW:
@@ -54,13 +55,13 @@ def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
         raise RefusedVolume("registration", "it cannot be registered: nothing in it is as large as a head")
     try:
         return _prepare(Volume(raw.data / brightest, raw.affine), grid)
-    except RuntimeError as error:  # ITK's, of images that have nothing in common with a head
+    except RuntimeError as error:  # ITK raises it for images unlike a head
         text = str(error).strip().splitlines()[-1]
         raise RefusedVolume("registration", f"it cannot be registered ({text})") from None
 
 
 def _prepare(raw: Volume, grid: Grid) -> Prepared:
-    """For a scan of which 1 is the brightest that counts."""
+    """Prepares a scan whose intensities are scaled to BRIGHTEST; higher ones are clipped for the registration."""
     template = load_template()
     scan = shrink(to_image(np.clip(raw.data, 0, 1), raw.affine), 2.0)
     rough = find_rough(scan, template)
@@ -83,7 +84,7 @@ def _prepare(raw: Volume, grid: Grid) -> Prepared:
 
 
 def _is_stripped(raw: Volume) -> bool:
-    """Whether what is not 0 is no more than a brain."""
+    """Tells whether the nonzero voxels fill no more than a brain."""
     return np.count_nonzero(raw.data) * abs(np.linalg.det(raw.affine[:3, :3])) / 1e6 < STRIPPED
 
 
@@ -92,11 +93,12 @@ def _own_brain(raw: Volume, matrix: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _on(like: sitk.Image, image: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:
+    """Resamples an image onto the voxels of another, in float32; the transform maps from `like` to `image`."""
     return sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), like, transform or sitk.Transform(), sitk.sitkLinear, 0.0)
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's correlation; 0 where either is constant."""
+    """Returns Pearson's correlation, 0 if either is constant."""
     if not (one.std() > 0 and other.std() > 0):
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

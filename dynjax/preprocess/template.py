@@ -1,4 +1,4 @@
-"""The template: nilearn's copy of the ICBM 2009a symmetric brain (Fonov et al. 2011), which has no skull."""
+"""Loads the template, nilearn's copy of the ICBM 2009a symmetric brain (Fonov et al. 2011), which has no skull."""
 
 import functools
 from typing import NamedTuple
@@ -13,7 +13,10 @@ NAME = "ICBM 2009a nonlinear symmetric, of nilearn"
 
 
 class Template(NamedTuple):
-    """In MNI space, voxels of 1 mm. image: float32, 0 outside the brain. brain: uint8. near: uint8, NEAR mm more."""
+    """The template in MNI space, voxels of 1 mm.
+
+    image: float32, 0 outside the brain. brain: its mask, uint8. near: the mask grown by NEAR mm, uint8.
+    """
 
     image: sitk.Image
     brain: sitk.Image
@@ -24,7 +27,7 @@ NEAR = 4.0  # mm
 
 
 def load_template() -> Template:
-    """Images of the caller's own: ITK's filters write to what they read, and threads must not share it."""
+    """Returns new images on every call: ITK's filters write to their inputs, so that threads must not share them."""
     *volumes, affine = _read()
     return Template(*(to_image(volume, affine) for volume in volumes))
 

@@ -1,4 +1,4 @@
-"""The bytes of a scan file, decompressed and their checksums checked, never more at a time than asked for."""
+"""Reads the bytes of a scan file in bounded memory, decompresses them and checks their checksums."""
 
 import zlib
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from typing import BinaryIO
 from dynjax.volumes.finding import RefusedVolume
 
 GZIP = b"\x1f\x8b"
-PIECE = 2**18  # bytes, decompressed at a time: within a processor's cache
-READ = 2**14  # compressed ones, read at a time: where a member ends, and there may be many, zlib copies what is left
-MOST_MEMBERS = 2**16  # of one gzip file; bgzip makes one of every 64 KiB
+PIECE = 2**18  # bytes decompressed at a time: fits a processor's cache
+READ = 2**14  # compressed bytes read at a time: few, because zlib copies the rest at the end of every member
+MOST_MEMBERS = 2**16  # in a gzip file; bgzip writes a member for every 64 KiB
 
 
 class Content:
-    """Reads an open binary file of `size` bytes from its start; what begins as gzip is decompressed on the way.
+    """Reads an open binary file of `size` bytes from its start, and decompresses it if it begins as gzip.
 
-    Every gzip member's CRC and length are checked once its end is reached. `trailing` counts the bytes after the last
-    member that are no further member, and is known once everything has been read.
+    The CRC and length of every gzip member are checked at its end. `trailing` is the number of bytes after the last
+    member; it is set once everything has been read.
     """
 
     def __init__(self, file: BinaryIO, size: int):
@@ -27,7 +27,7 @@ class Content:
         self._left = memoryview(b"")
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the end. Raises: RefusedVolume where the gzip stream is damaged or cut."""
+        """Returns the next `count` bytes, fewer at the end. Raises: RefusedVolume if the gzip stream is damaged."""
         parts = []
         while count:
             piece = self._left or memoryview(next(self._pieces, b""))
@@ -39,26 +39,29 @@ class Content:
         return b"".join(parts)
 
     def skip(self, limit: int) -> int:
-        """Reads on to the end, or until more than `limit` bytes are read, and returns their number."""
+        """Reads to the end, or until more than `limit` bytes are read, and returns the number of bytes."""
         count = 0
-        while count <= limit and (piece := self.read(PIECE)):
+        while count <= limit:
+            piece = self.read(PIECE)
+            if not piece:
+                break
             count += len(piece)
         return count
 
     def _decompressed(self) -> Iterator[bytes]:
         data = b""
         for _ in range(MOST_MEMBERS):
-            member = zlib.decompressobj(wbits=31)
+            member = zlib.decompressobj(wbits=31)  # 15 for the window, 16 for gzip
             while not member.eof:
                 data = data or self._file.read(READ)
                 piece = _decompress(member, data)
                 if not (data or piece or member.eof):
                     raise RefusedVolume("truncated", "truncated: its gzip stream ends before its checksum")
-                data = member.unconsumed_tail
+                data = member.unconsumed_tail  # input beyond the PIECE bytes of output
                 if piece:
                     yield piece
             data = member.unused_data
-            if len(data) < 2:
+            if len(data) < 2:  # too few to tell whether another member begins
                 data += self._file.read(READ)
             if not data.startswith(GZIP):
                 self.trailing = len(data) + self._size - self._file.tell()
@@ -70,7 +73,10 @@ def _decompress(member, data: bytes) -> bytes:
     try:
         return member.decompress(data, PIECE)
     except zlib.error as error:
-        checks = {"incorrect data check": "CRC", "incorrect length check": "length"}
-        check = next((name for text, name in checks.items() if text in str(error)), None)
-        reason = f"its content does not match its gzip {check}" if check else f"its gzip stream is broken ({error})"
+        if "incorrect data check" in str(error):
+            reason = "its content does not match its gzip CRC"
+        elif "incorrect length check" in str(error):
+            reason = "its content does not match its gzip length"
+        else:
+            reason = f"its gzip stream is broken ({error})"
         raise RefusedVolume("damaged", f"damaged: {reason}") from None

@@ -1,4 +1,4 @@
-"""What a scan's header says of its voxels: nothing of it is believed before it is checked."""
+"""Reads what a scan's header says about its voxels, and checks all of it first."""
 
 import math
 import struct
@@ -11,24 +11,25 @@ from nibabel.nifti2 import Nifti2Header
 
 from dynjax.volumes.finding import Finding, RefusedVolume
 
-LARGEST = 2**27  # bytes of voxels, 400 x 400 x 400 of two bytes: what is decompressed within two seconds
+LARGEST = 2**27  # bytes of voxels, about 400 x 400 x 400 of two bytes: decompressed within two seconds
 LONGEST = 2048  # voxels along an axis
 LARGEST_HEADER = 2**24  # bytes before the voxels, extensions included
-ZOOMS = (0.2, 10.0)  # mm: the side of a voxel of any brain scan
+ZOOMS = (0.2, 10.0)  # mm: range of voxel sizes in brain scans
 
-NIFTI1, NIFTI2 = 348, 540  # bytes of the headers; the first four say which it is, and in which byte order
+NIFTI1, NIFTI2 = 348, 540  # header sizes in bytes; the first four bytes hold the size, and so show the byte order
 MGH_BYTES = 284
+# (header size, whether it is a pair's .hdr) -> magic
 MAGIC = {(NIFTI1, False): b"n+1", (NIFTI1, True): b"ni1", (NIFTI2, False): b"n+2", (NIFTI2, True): b"ni2"}
 XFORM_CODES = range(6)
-UNITS = {0: "", 2: "", 1: "metres", 3: "micrometres"}  # of length, the lower three bits of xyzt_units; 2 is mm
+UNITS = {0: "", 2: "", 1: "metres", 3: "micrometres"}  # of length, by the lowest three bits of xyzt_units; 2 is mm
 
 
 class VoxelLayout(NamedTuple):
-    """Where the voxels of a file lie and what they mean.
+    """Where a file stores its voxels and how to read them.
 
-    shape: three sizes. dtype: of a stored voxel. offset: bytes before them. slope, inter: value = slope * stored +
-    inter. affine: voxel index to mm, float64 [4, 4]. last: whether the voxels should be the last of the file.
-    findings: what is worth a warning.
+    shape: voxels along each axis. dtype: of a stored voxel. offset: bytes before the first voxel. slope, inter: value =
+    slope * stored + inter. affine: voxel index to mm, float64 [4, 4]. last: whether the file should end after the
+    voxels. findings: warnings.
     """
 
     shape: tuple[int, int, int]
@@ -42,12 +43,12 @@ class VoxelLayout(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of voxels."""
+        """The number of bytes of all voxels."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
-    """Reads the header of a NIfTI-1 or NIfTI-2 file, or of a pair's .hdr; more may follow it. Raises: RefusedVolume."""
+    """Reads a NIfTI-1 or NIfTI-2 header at the start of `block`, a pair's .hdr or not. Raises: RefusedVolume."""
     header, size = _nifti_header(block)
     text, magic = header["magic"].item(), MAGIC[size, pair]
     if text[:3] != magic:
@@ -55,9 +56,9 @@ def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
     if size == NIFTI2 and header["eol_check"].tolist() != [13, 10, 26, 10]:
         raise RefusedVolume("header", "its header's end-of-line check is wrong: it was transferred as text")
     shape, dtype = _nifti_shape(header), _nifti_type(header)
-    units = int(header["xyzt_units"]) & 7
-    if UNITS.get(units, "an unknown unit"):
-        raise RefusedVolume("header", f"its header gives lengths in {UNITS.get(units, 'an unknown unit')}, not in mm")
+    unit = UNITS.get(int(header["xyzt_units"]) & 7, "an unknown unit")
+    if unit:
+        raise RefusedVolume("header", f"its header gives lengths in {unit}, not in mm")
     _check_zooms(header["pixdim"][1:4], "header", "its header's pixdim")
     affine, findings = _nifti_affine(header, shape)
     least = 0 if pair else size + 4
@@ -65,7 +66,7 @@ def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
 
 
 def mgh_layout(block: bytes) -> VoxelLayout:
-    """Of the first 284 bytes of an MGH file. Raises: RefusedVolume."""
+    """Reads the first 284 bytes of an MGH file. Raises: RefusedVolume."""
     if len(block) < MGH_BYTES or block[:4] != b"\x00\x00\x00\x01":
         raise RefusedVolume("not an image", "it has no MGH header")
     header = MGHHeader(block[:MGH_BYTES], check=False)
@@ -74,13 +75,13 @@ def mgh_layout(block: bytes) -> VoxelLayout:
     except KeyError:
         raise RefusedVolume("voxel type", f"its voxel type is unknown: {int(header['type'])}") from None
     shape = _shape(header["dims"])
-    known = struct.unpack_from(">h", block, 28)[0] == 1  # nibabel sets the flag of a header that lacks it
+    known = struct.unpack_from(">h", block, 28)[0] == 1  # from the bytes: nibabel sets a missing flag
     findings = () if known else (_unknown_orientation("goodRASFlag is not set"),)
     return _layout(shape, dtype, MGH_BYTES, 1.0, 0.0, header.get_affine(), last=False, findings=findings)
 
 
 def analyze_layout(image: Any) -> VoxelLayout:
-    """Of an Analyze or SPM pair as nibabel reads it. Raises: RefusedVolume."""
+    """Reads the layout of an Analyze or SPM pair from its nibabel image. Raises: RefusedVolume."""
     header, proxy = image.header, image.dataobj
     findings = (_unknown_orientation("Analyze files do not say which side is left"),)
     shape = _shape(header.get_data_shape())
@@ -88,7 +89,11 @@ def analyze_layout(image: Any) -> VoxelLayout:
 
 
 def check_extensions(data: bytes, header_size: int, big_endian: bool) -> None:
-    """The chain of extensions between a NIfTI header and its voxels. Raises: RefusedVolume where a size cannot be."""
+    """Checks the chain of extensions between a NIfTI header and its voxels.
+
+    Raises: RefusedVolume for an extension whose size is impossible.
+    """
+    # The byte after the header is 0 if there are no extensions; they begin three bytes later.
     if data[header_size : header_size + 1] in (b"", b"\x00"):
         return
     position = header_size + 4
@@ -149,7 +154,7 @@ def _nifti_type(header) -> np.dtype:
     code, bits = int(header["datatype"]), int(header["bitpix"])
     try:
         dtype = header.get_data_dtype()
-    except Exception:  # nibabel has several for it
+    except Exception:  # nibabel raises several types for it
         raise RefusedVolume("voxel type", f"its voxel type is unknown: datatype {code}") from None
     if dtype.kind == "V" and not dtype.fields:
         raise RefusedVolume("voxel type", f"its voxel type has no numbers: datatype {code}")
@@ -191,21 +196,25 @@ def _qform(header) -> np.ndarray:
     factor = float(header["pixdim"][0])
     if factor not in (-1, 0, 1):
         raise RefusedVolume("header", f"its header's pixdim[0] is {factor}, not 1 or -1")
-    header["pixdim"][0] = factor or 1
+    header["pixdim"][0] = factor or 1  # the standard reads 0 as 1
     try:
         return header.get_qform()
     except ValueError:
-        raise RefusedVolume("affine", "the quaternion of its qform is no rotation") from None
+        raise RefusedVolume("affine", "the quaternion of its qform is not a rotation") from None
 
 
 def _disagreement(sform: np.ndarray, other: np.ndarray, name: str, shape) -> tuple[Finding, ...]:
-    """By more than a voxel at any corner; of pixdim, which says no more than a voxel's size, by more than 1 %."""
+    """Warns if the sform and another affine put a corner more than a voxel apart.
+
+    An affine from pixdim has only the size of a voxel: the warning then is for sizes that differ by more than 1 %.
+    """
     sides, others = (np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform, other))
     if name == "pixdim":
         if np.allclose(sides, others, rtol=0.01):
             return ()
         return (Finding("sform and qform", f"voxels of {_mm(sides)} by its sform, {_mm(others)} by its pixdim"),)
-    corners = np.array(np.meshgrid(*((0, size - 1) for size in shape), [1], indexing="ij")).reshape(4, -1)
+    ends = [(0, size - 1) for size in shape]
+    corners = np.array(np.meshgrid(*ends, [1], indexing="ij")).reshape(4, -1)  # homogeneous, [4, 8]
     distance = np.linalg.norm(((sform - other) @ corners)[:3], axis=0).max()
     if distance <= max(sides):
         return ()
@@ -225,7 +234,7 @@ def _checked_affine(affine) -> np.ndarray:
 
 def _check_zooms(sides, kind: str, whose: str) -> None:
     low, high = ZOOMS
-    if not all(0.99 * low <= side <= 1.01 * high for side in sides):  # nor with NaN
+    if not all(0.99 * low <= side <= 1.01 * high for side in sides):  # NaN fails too
         raise RefusedVolume(kind, f"{whose} makes voxels of {_mm(sides)}; {low} to {high} mm are possible")
 
 

@@ -1,18 +1,19 @@
-"""NaN where a masked scan has no brain: 0 in its place."""
+"""Replaces NaN outside the brain of a masked scan by 0."""
 
 import numpy as np
 from scipy import ndimage
 
 from dynjax.volumes.finding import RefusedVolume
 
-MOST_VOXELS = 2**24  # 256 x 256 x 256: what can be labelled in little memory
-MASKED = 0.5  # of the voxels on the six faces are 0 or NaN, at least, where a scan is masked
+MOST_VOXELS = 2**24  # 256 x 256 x 256: the most that can be labelled in little memory
+MASKED = 0.5  # a scan is masked if at least this share of the voxels on its six faces is 0 or NaN
 
 
 def zero_outside(data: np.ndarray) -> np.ndarray:
-    """A masked volume float32 [X, Y, Z] with 0 for every NaN that is connected to its faces through 0 and NaN.
+    """Replaces by 0 every NaN of a masked volume that is connected to its faces through 0 and NaN.
 
-    Raises: RefusedVolume if a NaN lies inside the brain or if the volume is not masked, so that nobody knows.
+    Args and result: float32 [X, Y, Z]. Raises: RefusedVolume if a NaN is inside the brain, or if the volume is not
+    masked, so that its brain is unknown.
     """
     missing = np.isnan(data)
     count = int(np.count_nonzero(missing))
@@ -20,10 +21,10 @@ def zero_outside(data: np.ndarray) -> np.ndarray:
     background = missing | (data == 0)
     if np.mean(_faces(background)) < MASKED:
         raise RefusedVolume("NaN", f"{count} of its voxels are NaN, and it is not masked")
-    labels, number = ndimage.label(background)
-    outside = np.zeros(number + 1, bool)
+    labels, number = ndimage.label(background)  # [X, Y, Z], 0 for the brain
+    outside = np.zeros(number + 1, bool)  # for each label, whether it reaches a face
     outside[_faces(labels)] = True
-    outside[0] = False  # the brain
+    outside[0] = False
     inside = np.count_nonzero(missing & ~outside[labels])
     if inside:
         raise RefusedVolume("NaN", f"{inside} of its voxels inside the brain are NaN")
@@ -31,10 +32,11 @@ def zero_outside(data: np.ndarray) -> np.ndarray:
 
 
 def check_size(voxels: int, missing: int) -> None:
-    """Raises: RefusedVolume for more voxels than can be labelled in little memory."""
+    """Checks that a volume is small enough to label. Raises: RefusedVolume for more voxels than MOST_VOXELS."""
     if voxels > MOST_VOXELS:
-        raise RefusedVolume("too large", f"{missing} of its voxels are NaN, and it is too large to say where they lie")
+        raise RefusedVolume("too large", f"{missing} of its voxels are NaN, and it is too large to tell where")
 
 
 def _faces(volume: np.ndarray) -> np.ndarray:
+    """Returns the voxels of the six faces, [n]."""
     return np.concatenate([volume.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])

@@ -1,4 +1,4 @@
-"""One scan file to a float32 volume in RAS+, or to the reason why it cannot be used."""
+"""Reads a scan file as a float32 volume in RAS+, or refuses it with a reason."""
 
 import contextlib
 import hashlib
@@ -34,12 +34,12 @@ from dynjax.volumes.header import (
 from dynjax.volumes.missing import zero_outside
 
 SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr")
-NAN = ("refuse", "zero")  # what becomes of a scan with NaN
+NAN = ("refuse", "zero")  # how to treat a scan with NaN
 TRAILING = 2**20  # bytes that may follow the voxels: MGH's footer, padding
-LARGEST_MAT = 2**16  # bytes of the .mat file that SPM lays beside an Analyze pair; a real one has a few hundred
-EXTREME, SMALLEST = 1e30, 1e-30  # sums over beyond the one and differences below the other are not safe in float32
+LARGEST_MAT = 2**16  # bytes of the .mat file that SPM writes beside an Analyze pair; a real one has a few hundred
+EXTREME, SMALLEST = 1e30, 1e-30  # larger values overflow sums in float32; smaller ranges vanish in it
 
-# What nibabel and numpy raise for a file that is not what it says, beyond what is checked before they see it.
+# What nibabel and numpy raise for malformed files that pass the checks made before them.
 DAMAGE = (
     ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, EOFError, zlib.error,
     ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError,
@@ -47,21 +47,21 @@ DAMAGE = (
 
 
 class Volume(NamedTuple):
-    """float32 [X, Y, Z] in RAS+, x fastest in memory, and its affine, voxel index to mm, float64 [4, 4]."""
+    """Voxels, float32 [X, Y, Z] in RAS+, x fastest in memory, and their affine, voxel index to mm, float64 [4, 4]."""
 
     data: np.ndarray
     affine: np.ndarray
 
 
 class OpenScan:
-    """A scan whose header is checked and whose voxels come next. `findings` is complete after `finish`."""
+    """A scan whose header was checked and whose voxels are read next. `findings` is complete after `finish`."""
 
     def __init__(self, layout: VoxelLayout, content: Content):
         self.layout, self.content, self.findings = layout, content, list(layout.findings)
         self._read = 0
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes of voxels. Raises: RefusedVolume where the file ends before."""
+        """Returns the next `count` bytes of voxels. Raises: RefusedVolume if the file ends before."""
         data = self.content.read(count)
         self._read += len(data)
         if len(data) < count:
@@ -70,7 +70,7 @@ class OpenScan:
         return data
 
     def finish(self) -> None:
-        """Reads what follows the voxels, gzip's checksums too. Raises: RefusedVolume for another end."""
+        """Reads what follows the voxels, gzip checksums included. Raises: RefusedVolume for a wrong end."""
         excess = self.content.skip(TRAILING)
         if excess > TRAILING:
             raise RefusedVolume("header", f"more than {TRAILING} bytes follow its voxels")
@@ -80,7 +80,7 @@ class OpenScan:
             self.findings.append(Finding("trailing bytes", f"{self.content.trailing} bytes follow its gzip stream"))
 
     def _add_excess(self, excess: int) -> None:
-        """As many bytes as a slice mean that the header claims a smaller volume than the file has."""
+        """Warns of excess bytes; refuses as many as a slice has: the header then claims too small a volume."""
         if excess * max(self.layout.shape) >= self.layout.size:
             raise RefusedVolume("header", f"{excess} bytes follow its voxels: its header claims too few")
         self.findings.append(Finding("trailing bytes", f"{excess} bytes follow its voxels"))
@@ -88,14 +88,14 @@ class OpenScan:
 
 @contextlib.contextmanager
 def open_scan(path: Path) -> Iterator[OpenScan]:
-    """Yields the scan's layout and its voxels, still unread. Raises: RefusedVolume, whatever is wrong with it."""
+    """Opens a scan and checks its header. Raises: RefusedVolume for anything that is wrong with the file."""
     try:
         if not path.name.endswith(SUFFIXES):
             raise RefusedVolume("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
         sizes = [_size(part) for part in _parts(path)]
         with open(_parts(path)[-1], "rb") as file:
             content = Content(file, sizes[-1])
-            with np.errstate(all="ignore"):  # a header's numbers may be anything; they are judged, not trusted
+            with np.errstate(all="ignore"):  # a header's numbers may be anything; they are checked
                 layout = _pair_layout(path, content) if len(sizes) > 1 else _single_layout(path, content)
             end = layout.offset + layout.size
             if not content.compressed and sizes[-1] < end:
@@ -107,14 +107,14 @@ def open_scan(path: Path) -> Iterator[OpenScan]:
     except OSError as error:
         raise RefusedVolume("unreadable", f"it cannot be read: {error.strerror or error}") from None
     except DAMAGE as error:
-        raise RefusedVolume("damaged", f"damaged or no image ({error})") from None
+        raise RefusedVolume("damaged", f"damaged or not an image ({error})") from None
 
 
 def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse") -> Volume:
-    """Reads a NIfTI-1/2, MGH or Analyze file; resampled to `grid` where one is given and the file does not fit it.
+    """Reads a NIfTI-1/2, MGH or Analyze file, and resamples it to `grid` if one is given that it does not fit.
 
     Args:
-      nan: 'refuse' a scan with NaN, or 'zero' it where it lies outside the brain of a masked scan.
+      nan: 'refuse' refuses a scan with NaN; 'zero' reads NaN outside the brain of a masked scan as 0.
 
     Raises: InputError with the file's name, the reason and the remedy, for anything but one finite 3D volume.
     """
@@ -134,17 +134,21 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse")
 
 
 def read_volume(path: Path) -> Volume:
-    """A scan's voxels in RAS+, on its own grid, whatever their values. Raises: RefusedVolume."""
+    """Reads a scan's voxels in RAS+ on its own grid, whatever their values. Raises: RefusedVolume."""
     with open_scan(path) as scan:
         layout, stored = scan.layout, scan.read(scan.layout.size)
         scan.finish()
-    data, orientation = voxels(layout, stored, layout.shape), io_orientation(layout.affine)
+    data = voxels(layout, stored, layout.shape)
+    orientation = io_orientation(layout.affine)  # how to permute and flip the axes into RAS+
     affine = layout.affine @ inv_ornt_aff(orientation, layout.shape)
     return Volume(np.asfortranarray(apply_orientation(data, orientation)), affine)
 
 
 def content_digest(path: str | Path) -> str:
-    """sha256 over the bytes of a scan, both files of an .img and .hdr pair. Raises: InputError if one is missing."""
+    """Returns the SHA-256 of a scan's bytes, of both files of an .img and .hdr pair.
+
+    Raises: InputError if a file is missing.
+    """
     digest = hashlib.sha256()
     for part in _parts(Path(path)):
         try:
@@ -156,23 +160,23 @@ def content_digest(path: str | Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 over the absolute path, size and time of change of a scan's files: another one once it was written to.
+    """Returns a SHA-256 that changes when a scan is moved or written: of its files' paths, sizes and change times.
 
-    Raises: OSError if one is missing.
+    Raises: OSError if a file is missing.
     """
     states = [(str(part.absolute()), part.stat().st_size, part.stat().st_mtime_ns) for part in _parts(path)]
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
 def voxels(layout: VoxelLayout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """The values, float32, of stored voxels."""
+    """Converts stored voxels to their values, float32 of the given shape."""
     proxy = ArrayProxy(io.BytesIO(data), (shape, layout.dtype, 0, layout.slope, layout.inter))
-    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite, and refused for it
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: becomes infinite, and is refused
         return np.asanyarray(proxy, np.float32)
 
 
 def check_range(low: float, high: float) -> None:
-    """The smallest and the largest value of a volume. Raises: RefusedVolume if they are not finite or too close."""
+    """Checks the smallest and largest value of a volume. Raises: RefusedVolume if they are too close or too large."""
     if low == high or high - low < SMALLEST:
         raise RefusedVolume("constant", f"all its voxels are {low:g}")
     if max(-low, high) > EXTREME:
@@ -180,7 +184,7 @@ def check_range(low: float, high: float) -> None:
 
 
 def check_finite(nan: int, infinite: int) -> None:
-    """The numbers of such voxels. Raises: RefusedVolume if there are any."""
+    """Checks the number of NaN and of infinite voxels. Raises: RefusedVolume if there are any."""
     if nan:
         raise RefusedVolume("NaN", f"{nan} of its voxels are NaN")
     if infinite:
@@ -189,21 +193,21 @@ def check_finite(nan: int, infinite: int) -> None:
 
 def _check_values(data: np.ndarray) -> None:
     with np.errstate(invalid="ignore"):
-        low, high = float(data.min()), float(data.max())  # NaN in either if there is one anywhere
+        low, high = float(data.min()), float(data.max())  # both NaN if any voxel is
     if not np.isfinite(high - low):
         check_finite(int(np.isnan(data).sum()), int(np.isinf(data).sum()))
     check_range(low, high)
 
 
 def _parts(path: Path) -> list[Path]:
-    """The files of a scan, that with the voxels last."""
+    """Returns the files of a scan, the one with the voxels last."""
     return [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix in (".img", ".hdr") else [path]
 
 
 def _size(path: Path) -> int:
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):
-        raise RefusedVolume("unreadable", "it is no regular file")
+        raise RefusedVolume("unreadable", "it is not a regular file")
     return state.st_size
 
 
@@ -212,19 +216,20 @@ def _single_layout(path: Path, content: Content) -> VoxelLayout:
         return mgh_layout(content.read(MGH_BYTES))
     start = content.read(4)
     size, big_endian = header_size(start)
-    header = start + content.read(size)  # and the four bytes after it, which say whether extensions follow
+    header = start + content.read(size)  # four bytes more than the header: whether extensions follow
     layout = nifti_layout(header)
     check_extensions(header + content.read(layout.offset - len(header)), size, big_endian)
     return layout
 
 
 def _pair_layout(path: Path, content: Content) -> VoxelLayout:
-    """A pair is NIfTI's if its header says so, and else Analyze's or SPM's."""
+    """Reads a pair as NIfTI if its header has NIfTI's magic, otherwise as Analyze or SPM."""
     header, image = _parts(path)
     if header.stat().st_size > LARGEST_HEADER:
         raise RefusedVolume("header", f"its .hdr file has {header.stat().st_size} bytes")
     block = header.read_bytes()
-    if {block[344:347], block[4:7]} & {b"n+1", b"ni1", b"n+2", b"ni2"}:
+    magics = block[344:347], block[4:7]  # of NIfTI-1 and of NIfTI-2
+    if any(magic in (b"n+1", b"ni1", b"n+2", b"ni2") for magic in magics):
         layout = nifti_layout(block, pair=True)
         check_extensions(block, *header_size(block))
     else:

@@ -1,4 +1,4 @@
-"""Scans that are unlike the others of their cohort: in their grid, in their field of view, or with a skull."""
+"""Finds scans that are unlike their cohort: in their grid, in their field of view, or with a skull."""
 
 import collections
 from collections.abc import Sequence
@@ -8,23 +8,26 @@ import numpy as np
 from dynjax.volumes.finding import Finding
 from dynjax.volumes.inspection import Facts
 
-FEWEST = 5  # scans before one of them can be unlike the others
-EXTENT = 0.25  # of the median field of view: a difference that is worth a look
-OFFSET = 40.0  # mm between the centre of a field of view and the median centre
-STRIPPED = 2.6  # litres: more than any brain with its fluid fills, less than any head
-SKULL = 1.5  # times what the median scan fills
+FEWEST = 5  # scans in a cohort before any is compared
+EXTENT = 0.25  # of the median field of view: a larger difference is unusual
+OFFSET = 40.0  # mm between a field of view's centre and the median centre: a larger distance is unusual
+STRIPPED = 2.6  # litres: more than any brain with its fluid, less than any head
+SKULL = 1.5  # times the median scan's volume: a larger one has a skull
 
 
 def unlike_the_cohort(facts: Sequence[Facts]) -> list[list[Finding]]:
-    """What is unusual about each scan, a list a scan, for scans that are to go through one pipeline.
+    """Returns the findings of each scan that is unlike its cohort, as one list for each scan.
 
-    A grid is unusual where more than half of the scans share another. A scan is taken to have a skull where the median
-    scan fills no more than a brain does and this one half as much again: of a masked scan, all that is not 0 is brain.
+    A grid is unusual if more than half of the scans share another one. A scan is taken to have a skull if the median
+    scan fills no more than a brain does and this one half as much again: in a masked scan every nonzero voxel is brain.
     """
     if len(facts) < FEWEST:
         return [[] for _ in facts]
     columns = _grids(facts), _fields_of_view(facts), _skulls(facts)
-    return [[finding for finding in row if finding is not None] for row in zip(*columns)]
+    findings = []
+    for of_scan in zip(*columns):
+        findings.append([finding for finding in of_scan if finding is not None])
+    return findings
 
 
 def _grids(facts: Sequence[Facts]) -> list[Finding | None]:
@@ -32,10 +35,8 @@ def _grids(facts: Sequence[Facts]) -> list[Finding | None]:
     usual, count = collections.Counter(grids).most_common(1)[0]
     if 2 * count <= len(grids):
         return [None] * len(grids)
-    return [
-        None if grid == usual else Finding("grid", f"its grid is {grid}, that of {count} of {len(grids)} is {usual}")
-        for grid in grids
-    ]
+    others = f"{count} of {len(grids)} scans have {usual}"
+    return [None if grid == usual else Finding("grid", f"its grid is {grid}; {others}") for grid in grids]
 
 
 def _grid(facts: Facts) -> str:
@@ -43,15 +44,20 @@ def _grid(facts: Facts) -> str:
 
 
 def _fields_of_view(facts: Sequence[Facts]) -> list[Finding | None]:
-    extents = np.array([np.multiply(one.shape, one.spacing) for one in facts])
-    centres = np.array([one.centre for one in facts])
+    extents = np.array([np.multiply(one.shape, one.spacing) for one in facts])  # mm, [N, 3]
+    centres = np.array([one.centre for one in facts])  # mm, [N, 3]
     usual = np.median(extents, axis=0)
-    larger = (abs(extents - usual) > EXTENT * usual).any(1)
-    away = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
-    return [
-        _field_of_view(extent, usual) if odd else _displaced(distance) if distance > OFFSET else None
-        for extent, odd, distance in zip(extents, larger, away)
-    ]
+    differs = (abs(extents - usual) > EXTENT * usual).any(1)
+    distances = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
+    findings: list[Finding | None] = []
+    for extent, odd, distance in zip(extents, differs, distances):
+        if odd:
+            findings.append(_field_of_view(extent, usual))
+        elif distance > OFFSET:
+            findings.append(_displaced(distance))
+        else:
+            findings.append(None)
+    return findings
 
 
 def _field_of_view(extent: np.ndarray, usual: np.ndarray) -> Finding:
@@ -60,17 +66,16 @@ def _field_of_view(extent: np.ndarray, usual: np.ndarray) -> Finding:
 
 
 def _displaced(distance: float) -> Finding:
-    return Finding("field of view", f"its field of view lies {distance:.0f} mm from the cohort's")
+    return Finding("field of view", f"its field of view is {distance:.0f} mm away from the cohort's")
 
 
 def _skulls(facts: Sequence[Facts]) -> list[Finding | None]:
-    filled = np.array([one.filled for one in facts])
-    usual = np.median(filled)
+    usual = np.median([one.filled for one in facts])
     if usual > STRIPPED:
         return [None] * len(facts)
-    return [
-        Finding("skull", f"it fills {own:.1f} l, the cohort's median scan {usual:.1f} l: is its skull not stripped?")
-        if own > SKULL * usual
-        else None
-        for own in filled
-    ]
+    return [_skull(one.filled, usual) if one.filled > SKULL * usual else None for one in facts]
+
+
+def _skull(filled: float, usual: float) -> Finding:
+    text = f"it fills {filled:.1f} l, the cohort's median scan {usual:.1f} l: is its skull not stripped?"
+    return Finding("skull", text)

@@ -1,4 +1,4 @@
-"""Work on the workers of a Dask scheduler, on as many machines as it has; all of them see the same files."""
+"""Runs work on the workers of a Dask scheduler, on any number of machines that share their files."""
 
 import contextlib
 import importlib.util
@@ -11,18 +11,20 @@ from typing import Any, NoReturn
 
 from dynjax.errors import DynjaxError, UsageError
 
-LOCAL = "local"  # the scheduler of a cluster that lasts as long as the command: a process a core of this machine
-PATIENCE = 10  # seconds for a scheduler to answer
-WORKERLESS = 60  # seconds that it may be without a worker
-KEPT = "What was stored is kept: the same command goes on from there"
+LOCAL = "local"  # a scheduler for as long as the command runs, with a process per core of this machine
+PATIENCE = 10  # seconds to wait for a scheduler's answer
+WORKERLESS = 60  # seconds to wait for a worker
+KEPT = "Everything stored is kept: run the same command to continue"
 _clients: list[Any] = []
 
 
 @contextlib.contextmanager
 def workers_of(scheduler: str) -> Iterator[None]:
-    """Until it ends, `dynjax.work.parallel` sends what can travel to the scheduler's workers; '' is for none.
+    """While the block runs, `dynjax.work.parallel` sends work that can travel to the scheduler's workers.
 
-    Raises: UsageError if there is no such scheduler; DynjaxError if it is lost, or its workers cannot do the work.
+    Args: scheduler, its address, LOCAL, or '' for none.
+
+    Raises: UsageError if no scheduler answers; DynjaxError if it is lost or its workers cannot do the work.
     """
     if not scheduler:
         yield
@@ -39,18 +41,21 @@ def workers_of(scheduler: str) -> Iterator[None]:
 
 
 def is_there() -> bool:
+    """Tells whether a block of `workers_of` with a scheduler is running."""
     return bool(_clients)
 
 
 def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int], None]) -> list:
-    """[function(item) for item in items]; what one of them raises is raised here, and what has not begun abandoned.
+    """Returns [function(item) for item in items], computed on the workers.
 
-    Raises: DynjaxError if the workers cannot do it, are lost or do not come.
+    Raises: the first exception of an item, which cancels the items that have not begun; DynjaxError if the workers
+    cannot do the work, are lost or do not come.
     """
     (client,) = _clients
     done: queue.SimpleQueue = queue.SimpleQueue()
     futures = client.map(function, items, pure=False)
     for number, future in enumerate(futures):
+        # The default argument keeps this round's number.
         future.add_done_callback(lambda future, number=number: done.put((number, *_outcome(future))))
     results: dict[int, Any] = {}
     try:
@@ -66,7 +71,7 @@ def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int],
 
 
 def _outcome(future) -> tuple[Any, Exception | None]:
-    """Its result, or what it raised. Where a worker is lost with what it made, it is made again, and waited for."""
+    """Returns the result or the exception of a future; waits if its worker was lost and it is computed again."""
     try:
         return future.result(), None
     except Exception as error:
@@ -74,6 +79,7 @@ def _outcome(future) -> tuple[Any, Exception | None]:
 
 
 def _next(done: queue.SimpleQueue, client) -> Any:
+    """Waits for the next (number, result, exception). Raises: DynjaxError if there is no worker for WORKERLESS s."""
     while True:
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=WORKERLESS)
@@ -84,7 +90,7 @@ def _next(done: queue.SimpleQueue, client) -> Any:
 def _connect(scheduler: str):
     from distributed import Client
 
-    for name in ("distributed", "distributed.client", "tornado.application"):  # which log what is raised, and more
+    for name in ("distributed", "distributed.client", "tornado.application"):  # they log what is raised anyway
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if scheduler == LOCAL:
@@ -97,7 +103,7 @@ def _connect(scheduler: str):
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes that are started here leave a terminal's Ctrl-C to this one."""
+    """Makes processes started in the block ignore a terminal's Ctrl-C, which this process handles."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -110,11 +116,11 @@ def _raise(error: Exception) -> NoReturn:
     from distributed.comm import CommClosedError
 
     if isinstance(error, KilledWorker):
-        reason = "several workers ended over the same scan; was their memory enough?"
-    elif isinstance(error, CancelledError | CommClosedError):  # before, or while it gave a result away
+        reason = "several workers died on the same scan; did they run out of memory?"
+    elif isinstance(error, CancelledError | CommClosedError):  # before, or while sending a result
         reason = "the scheduler is lost"
     elif isinstance(error, ImportError) or "deserializ" in str(error):
-        reason = f"scheduler or workers lack something: {error}; install dynjax there as it is here"
+        reason = f"the scheduler or a worker lacks something: {error}; install dynjax there as on this machine"
     else:
         raise error
     raise DynjaxError(f"{reason}. {KEPT}")

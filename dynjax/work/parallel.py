@@ -1,6 +1,6 @@
-"""Work on many items over the machine's cores, or those of a cluster.
+"""Maps functions over many items on the cores of this machine or of a cluster.
 
-Threads: numpy, scipy and zlib let go of the interpreter's lock.
+This machine's cores are used by threads: NumPy, SciPy and zlib release the interpreter's lock.
 """
 
 import contextlib
@@ -15,21 +15,24 @@ from dynjax.work.progress import progress_bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-TOGETHER = 1000  # items that are queued at a time: each takes some KiB until it is done
+TOGETHER = 1000  # items queued at a time: each takes some KiB until it is done
 
 
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], description: str, travels: bool = False
 ) -> list[Result]:
-    """[function(item) for item in items] with a progress bar; an exception or Ctrl-C abandons what has not begun.
+    """Returns [function(item) for item in items] and shows progress.
 
-    With `travels` the workers of `dynjax.work.cluster`, where there are any, do it: `function` then shares nothing but
-    files with its caller, and its results are small.
+    An exception or Ctrl-C cancels the items that have not begun. With `travels`, the workers of `dynjax.work.cluster`
+    do the work if there are any: `function` must then share only files with its caller and return small results.
     """
     parts = [items[start : start + TOGETHER] for start in range(0, len(items), TOGETHER)]
+    results: list[Result] = []
     with progress_bar(description, len(items)) as advance:
         if travels and cluster.is_there():
-            return [result for part in parts for result in cluster.map_on_workers(function, part, advance)]
+            for part in parts:
+                results += cluster.map_on_workers(function, part, advance)
+            return results
         with _threads() as pool:
 
             def run(item: Item) -> Result:
@@ -37,12 +40,14 @@ def parallel_map(
                 advance(1)
                 return result
 
-            return [result for part in parts for result in pool.map(run, part)]
+            for part in parts:
+                results += pool.map(run, part)
+    return results
 
 
 @contextlib.contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
-    """One a core that this process may use."""
+    """Yields a pool with a thread for each core that this process may use."""
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     try:
         yield pool
@@ -53,7 +58,10 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
 def map_scans(
     function: Callable[[Item], Result], scans: Sequence[Item], description: str, travels: bool = False
 ) -> list[Result]:
-    """`parallel_map` over scans. Raises: InputError that lists all which `function` refuses, after trying them."""
+    """Maps a function over scans, as `parallel_map` does.
+
+    Raises: InputError that lists every scan that `function` refuses, after trying all.
+    """
 
     def attempt(scan: Item) -> Result | InputError:
         try:

@@ -1,4 +1,4 @@
-"""Progress for people: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Shows progress: a live bar on a terminal, elsewhere a plain line now and then."""
 
 import contextlib
 import time
@@ -13,7 +13,7 @@ QUIET_SECONDS = 10.0  # between two plain lines
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """Yields advance(n). `unit='bytes'` counts in megabytes; a total of 0 is an unknown one."""
+    """Yields advance(n), which adds n items. `unit='bytes'` counts in megabytes; a total of 0 is unknown."""
     if not console.is_terminal:
         with _plain_lines(description, total) as advance:
             yield advance

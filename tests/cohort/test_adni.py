@@ -92,7 +92,7 @@ def test_unreadable_rows_are_all_listed(tmp_path):
         csv.writer(file).writerows([HEADER, *rows])
     with pytest.raises(InputError) as error:
         load_cohort(tmp_path)
-    assert all(part in str(error.value) for part in ("line 2", "line 3", "line 4", "image 4 stands more than once"))
+    assert all(part in str(error.value) for part in ("line 2", "line 3", "line 4", "image 4 is listed more than once"))
 
 
 def test_a_collection_without_its_tree(tmp_path):

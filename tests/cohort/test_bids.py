@@ -91,7 +91,7 @@ def test_one_scan_a_session_is_chosen_and_cohort_description_chooses_another(tmp
     }
     (tmp_path / "sub-1" / "anat" / "sub-1_T1w.nii.gz").unlink()
     assert names(load_cohort(tmp_path))[0] == "sub-1_run-2_T1w.nii.gz"
-    with pytest.raises(InputError, match=r"no scan is labelled AD(.|\n)*left out: 4 \(name other than"):
+    with pytest.raises(InputError, match=r"no scan is labelled AD(.|\n)*excluded: 4 \(name other than"):
         load_cohort(tmp_path, description="*DESC-defaced*")
     touch(tmp_path, "sub-2/anat/sub-2_desc-defaced_T1w.nii.gz")
     chosen = load_cohort(tmp_path, description="*DESC-defaced*")
@@ -114,7 +114,7 @@ def test_caps_takes_the_whole_scan_and_older_names_and_says_which_labels_it_need
     for number in (1, 2):
         name = f"subjects/sub-{number}/ses-M00/t1_linear/sub-{number}_ses-M00_T1w_space-MNI152NLin2009cSym"
         touch(tmp_path, f"{name}_desc-Crop_res-1x1x1_T1w.nii.gz", f"{name}_res-1x1x1_T1w.nii.gz")
-    with pytest.raises(InputError, match=r"CAPS folder without labels: put a participants\.tsv \(participant_id, diag"):
+    with pytest.raises(InputError, match=r"CAPS folder without labels: add a participants\.tsv \(participant_id, diag"):
         load_cohort(tmp_path)
     rows = [["sub-1", "ses-M00", "CN"], ["sub-2", "ses-M00", "AD"]]
     write_tsv(tmp_path / "sessions.tsv", ["participant_id", "session_id", "diagnosis"], rows)
@@ -133,10 +133,10 @@ def test_a_column_that_says_nothing_is_passed_over_and_one_can_be_named(tmp_path
     dataset(tmp_path, rows, ("participant_id", "diagnosis", "group", "arm"))
     assert load_cohort(tmp_path).kind.endswith("labels from group")
     assert load_cohort(tmp_path, ("x", "y"), label_column="arm").targets == [0, 1, 1]
-    with pytest.raises(UsageError, match=r"cohort\.label_column='arms': .* there are: group, arm"):
+    with pytest.raises(UsageError, match=r"cohort\.label_column='arms': .* its columns: group, arm"):
         load_cohort(tmp_path, label_column="arms")
     dataset(tmp_path, rows, ("participant_id", "a", "b", "arm"))
-    with pytest.raises(InputError, match=r"choose one by --config\.cohort\.label_column; there are: b, arm"):
+    with pytest.raises(InputError, match=r"set --config\.cohort\.label_column to one of its columns: b, arm"):
         load_cohort(tmp_path)
 
 
@@ -165,7 +165,7 @@ def test_the_session_says_more_than_the_subject(tmp_path):
     [
         ("participants.tsv", "participant\tdiagnosis\nsub-1\tCN\n", "needs the columns:\n  participant_id"),
         ("participants.tsv", "participant_id\tdx\n1\tCN\n", "line 2: participant_id '1' does not begin with sub-"),
-        ("participants.tsv", "participant_id\tdx\nsub-1\tCN\nsub-1\tAD\n", "sub-1  stands 2 times"),
+        ("participants.tsv", "participant_id\tdx\nsub-1\tCN\nsub-1\tAD\n", "sub-1 is listed 2 times"),
         ("participants.tsv", "participant_id\tdx\nsub-1\n", "line 2: 1 cells, the header has 2"),
         ("sub-1/sub-1_sessions.tsv", "session_id\tdx\nM0\tCN\n", "session_id 'M0' does not begin with ses-"),
         ("sub-1/sub-1_sessions.tsv", "visit\tdx\nM0\tCN\n", "needs the columns:\n  session_id"),

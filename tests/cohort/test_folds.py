@@ -31,7 +31,7 @@ def test_a_fifth_of_the_training_subjects_is_held_out():
     subjects = {scan.subject: scan.label for scan, is_held in zip(cohort().scans, held) if is_held}
     assert sorted(subjects.values()) == ["AD", "AD", "CN", "CN"] and held.sum() == 8, "both visits of each"
     assert (held != hold_out(cohort(), folds, 1, seed=1)).any() and (held != hold_out(cohort(), folds, 2, seed=0)).any()
-    with pytest.raises(UsageError, match="fold 0 has 1 training subject of CN"):
+    with pytest.raises(UsageError, match="fold 0 needs 2 training subjects of CN to hold one out, has 1"):
         hold_out(cohort(4, 1), np.array([0, 0, 1, 1]), 0, seed=0)
 
 
@@ -50,8 +50,8 @@ def test_written_and_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("s00,v0,", "s00,v0,7", "there is no fold 7\\d, for train.folds=5"),
-        ("s00,v0,", "s00,v0,-1", "there is no fold -1\\d"),
+        ("s00,v0,", "s00,v0,7", "fold 7\\d does not exist, for train.folds=5"),
+        ("s00,v0,", "s00,v0,-1", "fold -1\\d does not exist"),
         ("s00,v0,", "s00,v1,", "damaged"),
         ("subject,", "who,", "damaged"),
         ("s00,v0,", "s00,v0,x", "damaged"),
@@ -74,7 +74,7 @@ def test_a_subject_in_two_folds_and_a_fold_without_scans_are_refused(tmp_path):
     folds[folds == 4] = 3
     folds[0] = (folds[0] + 1) % 3
     write_folds(tmp_path / "folds.csv", cohort(), folds)
-    with pytest.raises(InputError, match="fold 4 has no scan\n  subject s00 stands in two folds: 1, 2"):
+    with pytest.raises(InputError, match="fold 4 has no scan\n  subject s00 is in two folds: 1, 2"):
         read_folds(tmp_path / "folds.csv", cohort(), 5)
 
 

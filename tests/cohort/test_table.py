@@ -39,7 +39,7 @@ def test_plain_table_keeps_first_visit_and_counts_the_rest(tmp_path):
     assert cohort.targets == [0, 1]
     assert cohort.excluded == {"label MCI": 1, "later visit of a subject": 1}
     assert cohort.scans[0].age == "71" and not cohort.synthetic
-    assert "left out: 1 (label MCI)" in cohort.describe()
+    assert "excluded: 1 (label MCI)" in cohort.describe()
 
 
 def test_columns_of_other_names_are_kept_as_they_stand(tmp_path):
@@ -58,7 +58,7 @@ def test_a_folder_stands_for_the_one_table_in_it(tmp_path):
     (tmp_path / "._scans.csv").write_bytes(b"\0\5\x16\7")
     assert len(load_cohort(tmp_path).scans) == 2
     (tmp_path / "other.csv").touch()
-    with pytest.raises(InputError, match=r"one \.csv to be a scan table; found: other\.csv, scans\.csv"):
+    with pytest.raises(InputError, match=r"one \.csv as its scan table; found: other\.csv, scans\.csv"):
         load_cohort(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_every_offender_is_listed_at_once(tmp_path):
         "missing1.nii: no such file",
         "missing2.nii: no such file",
         "c has two labels: AD, CN",
-        "c2.nii: stands for 2 scans",
+        "c2.nii: listed for 2 scans",
     ):
         assert part in str(error.value)
     assert error.value.exit_code == 3
@@ -107,8 +107,8 @@ def test_a_missing_file_of_a_scan_that_is_left_out_does_no_harm(tmp_path):
     [
         ([*HEADER, "Age", "aquired"], [], ["unknown column: Age; did you mean age?", "did you mean acquired?"]),
         (["subject", "path"], [], ["missing column: session", "missing column: label"]),
-        ([*HEADER, "path"], [], ["column stands twice: path"]),
-        (HEADER, [["a", "1", "CN", "a.nii"]] * 2, ["subject a, session 1 stands 2 times"]),
+        ([*HEADER, "path"], [], ["repeated column: path"]),
+        (HEADER, [["a", "1", "CN", "a.nii"]] * 2, ["subject a, session 1 is listed 2 times"]),
         (HEADER, [["a", "", "CN", ""]], ["line 2: session is empty", "line 2: path is empty"]),
         (HEADER, [["a", "1", "CN"]], ["line 2: 3 cells, the header has 4"]),
         ([*HEADER, "acquired"], [["a", "1", "CN", "a.nii", "31/12/2006"]], ["line 2: acquired '31/12/2006'"]),
@@ -175,7 +175,7 @@ def test_a_label_that_no_scan_has_is_told_with_those_that_there_are(tmp_path):
     for said in (
         "no scan is labelled AD",
         "for --config.cohort.labels: 1 CN, 1 patient",
-        "left out: 1 (label patient)",
+        "excluded: 1 (label patient)",
     ):
         assert said in str(error.value)
 

@@ -84,7 +84,7 @@ def test_a_subject_in_two_folds_of_a_workdir(rows, tmp_path):
     config, workdir = write(tmp_path, rows)
     path = workdir.folds
     path.write_text(path.read_text() + f"{rows[0][0]},2,1\n")
-    with pytest.raises(InputError, match=f"subject {rows[0][0]} stands in two folds: 0, 1"):
+    with pytest.raises(InputError, match=f"subject {rows[0][0]} is in two folds: 0, 1"):
         audit(config, workdir)
     path.unlink()
     with pytest.raises(InputError, match=r"folds\.csv: no such file"):

@@ -226,7 +226,7 @@ def _affines():
     yield _refused("sform_code", "sform_code is 17", sform_code=17)
     yield _refused("sform_code_negative", "sform_code is -1", sform_code=-1)
     yield _refused("qform_code", "qform_code is 99", qform_code=99)
-    yield _refused("quaternion", "no rotation", sform_code=0, quatern_b=1, quatern_c=1)
+    yield _refused("quaternion", "not a rotation", sform_code=0, quatern_b=1, quatern_c=1)
     yield _refused("quaternion_nan", "", sform_code=0, quatern_b=np.nan)
     yield _refused("qoffset_nan", "not finite", sform_code=0, qoffset_x=np.nan)
     yield _refused("srow_zero", "affine makes voxels of", srow_x=0, srow_y=0, srow_z=0)
@@ -321,9 +321,9 @@ def _pairs():
 
 def _no_files():
     yield Case("missing.nii", "refused", "no such file", lambda path: None)
-    yield Case("folder.nii", "refused", "no regular file", lambda path: path.mkdir())
-    yield Case("pipe.nii", "refused", "no regular file", lambda path: os.mkfifo(path))
-    yield Case("endless.nii", "refused", "no regular file", lambda path: path.symlink_to("/dev/zero"))
+    yield Case("folder.nii", "refused", "not a regular file", lambda path: path.mkdir())
+    yield Case("pipe.nii", "refused", "not a regular file", lambda path: os.mkfifo(path))
+    yield Case("endless.nii", "refused", "not a regular file", lambda path: path.symlink_to("/dev/zero"))
     yield Case("circle.nii", "refused", "cannot be read", lambda path: path.symlink_to(path))
     yield _case("scan.dcm", "refused", "its name ends in none of", nifti())
 

@@ -1,4 +1,4 @@
-"""The anatomy that all phantom subjects share: ICBM 2009a tissue, and each voxel's distance to what disease moves."""
+"""The anatomy of all phantom subjects: ICBM 2009a tissue maps, and distances to the edges that disease moves."""
 
 import functools
 import itertools
@@ -13,7 +13,7 @@ SHAPE = (110, 110, 110)
 AFFINE = np.array([[2.0, 0, 0, -109], [0, 2, 0, -127], [0, 0, 2, -89], [0, 0, 0, 1]])
 VOXEL = 2.0  # mm
 
-# The temporal horns of the lateral ventricles, as points that a tube joins (mm, MNI, right side).
+# The axis of the right temporal horn of the lateral ventricles, as points that a tube joins (mm, MNI).
 TEMPORAL_HORN = ((33, -6, -22), (34, -20, -15), (31, -34, -6))
 
 
@@ -56,40 +56,44 @@ def _template_loaders():
 
 def _on_grid(load) -> np.ndarray:
     template = load(resolution=1)
-    smooth = ndimage.gaussian_filter(template.get_fdata(dtype=np.float32), 0.8)  # 1 mm voxels sampled every 2 mm
+    # Smoothed against aliasing: its 1 mm voxels are sampled every 2 mm.
+    smooth = ndimage.gaussian_filter(template.get_fdata(dtype=np.float32), 0.8)
     image = resample_from_to(nibabel.Nifti1Image(smooth, template.affine), (SHAPE, AFFINE), order=1)
     return np.asarray(image.dataobj, np.float32)
 
 
 def _millimetres() -> list[np.ndarray]:
-    """The x, y and z of every voxel, each broadcastable to `SHAPE`."""
+    """Returns the x, y and z of the voxel centres in mm, each broadcastable to `SHAPE`."""
+    # AFFINE's origin and voxels, written out
     return list(np.ogrid[-109:111:2.0, -127:93:2.0, -89:131:2.0])
 
 
 def _lateral_ventricles(fluid: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Segments the lateral ventricles, bool [X, Y, Z]: large connected parts of the fluid deep in the brain."""
     x, y, z = _millimetres()
     deep = ndimage.distance_transform_edt(brain) * VOXEL > 24
     box = (abs(x) < 40) & (y > -52) & (y < 40) & (z > -4) & (z < 34)
     parts, _ = ndimage.label((fluid > 0.5) & deep & box)
     sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
+    sizes[0] = 0  # the background
     return np.isin(parts, np.flatnonzero(sizes > 0.2 * sizes.max()))
 
 
 def _signed_distance(region: np.ndarray) -> np.ndarray:
-    """Distance to the region's edge in mm, positive outside, smoothed over the voxel steps."""
+    """Returns the smoothed distance to the region's edge in mm, float32 [X, Y, Z], positive outside."""
     outside = ndimage.distance_transform_edt(~region)
     inside = ndimage.distance_transform_edt(region)
     return ndimage.gaussian_filter((VOXEL * (outside - inside)).astype(np.float32), 0.7)
 
 
 def _distance_to_tubes(points) -> np.ndarray:
-    """Distance in mm to the axis of two tubes, one a hemisphere, that join the points."""
+    """Returns the distance in mm to the line through the points or its mirror image, float32 [X, Y, Z]."""
     x, y, z = _millimetres()
     nearest = np.full(SHAPE, np.inf, np.float32)
     for start, end in itertools.pairwise(points):
         axis = np.subtract(end, start)
-        offset = [abs(x) - start[0], y - start[1], z - start[2]]
+        offset = [abs(x) - start[0], y - start[1], z - start[2]]  # |x| mirrors the left hemisphere onto the right
+        # The fraction of the segment at which it is nearest to a voxel, [X, Y, Z].
         along = np.clip(sum(o * a for o, a in zip(offset, axis)) / (axis @ axis), 0, 1)
         distance = np.sqrt(sum((o - along * a) ** 2 for o, a in zip(offset, axis)))
         nearest = np.minimum(nearest, distance.astype(np.float32))

@@ -1,4 +1,4 @@
-"""The phantom cohort as files: laid out and listed exactly as a download from ADNI, so that one reader serves both."""
+"""Writes the phantom cohort as files in the layout of an ADNI download, so that one reader serves both."""
 
 import datetime
 import functools
@@ -15,35 +15,37 @@ from dynjax.csv_table import to_csv
 from dynjax.files import atomic_path, cache_folder, write_text
 from dynjax.work.parallel import parallel_map
 
-RECIPE = 2  # raised whenever the same settings give other scans, so that an older cohort is not taken for this one
+RECIPE = 2  # raise it whenever the same settings give other scans, so that no older cohort is reused
 STRIPPED = "Spatially Normalized, Masked and N3 corrected T1 image"
 WITH_SKULL = "MT1; GradWarp; N3m"
 ADNI_COLUMNS = [
-    *("Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description"),
-    *("Type", "Acq Date", "Format", "Downloaded"),
-]
+    "Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description",
+    "Type", "Acq Date", "Format", "Downloaded",
+]  # fmt: skip
 
 README = """\
 # A synthetic cohort
 
 These {n} subjects ({negatives} {labels[0]}, {positives} {labels[1]}) do not exist. Their scans were made from the ICBM
 2009a nonlinear symmetric template and its tissue maps (Fonov et al. 2011); nothing here comes from a patient. Every
-number obtained from them is synthetic and has to be called so.
+number obtained from them is synthetic and must be reported as such.
 
-Disease acts through a severity alone, drawn from N(0, 1) for {labels[0]} and from N({separation}, 1) for {labels[1]}
-(`severity.tsv`): it enlarges the ventricles and the medial temporal fluid and thins the cortex, among differences
-between people and scans that have nothing to do with it. The best ROC AUC that any method can reach on such subjects
-is therefore known: Phi({separation} / sqrt 2) = {ceiling:.3f}. In a cohort of this size a single AUC scatters around
-the value it estimates by a few hundredths.
+Disease acts only through a severity, drawn from N(0, 1) for {labels[0]} and from N({separation}, 1) for {labels[1]}
+(`severity.tsv`). It enlarges the ventricles and the medial temporal fluid and thins the cortex. Other differences
+between people and between scans are unrelated to disease. The best ROC AUC that any method can reach on such subjects
+is therefore known: Phi({separation} / sqrt 2) = {ceiling:.3f}. In a cohort of this size, one estimated AUC differs from
+its true value by a few hundredths.
 
 Settings: {settings}
 """
 
 
 def phantom_cohort(n: int = 100, seed: int = 0, skull: bool = False, labels: tuple[str, str] = ("CN", "AD")) -> Path:
-    """Makes the cohort in the cache folder unless it stands there, and returns the folder, a table for `load_cohort`.
+    """Makes the cohort in the cache folder unless it is there, and returns that folder, a table for `load_cohort`.
 
-    Bit-identical for the same settings on one machine and set of versions. A run that was killed is continued.
+    The same settings give bit-identical scans on one machine with the same versions. A killed run is continued.
+
+    Args: n, the number of subjects; skull, whether scans have a skull and scalp; labels, (negative, positive).
     """
     settings = {"recipe": RECIPE, "n": n, "seed": seed, "skull": skull, "labels": labels}
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
@@ -63,7 +65,7 @@ def _make(folder: Path, subjects: list[Subject], seed: int, skull: bool, setting
     about = {"n": len(subjects), "labels": settings["labels"], "negatives": count[0], "positives": count[1]}
     text = README.format(**about, separation=SEPARATION, ceiling=best_auc(SEPARATION), settings=settings)
     write_text(folder / "README.md", text)
-    write_text(folder / "collection.csv", _collection(scans, skull))  # last: the cohort stands once its table does
+    write_text(folder / "collection.csv", _collection(scans, skull))  # last: its presence marks the cohort complete
 
 
 def _write_scan(folder: Path, anatomy: Anatomy, seed: int, skull: bool, scan: tuple[Subject, int]) -> None:
@@ -105,6 +107,6 @@ def _image_id(subject: Subject, visit: int) -> int:
 
 
 def _acquired(subject: Subject, visit: int) -> datetime.datetime:
-    """A date of its own for every scan; a second visit is a year after the first."""
+    """Returns a scan's date; a second visit is a year after the first."""
     days = subject.number * 37 % 900 + 365 * visit
     return datetime.datetime(2006, 1, 2, 8, 30) + datetime.timedelta(days=days)
