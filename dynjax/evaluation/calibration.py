@@ -100,7 +100,7 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float |
 
 
 def rank_bins(probabilities) -> np.ndarray:
-    """Returns the bin of each probability [N], 0 the lowest, among BINS bins of equal numbers; equal ones share a bin."""
+    """Returns each probability's bin [N], 0 the lowest, among BINS bins of equal numbers; equal ones share a bin."""
     return np.ceil(rankdata(probabilities) * BINS / len(probabilities)).astype(int) - 1
 
 
