@@ -1,4 +1,4 @@
-"""Whether the label goes with something that is no disease: permutation tests, corrected for their number."""
+"""Tests whether the label is associated with age, sex, site or scanner: permutation tests, corrected by Holm."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,14 +8,17 @@ from scipy.stats import MonteCarloMethod, chi2_contingency, permutation_test
 
 from dynjax.evaluation.paired import holm
 
-NUMERIC = ("age",)  # columns that are numbers; any other is groups
+NUMERIC = ("age",)  # columns of numbers; all others are categorical
 RESAMPLES = 9999
-LEVEL = 0.05
-CHUNK = 10**7  # permuted values held at a time
+LEVEL = 0.05  # an association is significant if its corrected p value is lower
+CHUNK = 10**7  # permuted values in memory at a time
 
 
 class Association(NamedTuple):
-    """p: of the permutation test over `subjects`; corrected: for the number of columns tested, by Holm."""
+    """The permutation test of the label against one column, over the `subjects` whose value is known.
+
+    corrected: p after Holm's correction for the number of columns tested.
+    """
 
     column: str
     subjects: int
@@ -28,9 +31,9 @@ class Association(NamedTuple):
 
 
 def find_associations(labels: np.ndarray, columns: Mapping[str, Sequence[str]], seed: int) -> list[Association]:
-    """Tests each column against the labels [N] of 0 and 1, an entry a subject; '' is a value that is not known.
+    """Tests each column for association with the labels [N] of 0 and 1, one per subject; '' is an unknown value.
 
-    A column that leaves fewer than two groups, or one label alone, is left out.
+    Skips a column whose known values form fewer than two groups or whose subjects all have one label.
     """
     tested = []
     for name, texts in columns.items():
@@ -43,15 +46,18 @@ def find_associations(labels: np.ndarray, columns: Mapping[str, Sequence[str]], 
 
 
 def permute_groups(labels: np.ndarray, groups: np.ndarray, seed: int) -> float:
-    """p of Pearson's chi-squared under permutation of the labels: tables of the same margins (Patefield 1981)."""
+    """Returns the p value of Pearson's chi-squared test between labels and groups, both [N], by permutation.
+
+    Permuted labels give tables with the same margins, which are sampled directly (Patefield 1981).
+    """
     _, codes = np.unique(groups, return_inverse=True)
-    table = np.stack([np.bincount(codes[labels == label], minlength=codes.max() + 1) for label in (0, 1)])
+    table = np.stack([np.bincount(codes[labels == label], minlength=codes.max() + 1) for label in (0, 1)])  # [2, G]
     method = MonteCarloMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(seed))
     return float(chi2_contingency(table, correction=False, method=method).pvalue)
 
 
 def permute_numbers(labels: np.ndarray, values: np.ndarray, seed: int) -> float:
-    """p, two-sided, of the difference between the labels' mean values under permutation of the labels."""
+    """Returns the two-sided permutation p value of the difference in mean value between labels; both are [N]."""
     result = permutation_test(
         (values[labels == 0], values[labels == 1]),
         lambda x, y, axis: x.mean(axis) - y.mean(axis),
@@ -64,7 +70,7 @@ def permute_numbers(labels: np.ndarray, values: np.ndarray, seed: int) -> float:
 
 
 def _numbers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the texts that are finite numbers, and the numbers."""
+    """Returns the positions of the texts that are finite numbers, and the numbers."""
     numbers = np.array([_number(text) for text in texts])
     known = np.flatnonzero(np.isfinite(numbers))
     return known, numbers[known]
@@ -78,7 +84,7 @@ def _number(text: str) -> float:
 
 
 def _groups(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the texts that are not empty and stand more than once, and these texts."""
+    """Returns the positions of the nonempty texts that occur more than once, and these texts."""
     names, codes, counts = np.unique(np.asarray(texts, str), return_inverse=True, return_counts=True)
     known = np.flatnonzero((counts[codes] > 1) & (names[codes] != ""))
     return known, names[codes[known]]

@@ -1,8 +1,8 @@
-"""Scans that are copies of one another, whatever their files are called: equal voxels, or nearly equal volumes.
+"""Finds scans that are copies of one another, whatever their files are called: identical or near-identical volumes.
 
-Two scans are near-identical when their volumes correlate after the cohort's mean volume is removed, which all heads
-have in common. The search is by reduced volumes, block means that noise hardly touches, and what it finds is confirmed
-on the volumes themselves.
+Two scans are near-identical when their volumes correlate after the cohort's mean volume, which all heads share, is
+removed. The search compares reduced volumes, whose block means noise hardly changes. Every hit is then confirmed on
+the full volumes.
 """
 
 import hashlib
@@ -18,21 +18,22 @@ from dynjax.volumes.nifti import load_volume
 from dynjax.work.parallel import map_scans, parallel_map
 
 SIDE = 16  # blocks along each axis of a reduced volume
-SKETCH = 256  # numbers by which reduced volumes are searched
-ROWS = 1024  # sketches that are compared with all others at a time
+SKETCH = 256  # random projections of a reduced volume, by which pairs are preselected
+ROWS = 1024  # sketches compared with all others at a time
 
-# Phantom subjects differ by a few modes: the most alike of 500,000 pairs correlate at 0.87 reduced and 0.79 in full. A
-# copy with as much noise again as the scan itself has stands at 1.00 and 0.96, one with twice that at 1.00 and 0.86.
-# Reduced volumes tell copies from strangers better, and so have the higher bound.
+# Measured on phantoms, whose subjects differ in a few modes only. The most similar of 500,000 pairs of subjects
+# correlate at 0.87 reduced and 0.79 in full. A copy with as much added noise as the scan itself has correlates at 1.00
+# and 0.96, one with twice that at 1.00 and 0.86. Reduced volumes separate copies from other subjects better, so their
+# bound is higher.
 REDUCED_BOUND = 0.95
 BOUND = 0.85
 
 
 class Reduced(NamedTuple):
-    """The cohort as far as it is kept in memory.
+    """The cohort's volumes in the reduced form that is kept in memory.
 
-    digests: sha256 of each volume on the grid. vectors: block means, float32 [N, SIDE^3]. mean: float32 [X Y Z], the
-    mean of the standardised volumes.
+    digests: sha256 of each volume on the grid. vectors: block means, float32 [N, SIDE^3]. mean: the mean of the
+    standardised volumes, float32 [X Y Z].
     """
 
     digests: list[str]
@@ -41,7 +42,7 @@ class Reduced(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two scans, by their positions in the cohort, and the correlation of their volumes."""
+    """A pair of scans, given by their positions in the cohort, and the correlation of their volumes."""
 
     first: int
     second: int
@@ -49,16 +50,17 @@ class Pair(NamedTuple):
 
 
 def reduce_cohort(paths: Sequence[Path], grid: Grid) -> Reduced:
-    """Reads every scan once, in parallel; no more volumes are in memory than there are cores.
+    """Reads and reduces every scan once, in parallel, with at most one volume per core in memory.
 
     Raises: InputError that lists every refused scan.
     """
-    total, guard = np.zeros(np.prod(grid.shape)), threading.Lock()
+    total = np.zeros(np.prod(grid.shape))  # [X Y Z]
+    lock = threading.Lock()  # `reduce` runs in several threads, which share `total`
 
     def reduce(path: Path) -> tuple[str, np.ndarray]:
         volume = load_volume(path, grid).data
-        standard = _standardised(_flat(volume)[None])[0]
-        with guard:
+        standard = _standardised(_flat(volume)[None])[0]  # [X Y Z]
+        with lock:
             np.add(total, standard, out=total)
         return hashlib.sha256(_flat(volume).data).hexdigest(), block_means(volume)
 
@@ -67,38 +69,40 @@ def reduce_cohort(paths: Sequence[Path], grid: Grid) -> Reduced:
 
 
 def block_means(volume: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """A volume [X, Y, Z], each at least `side`, to the means of side^3 blocks: float32 [side^3]."""
-    starts = [np.arange(side) * size // side for size in volume.shape]
-    sums, counts = volume, [np.diff(start, append=size) for start, size in zip(starts, volume.shape)]
+    """Returns the means of side^3 blocks of a volume [X, Y, Z], each at least `side`, as float32 [side^3]."""
+    starts = [np.arange(side) * size // side for size in volume.shape]  # per axis, the first voxel of each block
+    sums = volume
     for axis, start in enumerate(starts):
-        sums = np.add.reduceat(sums, start, axis=axis)
-    x, y, z = counts
-    return (sums / (x[:, None, None] * y[:, None] * z)).astype(np.float32).ravel()
+        sums = np.add.reduceat(sums, start, axis=axis)  # [side, side, side] after the last axis
+    x, y, z = (np.diff(start, append=size) for start, size in zip(starts, volume.shape))  # block widths, each [side]
+    voxels = x[:, None, None] * y[:, None] * z  # [side, side, side]
+    return (sums / voxels).astype(np.float32).ravel()
 
 
 def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[int, int]]:
-    """All pairs of vectors [N, D] that correlate at `bound` or above once their common mean is removed.
+    """Returns all pairs (i, j), i < j, of vectors [N, D] that correlate at `bound` or above without their common mean.
 
-    By random projections (Johnson and Lindenstrauss 1984) onto SKETCH directions, in which a correlation r is measured
-    with a standard error of (1 - r^2) / sqrt(SKETCH); what comes within five of them of the bound is computed in full.
-    N^2 SKETCH operations: a second or two for 10,000 vectors on two cores.
+    Random projections onto SKETCH directions (Johnson and Lindenstrauss 1984) estimate a correlation r with a standard
+    error of (1 - r^2) / sqrt(SKETCH). Pairs estimated above the bound, or below it by at most five standard errors,
+    are computed in full. This takes N^2 SKETCH operations: a second or two for 10,000 vectors on two cores.
     """
-    residuals = remove_mean(vectors)
-    directions = np.random.default_rng(0).standard_normal((vectors.shape[1], SKETCH), np.float32)
-    sketches = _normalised(residuals @ directions)
+    residuals = remove_mean(vectors)  # [N, D]
+    directions = np.random.default_rng(0).standard_normal((vectors.shape[1], SKETCH), np.float32)  # [D, SKETCH]
+    sketches = _normalised(residuals @ directions)  # [N, SKETCH]
     lowest = bound - 5 * (1 - bound**2) / np.sqrt(SKETCH)
     pairs = []
     for start in range(0, len(vectors), ROWS):
-        likely = sketches[start : start + ROWS] @ sketches[start:].T >= lowest
-        pairs += [(start + int(i), start + int(j)) for i, j in zip(*np.nonzero(likely)) if i < j]
+        likely = sketches[start : start + ROWS] @ sketches[start:].T >= lowest  # [ROWS, N - start]
+        rows, columns = np.nonzero(np.triu(likely, k=1))  # above the diagonal: each pair once, no scan with itself
+        pairs += zip((start + rows).tolist(), (start + columns).tolist())
     return [(i, j) for i, j in pairs if residuals[i] @ residuals[j] >= bound]
 
 
 def confirm(pairs: Sequence[tuple[int, int]], paths: Sequence[Path], grid: Grid, mean: np.ndarray) -> list[Pair]:
-    """Those of the pairs whose volumes, read again, correlate at BOUND or above without the mean volume [X Y Z]."""
+    """Reads each pair of scans again and keeps those that correlate at BOUND or above without the mean [X Y Z]."""
 
     def correlate(pair: tuple[int, int]) -> Pair:
-        volumes = np.stack([_flat(load_volume(paths[index], grid).data) for index in pair])
+        volumes = np.stack([_flat(load_volume(paths[index], grid).data) for index in pair])  # [2, X Y Z]
         first, second = remove_mean(volumes, mean)
         return Pair(*pair, float(first @ second))
 
@@ -107,26 +111,30 @@ def confirm(pairs: Sequence[tuple[int, int]], paths: Sequence[Path], grid: Grid,
 
 
 def remove_mean(vectors: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
-    """Vectors [N, D] as unit residuals of a least-squares fit by a constant and the mean vector [D].
+    """Returns the unit residuals [N, D] of a least-squares fit of vectors [N, D] by a constant and the mean vector [D].
 
-    Their scalar products are partial correlations, which no scanner's scale of intensity enters. Without `mean`, that
-    of the standardised vectors is taken.
+    Scalar products of the residuals are partial correlations, which do not depend on a scanner's intensity scale.
+    Without `mean`, the mean of the standardised vectors is used.
     """
-    standard = _standardised(vectors)
+    standard = _standardised(vectors)  # [N, D]
     mean = standard.mean(0) if mean is None else mean
     direction = _normalised(mean[None])[0]
-    return _normalised(standard - (standard @ direction)[:, None] * direction)
+    along_mean = (standard @ direction)[:, None] * direction  # [N, D]
+    return _normalised(standard - along_mean)
 
 
 def _standardised(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors [N, D] with mean 0 and length 1."""
+    # The mean is summed in float64: a volume has more than a million voxels.
     return _normalised(vectors - vectors.mean(1, keepdims=True, dtype=np.float64).astype(np.float32))
 
 
 def _normalised(vectors: np.ndarray) -> np.ndarray:
-    """Divided by their lengths; one without a length stays as it is."""
+    """Divides vectors [N, D] by their lengths; a vector of length 0 stays as it is."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths == 0, 1, lengths)
 
 
 def _flat(volume: np.ndarray) -> np.ndarray:
+    """Flattens a volume [X, Y, Z] to [X Y Z]."""
     return volume.ravel(order="F")  # a view: volumes have x fastest in memory

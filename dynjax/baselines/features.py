@@ -1,4 +1,4 @@
-"""What a baseline sees of a cohort: a few numbers a scan or, for the voxels, the scalar products of pairs of scans."""
+"""The features of each baseline: a few numbers per scan or, for voxels, the scalar products of all pairs of scans."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,18 +12,18 @@ from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
 from dynjax.work.parallel import map_scans
 
-BLOCK = 64  # volumes in memory at a time, twice
-SLAB = 2**18  # voxels multiplied in float32 before their sum is carried on in float64
+BLOCK = 64  # volumes; two such blocks are in memory at a time
+SLAB = 2**18  # voxels multiplied in float32; the sum over slabs is float64
 
-# Where in the range from a T1 volume's minimum, background, to its 99th percentile, white matter, the head begins and
-# where grey matter does, above fluid.
+# Thresholds in the range from a T1 volume's minimum, background, to its 99th percentile, white matter. HEAD separates
+# the head from background, TISSUE separates grey matter from fluid.
 HEAD, TISSUE = 0.1, 0.5
 
 
 class Features(NamedTuple):
-    """values: [N, F], float or text; of 'svm_voxels' the scalar products of the volumes, float64 [N, N].
+    """The features of a cohort's scans: numbers or text [N, F] or, for 'svm_voxels', scalar products, float64 [N, N].
 
-    size: how many numbers stand for a scan, which a linear model has a coefficient for each of.
+    size: how many numbers describe a scan; a linear model has one coefficient for each.
     """
 
     values: np.ndarray
@@ -31,21 +31,24 @@ class Features(NamedTuple):
 
 
 def voxels(cohort: Cohort, grid: Grid) -> Features:
-    """Scalar products of the volumes, each divided by its own length, which takes out the scale of intensity."""
+    """Returns the scalar products of the volumes, each divided by its length to remove its intensity scale."""
     products = gram_matrix([scan.path for scan in cohort.scans], grid)
-    lengths = np.sqrt(np.diag(products))
+    lengths = np.sqrt(np.diag(products))  # [N]
     return Features(products / np.outer(lengths, lengths), int(np.prod(grid.shape)))
 
 
 def gram_matrix(paths: Sequence[Path], grid: Grid, block: int = BLOCK) -> np.ndarray:
-    """float64 [N, N], read in blocks of volumes: 2 * block volumes in memory, each read about N / (2 block) times."""
+    """Returns the scalar products of all pairs of volumes, float64 [N, N].
+
+    Holds 2 * block volumes in memory, and so reads each volume about N / (2 block) times.
+    """
     starts = range(0, len(paths), block)
     products = np.empty((len(paths), len(paths)))
     for part, start in enumerate(starts, 1):
         one = slice(start, start + block)
-        rows = _read(paths[one], grid, f"reading scans, part {part} of {len(starts)}")
+        rows = _read(paths[one], grid, f"reading scans, part {part} of {len(starts)}")  # [block, X Y Z]
         products[one, one] = _products(rows, rows)
-        for other_start in starts[part:]:
+        for other_start in starts[part:]:  # later blocks only, since the matrix is symmetric
             other = slice(other_start, other_start + block)
             columns = _read(paths[other], grid, f"  against part {other_start // block + 1}")
             products[one, other] = _products(rows, columns)
@@ -54,27 +57,28 @@ def gram_matrix(paths: Sequence[Path], grid: Grid, block: int = BLOCK) -> np.nda
 
 
 def age_and_sex(cohort: Cohort, grid: Grid) -> Features:
-    """Age in years and sex as the scan table has them. Raises: InputError that lists every subject without one."""
-    problems = [
-        f"subject {scan.subject}, session {scan.session}: {name} {scan.column(name)!r}"
-        for scan in cohort.scans
-        for name in ("age", "sex")
-        if not (_is_number(scan.column(name)) if name == "age" else scan.column(name))
-    ]
+    """Returns age in years and sex from the scan table, [N, 2]. Raises: InputError that lists scans without them."""
+    problems = []
+    for scan in cohort.scans:
+        who = f"subject {scan.subject}, session {scan.session}"
+        if not _is_number(scan.column("age")):
+            problems.append(f"{who}: age {scan.column('age')!r}")
+        if not scan.column("sex"):
+            problems.append(f"{who}: sex {scan.column('sex')!r}")
     if problems:
-        need = "the baseline age_sex needs the age, a number, and the sex of every scan in the scan table"
+        need = "the baseline age_sex needs a numeric age and a sex for every scan in the scan table"
         raise InputError(f"{cohort.source}: {need}:\n{listed(problems)}")
     return Features(np.array([[float(scan.age), scan.sex] for scan in cohort.scans], object), 2)
 
 
 def brain_volume(cohort: Cohort, grid: Grid) -> Features:
-    """Millilitres of grey and white matter, by a threshold; skull and scalp count too where they are not stripped."""
+    """Measures grey and white matter in millilitres, by a threshold; skull and scalp count too unless stripped."""
     millilitres = grid.spacing**3 / 1000
     return _numbers(cohort, grid, lambda volume: millilitres * np.count_nonzero(_brighter(volume, TISSUE)))
 
 
 def mean_intensity(cohort: Cohort, grid: Grid) -> Features:
-    """The mean over all that is not background, in the file's own units."""
+    """Measures the mean intensity of the head without background, in the file's own units."""
     return _numbers(cohort, grid, lambda volume: volume[_brighter(volume, HEAD)].mean(dtype=np.float64))
 
 
@@ -88,22 +92,25 @@ BASELINES = tuple(FEATURES)
 
 
 def _numbers(cohort: Cohort, grid: Grid, measure: Callable[[np.ndarray], float]) -> Features:
+    """Measures one number per scan, [N, 1]."""
     paths = [scan.path for scan in cohort.scans]
     values = map_scans(lambda path: measure(load_volume(path, grid).data), paths, "reading scans")
     return Features(np.array(values, np.float64)[:, None], 1)
 
 
 def _brighter(volume: np.ndarray, share: float) -> np.ndarray:
+    """Marks the voxels above `share` of the range from background to white matter, bool [X, Y, Z]."""
     low, high = volume.min(), np.percentile(volume, 99)
     return volume > low + share * (high - low)
 
 
 def _read(paths: Sequence[Path], grid: Grid, description: str) -> np.ndarray:
-    """float32 [len(paths), X Y Z]"""
+    """Reads volumes as float32 [len(paths), X Y Z]."""
     return np.stack(map_scans(lambda path: load_volume(path, grid).data.ravel(order="F"), paths, description))
 
 
 def _products(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Multiplies volumes [R, V] with volumes [C, V] slab by slab: float64 [R, C]."""
     slabs = [slice(start, start + SLAB) for start in range(0, rows.shape[1], SLAB)]
     return np.sum([(rows[:, slab] @ columns[:, slab].T).astype(np.float64) for slab in slabs], axis=0)
 

@@ -1,4 +1,4 @@
-"""What any network has to beat, by scikit-learn: scaling and calibration too are fitted on training subjects alone."""
+"""Fits the baselines with scikit-learn; scaling and calibration, too, are fitted on training subjects only."""
 
 import time
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import KernelCenterer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-INNER_FOLDS = 5  # of the training subjects, whose decision values the SVM's probabilities are fitted to
-LEAST_SLOPE = 1e-3
+INNER_FOLDS = 5  # of the training subjects; they give the decision values to which the SVM's sigmoid is fitted
+LEAST_SLOPE = 1e-3  # of that sigmoid
 
 
 class CrossValidated(NamedTuple):
-    """Probabilities of the positive class, float [N], each from the fold that its scan was not trained on in.
+    """Probabilities of the positive class, float [N], each from the model fitted without the scan's fold.
 
-    seconds: of fitting, by fold.
+    seconds: the fitting time of each fold.
     """
 
     probabilities: np.ndarray
@@ -32,23 +32,25 @@ class CrossValidated(NamedTuple):
 def cross_validate(
     name: str, values: np.ndarray, targets: np.ndarray, folds: np.ndarray, subjects: Sequence[str], seed: int
 ) -> CrossValidated:
-    """Fits the baseline `name` without each fold in turn and answers the fold.
+    """Fits the baseline `name` without each fold in turn and predicts the scans of that fold.
 
-    Args: values as `dynjax.baselines.features` gives them; targets [N] of 0 and 1; folds [N]; subjects [N]; the seed of
-    the calibration's inner folds.
+    Args: values from `dynjax.baselines.features`; targets [N] of 0 and 1; folds [N]; subjects [N]; the seed of the
+    calibration's inner folds.
     """
-    probabilities, seconds, people = np.empty(len(targets)), {}, np.asarray(subjects)
+    probabilities = np.empty(len(targets))  # [N]
+    seconds = {}
+    people = np.asarray(subjects)
     for fold in sorted(set(folds.tolist())):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         start = time.perf_counter()
-        model = fit(name, _among(name, values, train, train), targets[train], people[train], seed)
+        model = fit(name, _select(name, values, train, train), targets[train], people[train], seed)
         seconds[fold] = time.perf_counter() - start
-        probabilities[test] = model.predict_proba(_among(name, values, test, train))[:, 1]
+        probabilities[test] = model.predict_proba(_select(name, values, test, train))[:, 1]
     return CrossValidated(probabilities, seconds)
 
 
 def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:
-    """A fitted classifier of scikit-learn's kind, given nothing but training scans."""
+    """Fits the baseline `name` to training scans; returns a classifier with scikit-learn's `predict_proba`."""
     if name == "svm_voxels":
         return _calibrated_svm(values, targets, _inner_folds(targets, subjects, seed))
     if name == "age_sex":
@@ -60,7 +62,7 @@ def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray
 
 
 class KernelScaler(TransformerMixin, BaseEstimator):
-    """Divides a centred kernel by its mean diagonal, so that C = 1 means the same for any scale of intensity."""
+    """Divides a centred kernel by its mean diagonal, so that C = 1 means the same at any intensity scale."""
 
     def fit(self, kernel: np.ndarray, targets: np.ndarray | None = None) -> "KernelScaler":
         self.scale_ = np.trace(kernel) / len(kernel)
@@ -71,27 +73,29 @@ class KernelScaler(TransformerMixin, BaseEstimator):
 
 
 class CalibratedSVM(NamedTuple):
-    """probability = sigmoid(slope * decision value + intercept) of a support vector machine."""
+    """A support vector machine with probability = sigmoid(slope * decision value + intercept)."""
 
     svm: Pipeline
     slope: float
     intercept: float
 
     def predict_proba(self, kernel: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of both classes, [N, 2], from the products with the training scans, [N, T]."""
         positive = expit(self.slope * self.svm.decision_function(kernel) + self.intercept)
         return np.stack([1 - positive, positive], axis=-1)
 
 
 def _calibrated_svm(kernel: np.ndarray, targets: np.ndarray, inner: list[tuple[np.ndarray, np.ndarray]]):
+    """Fits the SVM to a kernel [T, T], and its sigmoid to the decision values of the inner folds."""
     svm = make_pipeline(KernelCenterer(), KernelScaler(), SVC(kernel="precomputed"))
     decisions = cross_val_predict(svm, kernel, targets, cv=inner, method="decision_function")
     return CalibratedSVM(svm.fit(kernel, targets), *fit_sigmoid(decisions, targets))
 
 
 def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept by Platt (1999), with his smoothed targets, and a slope above 0.
+    """Fits slope and intercept by Platt's method (1999), with his smoothed targets and a slope of at least LEAST_SLOPE.
 
-    Inner folds of a weak classifier often call for a slope below it, which would turn the classifier round.
+    The inner folds of a weak classifier often call for a negative slope, which would reverse the classifier.
     """
     positives = np.count_nonzero(targets)
     smooth = np.where(targets == 1, (positives + 1) / (positives + 2), 1 / (len(targets) - positives + 2))
@@ -104,13 +108,16 @@ def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, floa
     return float(slope), float(intercept)
 
 
-def _among(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The values of the scans `rows`: of a kernel, their products with the training scans."""
+def _select(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Selects the features of the scans `rows`; for a kernel, their products with the training scans."""
     return values[np.ix_(rows, train)] if name == "svm_voxels" else values[rows]
 
 
 def _inner_folds(targets: np.ndarray, subjects: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """By subject, stratified by label; as many as the rarer label has subjects, if that is fewer than INNER_FOLDS."""
+    """Splits by subject, stratified by label, into INNER_FOLDS folds.
+
+    If the rarer label has fewer subjects than that, there are as many folds as it has subjects.
+    """
     fewest = min(len(np.unique(subjects[targets == label])) for label in (0, 1))
     split = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
     return list(split.split(targets, targets, subjects))

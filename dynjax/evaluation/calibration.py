@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: log loss, logistic recalibration, the expected calibration error.
+"""Calibration of probabilities: log loss, logistic recalibration, and the expected calibration error (ECE).
 
 Every metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...].
 """
@@ -7,30 +7,32 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-FLOOR = 2.0**-23  # a float32 softmax tells nothing closer from 1: neither 0 nor 1 is taken at its word
+FLOOR = 2.0**-23  # probabilities are kept this far from 0 and 1: a float32 softmax resolves nothing closer to 1
 BINS = 10
 DRAWS = 2000
-STEPS = 50
-STRIDE = 2.0  # the longest Newton step: an unbounded one leaps to where the logistic function is flat
+STEPS = 50  # of Newton's method, at most
+STRIDE = 2.0  # longest Newton step; an unbounded one can leap to where the logistic function is flat
 TOLERANCE = 1e-9
 
 
 def log_loss(labels, probabilities, weights):
-    """Mean negative log-likelihood in nats, probabilities kept FLOOR from 0 and 1."""
+    """Returns the mean negative log-likelihood in nats, with probabilities kept FLOOR from 0 and 1."""
     p = np.clip(probabilities, FLOOR, 1 - FLOOR)
     return weights @ -np.log(np.where(labels == 1, p, 1 - p)) / weights.sum(-1)
 
 
 def calibration_intercept(labels, probabilities, weights):
-    """a of the logistic model logit P(label = 1) = a + logit(p): 0 if the mean p is right, below 0 if too high.
+    """Fits a in the logistic model logit P(label = 1) = a + logit(p): 0 if the mean p is right, below 0 if too high.
 
     Calibration in the large (Cox 1958; Van Calster et al. 2019). NaN unless both labels have weight.
     """
-    x, total = _logits(probabilities), weights @ (labels == 1)
+    x = _logits(probabilities)  # [N]
+    total = weights @ (labels == 1)  # weight of the positives, [...]
     both = (total > 0) & (total < weights.sum(-1))
     a = np.zeros(weights.shape[:-1])
     for _ in range(STEPS):
-        risk = expit(a[..., None] + x)
+        risk = expit(a[..., None] + x)  # [..., N]
+        # An infinite curvature makes the step 0 where there is no solution.
         curvature = np.where(both, (weights * risk * (1 - risk)).sum(-1), np.inf)
         step = np.clip((total - (weights * risk).sum(-1)) / curvature, -STRIDE, STRIDE)
         a = a + step
@@ -40,65 +42,82 @@ def calibration_intercept(labels, probabilities, weights):
 
 
 def calibration_slope(labels, probabilities, weights):
-    """b of the logistic model logit P(label = 1) = a + b logit(p): 1 is right, below 1 where p is too extreme.
+    """Fits b in the logistic model logit P(label = 1) = a + b logit(p): 1 is right, below 1 if p is too extreme.
 
-    Infinite where the probabilities separate the labels, NaN where they are all one or a label has no weight.
+    Infinite where the probabilities separate the labels; NaN where all are equal or a label has no weight.
     """
-    x = _logits(probabilities)
-    x = (x - x.mean()) / (spread := x.std() or 1.0)
+    x = _logits(probabilities)  # [N]
+    spread = x.std() or 1.0
+    x = (x - x.mean()) / spread  # standardised, so that STRIDE suits both coefficients
     limit = _slope_if_separated(labels, x, weights)
     finite = limit == 0
-    a, b = np.zeros((2, *weights.shape[:-1]))
+    a, b = np.zeros((2, *weights.shape[:-1]))  # each [...]
     for _ in range(STEPS):
-        risk = expit(a[..., None] + b[..., None] * x)
-        error, curvature = weights * (labels - risk), weights * risk * (1 - risk)
-        first, mixed, second = curvature.sum(-1), curvature @ x, curvature @ x**2
-        gradient_a, gradient_b = error.sum(-1), error @ x
-        determinant = np.where(finite, first * second - mixed**2, np.inf)
-        step_a = np.clip((second * gradient_a - mixed * gradient_b) / determinant, -STRIDE, STRIDE)
-        step_b = np.clip((first * gradient_b - mixed * gradient_a) / determinant, -STRIDE, STRIDE)
+        step_a, step_b = _newton_step(labels, x, weights, a, b, finite)
         a, b = a + step_a, b + step_b
         if max(np.abs(step_a).max(initial=0), np.abs(step_b).max(initial=0)) < TOLERANCE:
             break
     return np.where(finite, b / spread, limit)
 
 
-def ece(labels, probabilities, weights):
-    """Expected calibration error: |share of positives - mean probability|, averaged over bins by their weight.
+def _newton_step(labels, x, weights, a, b, finite) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the Newton steps of intercept a and slope b, each [...] and at most STRIDE long; 0 unless `finite`."""
+    risk = expit(a[..., None] + b[..., None] * x)  # [..., N]
+    error, curvature = weights * (labels - risk), weights * risk * (1 - risk)
+    first, mixed, second = curvature.sum(-1), curvature @ x, curvature @ x**2  # the Hessian's entries, each [...]
+    gradient_a, gradient_b = error.sum(-1), error @ x
+    # An infinite determinant makes the step 0 where there is no finite solution.
+    determinant = np.where(finite, first * second - mixed**2, np.inf)
+    step_a = np.clip((second * gradient_a - mixed * gradient_b) / determinant, -STRIDE, STRIDE)
+    step_b = np.clip((first * gradient_b - mixed * gradient_a) / determinant, -STRIDE, STRIDE)
+    return step_a, step_b
 
-    BINS bins of equally many subjects, by rank; subjects of equal probability share a bin.
+
+def ece(labels, probabilities, weights):
+    """Returns the expected calibration error: |share of positives - mean probability|, averaged over bins by weight.
+
+    There are BINS bins of equal numbers of subjects, by rank; subjects of equal probability share a bin.
     """
-    bins = rank_bins(probabilities)
-    gaps = [weights @ np.where(bins == each, labels - probabilities, 0) for each in range(BINS)]
+    bins = rank_bins(probabilities)  # [N]
+    gaps = [weights @ np.where(bins == each, labels - probabilities, 0) for each in range(BINS)]  # [BINS] of [...]
     return np.abs(gaps).sum(0) / weights.sum(-1)
 
 
 def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float | list[float]]:
-    """The ECE of DRAWS sets of labels that are drawn with these very probabilities [N]: mean, and central 95 %.
+    """Simulates the ECE of a calibrated model: the mean and central 95 % over DRAWS sets of labels.
 
-    With few subjects it is far above 0 even then (Brocker and Smith 2007: the consistency of reliability diagrams).
+    Each set of labels is drawn with the given probabilities [N]. With few subjects the ECE is far above 0 even then
+    (Brocker and Smith 2007, on the consistency of reliability diagrams).
     """
-    rng, bins = np.random.default_rng(seed), rank_bins(probabilities)
+    rng = np.random.default_rng(seed)
+    bins = rank_bins(probabilities)  # [N]
     values = []
     for _ in range(DRAWS):
-        gaps = (rng.random(len(probabilities)) < probabilities) - probabilities
-        values.append(np.abs(np.bincount(bins, gaps, BINS)).sum() / len(probabilities))
+        labels = rng.random(len(probabilities)) < probabilities
+        gaps = np.bincount(bins, labels - probabilities, BINS)  # summed per bin, [BINS]
+        values.append(np.abs(gaps).sum() / len(probabilities))
     return {"value": float(np.mean(values)), "ci95": np.quantile(values, [0.025, 0.975]).tolist()}
 
 
 def rank_bins(probabilities) -> np.ndarray:
-    """Which of BINS bins of equally many subjects each of [N] lies in, 0 the lowest; equal ones share a bin."""
+    """Returns each probability's bin [N], 0 the lowest, among BINS bins of equal numbers; equal ones share a bin."""
     return np.ceil(rankdata(probabilities) * BINS / len(probabilities)).astype(int) - 1
 
 
 def _logits(probabilities) -> np.ndarray:
+    """Returns log odds, finite because probabilities are kept FLOOR from 0 and 1."""
     return logit(np.clip(probabilities, FLOOR, 1 - FLOOR))
 
 
 def _slope_if_separated(labels, x, weights) -> np.ndarray:
-    """inf if no negative lies above a positive, -inf if no positive lies above a negative, NaN if both, else 0."""
-    present = weights > 0
-    low_1, low_0 = (np.where(present & (labels == label), x, np.inf).min(-1) for label in (1, 0))
-    high_1, high_0 = (np.where(present & (labels == label), x, -np.inf).max(-1) for label in (1, 0))
-    above, below = low_1 >= high_0, high_1 <= low_0
+    """Returns the slope [...] where x separates the labels, 0 elsewhere.
+
+    inf if no negative is above a positive, -inf if no positive is above a negative, NaN if both hold.
+    """
+    positive, negative = (weights > 0) & (labels == 1), (weights > 0) & (labels == 0)  # [..., N]
+    lowest_positive = np.where(positive, x, np.inf).min(-1)  # [...]
+    lowest_negative = np.where(negative, x, np.inf).min(-1)
+    highest_positive = np.where(positive, x, -np.inf).max(-1)
+    highest_negative = np.where(negative, x, -np.inf).max(-1)
+    above, below = lowest_positive >= highest_negative, highest_positive <= lowest_negative
     return np.select([above & below, above, below], [np.nan, np.inf, -np.inf], 0.0)

@@ -1,6 +1,6 @@
-"""Every metric with its 95 % interval: Wilson's for shares of subjects, DeLong's for the AUC, else the bootstrap.
+"""Estimates metrics with 95 % intervals: Wilson's for proportions, DeLong's for the AUC, the bootstrap for the others.
 
-`make coverage` measures how often they hold the truth. An interval is None where it, or the metric, is undefined.
+`make coverage` measures how often they contain the true value. An interval is None where it or its metric is undefined.
 """
 
 from functools import partial
@@ -14,11 +14,11 @@ from dynjax.evaluation.delong import auc_interval
 from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, THRESHOLD, confusion
 from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
 
-Estimate = dict[str, Any]  # value: float | None, ci95: [low, high] | None; ece has if_calibrated, another such
+Estimate = dict[str, Any]  # value: float | None, ci95: [low, high] | None; ece also has if_calibrated, a dict like this
 
 
 def describe_intervals(seed: int) -> dict:
-    """What results.json says of how its intervals were made."""
+    """Describes, for results.json, how its intervals are made."""
     return {
         "level": LEVEL,
         "proportions": "Wilson (accuracy, precision, recall, specificity)",
@@ -33,66 +33,76 @@ def describe_intervals(seed: int) -> dict:
 def estimate_all(
     labels: np.ndarray, probabilities: np.ndarray, seed: int, thresholds: np.ndarray | float = THRESHOLD
 ) -> dict[str, Estimate]:
-    """Every metric as {'value': .., 'ci95': [low, high]}, None where it is undefined.
+    """Estimates every metric as {'value': .., 'ci95': [low, high]}, each None where it is undefined.
 
-    Args: labels [N] of 0 and 1 and probabilities [N], an entry a subject; seed of the bootstrap; thresholds, one or
-      [N], from which on a subject is called positive.
+    Args: labels [N] of 0 and 1 and probabilities [N], one per subject; seed of the bootstrap; thresholds, one number or
+      [N], from which a subject is called positive.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
-    everyone, calls = np.ones(len(labels)), (probabilities >= thresholds).astype(float)
-    statistics = {
-        name: partial(metric, labels, calls if name in PROPORTIONS or name in TABLES else probabilities)
-        for name, metric in METRICS.items()
-    }
-    values = {name: float(statistic(everyone)) for name, statistic in statistics.items()}
-    defined = [name for name, value in values.items() if np.isfinite(value)]
-    resampled = [name for name in defined if name not in PROPORTIONS and name != "roc_auc"]
-    statistics = {name: statistics[name] for name in resampled}
-    intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, statistics, seed))
+    calls = (probabilities >= thresholds).astype(float)  # [N]
+    statistics = {}
+    for name, metric in METRICS.items():
+        uses_calls = name in PROPORTIONS or name in TABLES
+        statistics[name] = partial(metric, labels, calls if uses_calls else probabilities)
+    values = {name: float(statistic(np.ones(len(labels)))) for name, statistic in statistics.items()}
+    defined = {name: value for name, value in values.items() if np.isfinite(value)}
+    resampled = {name: statistics[name] for name in defined if name not in PROPORTIONS and name != "roc_auc"}
+    intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, resampled, seed))
     if "roc_auc" in defined:
         intervals["roc_auc"] = auc_interval(labels, probabilities)
-    for name in defined:
+    for name, value in defined.items():
         if intervals.get(name) is None:
-            intervals[name] = _of_counts(name, values[name], labels, calls)
+            intervals[name] = _interval_from_counts(name, value, labels, calls)
     estimates: dict[str, Estimate] = {
-        name: {"value": values[name] if name in defined else None, "ci95": intervals.get(name)} for name in METRICS
+        name: {"value": defined.get(name), "ci95": intervals.get(name)} for name in METRICS
     }
     estimates["ece"]["if_calibrated"] = ece_if_calibrated(probabilities, seed)
     return estimates
 
 
 def wilson(part: float, whole: float) -> list[float]:
-    """Wilson's score interval (1927) of part / whole; whole > 0."""
+    """Returns Wilson's score interval (1927) of the proportion part / whole, for whole > 0."""
     z = ndtri((1 + LEVEL) / 2)
     share = part / whole
     centre = share + z**2 / (2 * whole)
     half = z * np.sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2))
-    return [float(max((centre - half) / (1 + z**2 / whole), 0)), float(min((centre + half) / (1 + z**2 / whole), 1))]
+    scale = 1 + z**2 / whole
+    return [float(max((centre - half) / scale, 0)), float(min((centre + half) / scale, 1))]
 
 
 def carried_wilson(name: str, tp: float, fp: float, tn: float, fn: float) -> list[float] | None:
-    """The interval of a metric of TABLES from Wilson's limits of sensitivity and specificity, both labels present.
+    """Returns the interval of a metric of TABLES, from Wilson's limits of sensitivity and specificity.
 
-    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): the distances from the
-    metric to its values at either's limit are added as squares.
+    This is the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): the metric is
+    computed with either at its limit, and its distances from the estimate are added as squares. Both labels must be
+    present. None where a limit is undefined.
     """
     positives, negatives = tp + fn, tn + fp
-    value, limits = float(TABLES[name](tp, fp, tn, fn)), []
-    for end in (0, 1):
+    metric = TABLES[name]
+    value = float(metric(tp, fp, tn, fn))
+    limits = []
+    for end, sign in ((0, -1), (1, 1)):  # the lower limit, then the upper
         hits, rejections = wilson(tp, positives)[end] * positives, wilson(tn, negatives)[end] * negatives
-        moved = TABLES[name](hits, fp, tn, positives - hits), TABLES[name](tp, negatives - rejections, rejections, fn)
-        limits.append(value + (2 * end - 1) * float(np.hypot(moved[0] - value, moved[1] - value)))
+        by_sensitivity = metric(hits, fp, tn, positives - hits) - value
+        by_specificity = metric(tp, negatives - rejections, rejections, fn) - value
+        limits.append(value + sign * float(np.hypot(by_sensitivity, by_specificity)))
     lowest = -1 if name == "mcc" else 0
     return np.clip(limits, lowest, 1).tolist() if np.isfinite(limits).all() else None
 
 
-def _of_counts(name: str, value: float, labels: np.ndarray, calls: np.ndarray) -> list[float] | None:
-    """For a proportion, and for a metric that the resamples do not spread, as where nobody is called wrongly."""
+def _interval_from_counts(name: str, value: float, labels: np.ndarray, calls: np.ndarray) -> list[float] | None:
+    """Returns the interval of a proportion, or of a metric that is equal in all resamples.
+
+    The latter occurs where no subject is misclassified, for example. None where the counts give no interval.
+    """
     table = [float(count) for count in confusion(labels, calls, np.ones(len(labels)))]
     if name in PROPORTIONS:
         return wilson(*PROPORTIONS[name](*table))
     if name in TABLES and 0 < labels.sum() < len(labels):
         return carried_wilson(name, *table)
-    if name in ("average_precision", "sensitivity_at_90_specificity"):  # means over the positives of what is 0 to 1
+    if name in (
+        "average_precision",
+        "sensitivity_at_90_specificity",
+    ):  # means of 0 to 1 over the positives
         return wilson(value * labels.sum(), labels.sum())
     return None

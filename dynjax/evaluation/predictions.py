@@ -1,4 +1,4 @@
-"""predictions.csv: one line a scan, with the probability that the network which never saw its subject gave it."""
+"""Writes and reads predictions.csv: one line per scan, predicted by the network that never saw its subject."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ PREDICTION_COLUMNS = ["subject", "session", "fold", "label", "probability"]
 
 
 class Prediction(NamedTuple):
-    """label is the scan table's own string; probability that of the positive class."""
+    """The prediction for one scan. label: as spelt in the scan table; probability: of the positive class."""
 
     subject: str
     session: str
@@ -22,7 +22,7 @@ class Prediction(NamedTuple):
 
 
 def write_predictions(path: Path, predictions: list[Prediction]) -> None:
-    """Writes predictions.csv; nine digits bring a float32 back exactly."""
+    """Writes predictions.csv, with nine digits, which restore a float32 exactly."""
     write_csv(path, PREDICTION_COLUMNS, ((*row[:-1], f"{row.probability:.9g}") for row in predictions))
 
 
@@ -38,15 +38,19 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 def _prediction(subject: str, session: str, fold: str, label: str, probability: str) -> Prediction:
     if not 0 <= float(probability) <= 1:
-        raise ValueError(f"{probability} is no probability")
+        raise ValueError(f"{probability} is not a probability")
     return Prediction(subject, session, int(fold), label, float(probability))
 
 
 def by_subject(predictions: list[Prediction], positive: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Folds, labels (1 for `positive`) and probabilities, an entry a subject: the mean over a subject's scans."""
+    """Returns folds, labels (1 for `positive`) and probabilities, each [N], one per subject.
+
+    A subject's probability is the mean over its scans; subjects are in the order of their first scan.
+    """
     groups: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         groups.setdefault(prediction.subject, []).append(prediction)
     folds = np.array([group[0].fold for group in groups.values()])
     labels = np.array([int(group[0].label == positive) for group in groups.values()])
-    return folds, labels, np.array([np.mean([row.probability for row in group]) for group in groups.values()])
+    probabilities = np.array([np.mean([row.probability for row in group]) for group in groups.values()])
+    return folds, labels, probabilities

@@ -1,4 +1,4 @@
-"""Repeated cross-validation, on other folds from other seeds: the spread between repeats, and that between subjects."""
+"""Estimates from repeated cross-validation, each repeat with its own folds and seed: spread of repeats and subjects."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,14 +10,14 @@ from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
 
 
 class Repeat(NamedTuple):
-    """A repeat's probabilities and thresholds [N], an entry a subject, in the same order in every repeat."""
+    """One repeat's probabilities and thresholds [N], one per subject, in the same order in every repeat."""
 
     probabilities: np.ndarray
     thresholds: np.ndarray
 
 
 def describe_repeats(count: int, seed: int) -> dict:
-    """What results.json says of how `estimate_repeats` made its numbers."""
+    """Describes, for results.json, how `estimate_repeats` makes its numbers."""
     return {
         "level": LEVEL,
         "value": f"the mean over {count} repeats",
@@ -29,9 +29,11 @@ def describe_repeats(count: int, seed: int) -> dict:
 
 
 def estimate_repeats(labels: np.ndarray, repeats: Sequence[Repeat], seed: int) -> dict[str, dict[str, Any]]:
-    """Every metric as {'value', 'ci95', 'repeat_sd', 'repeats'}; None where it is undefined in a repeat.
+    """Estimates every metric as {'value', 'ci95', 'repeat_sd', 'repeats'}; None where it is undefined in a repeat.
 
-    Args: labels [N] of 0 and 1, an entry a subject; at least two repeats; seed of the bootstrap.
+    value is the mean over the repeats and repeat_sd their standard deviation; ci95 covers the sampling of subjects.
+
+    Args: labels [N] of 0 and 1, one per subject; at least two repeats; seed of the bootstrap.
     """
     everyone = np.ones(len(labels))
     values = {name: [float(_value(name, labels, each, everyone)) for each in repeats] for name in METRICS}
@@ -53,5 +55,7 @@ def estimate_repeats(labels: np.ndarray, repeats: Sequence[Repeat], seed: int) -
 
 
 def _value(name: str, labels: np.ndarray, repeat: Repeat, weights: np.ndarray) -> np.ndarray:
-    calls = (repeat.probabilities >= repeat.thresholds).astype(float)
-    return METRICS[name](labels, calls if name in PROPORTIONS or name in TABLES else repeat.probabilities, weights)
+    """Returns a metric's values [...] in one repeat under weights [..., N]."""
+    if name in PROPORTIONS or name in TABLES:  # metrics of calls, made by each subject's own threshold
+        return METRICS[name](labels, (repeat.probabilities >= repeat.thresholds).astype(float), weights)
+    return METRICS[name](labels, repeat.probabilities, weights)

@@ -1,6 +1,7 @@
-"""The stratified bootstrap over subjects, with its bias corrected and accelerated (BCa).
+"""The stratified bootstrap over subjects, with bias-corrected and accelerated (BCa) intervals.
 
-Efron, JASA 82, 1987; the acceleration of two samples as in Davison and Hinkley, Bootstrap Methods, 1997, section 5.3.2.
+Sources: Efron, JASA 82, 1987; the acceleration of two samples is from Davison and Hinkley, Bootstrap Methods, 1997,
+section 5.3.2.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +11,8 @@ from scipy.special import ndtr, ndtri
 
 LEVEL = 0.95
 RESAMPLES = 2000
-UNDEFINED = 0.05  # the share of resamples without a value from which on an interval would be that of the others
-CHUNK = 10**5  # weights held at a time: what a processor's cache holds is three times as fast
+UNDEFINED = 0.05  # largest share of undefined resamples: with more, the interval would describe only the defined ones
+CHUNK = 10**5  # weights in memory at a time: three times as fast as more, because they fit the processor's cache
 GROUPS = 1000  # of the jackknife, at most: with more subjects than that, it leaves out several at a time
 
 # Maps weights of the subjects [K, N] to values [K].
@@ -19,34 +20,39 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def bca_intervals(labels: np.ndarray, statistics: Mapping[str, Statistic], seed: int) -> dict[str, list[float] | None]:
-    """The 95 % interval of each statistic, all from the same resamples; None where resampling cannot give one."""
+    """Returns the 95 % interval of each statistic, all from the same resamples; None where resampling gives none."""
     everyone = np.ones((1, len(labels)))
     drawn = _values(statistics, resamples(labels, seed))
-    groups = [_values(statistics, chunks) for chunks in jackknife(labels)]
-    return {
-        name: _bca(float(statistic(everyone)[0]), drawn[name], acceleration([group[name] for group in groups]))
-        for name, statistic in statistics.items()
-    }
+    jackknifed = [_values(statistics, chunks) for chunks in jackknife(labels)]  # one entry per label
+    intervals = {}
+    for name, statistic in statistics.items():
+        value = float(statistic(everyone)[0])
+        intervals[name] = _bca(value, drawn[name], acceleration([values[name] for values in jackknifed]))
+    return intervals
 
 
 def resamples(labels: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """RESAMPLES rows of weights [.., N], a chunk at a time: how often a resample holds each subject.
+    """Yields RESAMPLES rows of weights in chunks [K, N]: how often a resample contains each subject.
 
-    The number of subjects of either label is kept.
+    Every resample keeps the number of subjects of each label.
     """
     rng = np.random.default_rng(seed)
-    for start in range(0, RESAMPLES, step := max(1, CHUNK // len(labels))):
-        weights = np.zeros((min(step, RESAMPLES - start), len(labels)))
+    step = max(1, CHUNK // len(labels))
+    for start in range(0, RESAMPLES, step):
+        rows = min(step, RESAMPLES - start)
+        weights = np.zeros((rows, len(labels)))  # [K, N]
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)
-            weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), len(weights))
+            chances = np.full(len(members), 1 / len(members))
+            weights[:, members] = rng.multinomial(len(members), chances, rows)
         yield weights
 
 
 def jackknife(labels: np.ndarray) -> Iterator[Iterator[np.ndarray]]:
-    """For each label, rows of weights [.., N] that leave out one of its subjects, or one of GROUPS groups of them.
+    """Yields, for each label, rows of weights in chunks [K, N] that leave out one of its subjects each.
 
-    A label's only subject is kept: nothing is known of how another in its place would differ.
+    With more than GROUPS subjects, each row leaves out one of GROUPS groups. A label with a single subject is skipped:
+    the data do not show how another subject in its place would differ.
     """
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -55,35 +61,47 @@ def jackknife(labels: np.ndarray) -> Iterator[Iterator[np.ndarray]]:
 
 
 def _without(count: int, groups: list[np.ndarray]) -> Iterator[np.ndarray]:
-    for start in range(0, len(groups), step := max(1, CHUNK // count)):
-        weights = np.ones((len(groups[start : start + step]), count))
-        for row, group in zip(weights, groups[start:]):
-            row[group] = 0
+    """Yields weights in chunks [K, count], one row per group: 0 for its members and 1 for everyone else."""
+    step = max(1, CHUNK // count)
+    for start in range(0, len(groups), step):
+        chunk = groups[start : start + step]
+        weights = np.ones((len(chunk), count))
+        for row, members in zip(weights, chunk):
+            row[members] = 0
         yield weights
 
 
 def acceleration(jackknifed: list[np.ndarray]) -> float:
-    """Of a statistic's values with each subject left out, an array a label; 0 if they do not vary or one is none."""
+    """Returns the acceleration of a statistic from its jackknifed values, one array per label.
+
+    0 if the values do not vary or one of them is undefined.
+    """
     if not all(np.isfinite(values).all() for values in jackknifed):
         return 0.0
-    pulls = [(values.mean() - values) * (len(values) - 1) / len(values) for values in jackknifed]
-    spread = sum((pull**2).sum() for pull in pulls)
-    return float(sum((pull**3).sum() for pull in pulls) / (6 * spread**1.5)) if spread else 0.0
+    # The influence of each subject on the statistic, divided by the number of subjects of its label.
+    influences = [(values.mean() - values) * (len(values) - 1) / len(values) for values in jackknifed]
+    squares = sum((influence**2).sum() for influence in influences)
+    cubes = sum((influence**3).sum() for influence in influences)
+    return float(cubes / (6 * squares**1.5)) if squares else 0.0
 
 
 def _bca(value: float, drawn: np.ndarray, acceleration: float) -> list[float] | None:
-    """None where too many resamples are undefined, and where the ends would be one or infinite."""
+    """Returns the BCa interval of `value` from its resampled values [K].
+
+    None if too many resamples are undefined, or if the ends of the interval coincide or are infinite.
+    """
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < (1 - UNDEFINED) * RESAMPLES:
         return None
-    below = (np.mean(drawn < value) + np.mean(drawn <= value)) / 2
+    below = (np.mean(drawn < value) + np.mean(drawn <= value)) / 2  # ties count half
     bias = ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
-    z = bias + ndtri(np.array([1 - LEVEL, 1 + LEVEL]) / 2)
-    with np.errstate(invalid="ignore"):  # between two infinite values
+    z = bias + ndtri(np.array([1 - LEVEL, 1 + LEVEL]) / 2)  # [2], the lower and the upper end
+    with np.errstate(invalid="ignore"):  # np.quantile between two infinite values
         low, high = np.quantile(drawn, ndtr(bias + z / (1 - acceleration * z))).tolist()
         return [low, high] if 1e-12 < high - low < np.inf else None
 
 
 def _values(statistics: Mapping[str, Statistic], chunks: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
+    """Evaluates every statistic on every chunk of weights [K, N] and joins the values of all chunks."""
     parts = [{name: statistic(weights) for name, statistic in statistics.items()} for weights in chunks]
     return {name: np.concatenate([part[name] for part in parts]) for name in statistics}

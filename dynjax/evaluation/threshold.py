@@ -1,4 +1,4 @@
-"""The probability from which on a subject is called positive, chosen on subjects that are not tested."""
+"""Chooses the probability from which a subject is called positive, on subjects that are not tested."""
 
 import numpy as np
 
@@ -6,13 +6,15 @@ from dynjax.evaluation.metrics import THRESHOLD
 
 
 def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Where sensitivity and specificity have the largest sum (Youden, Cancer 3, 1950), nearest to 0.5 among equals.
+    """Returns the threshold with the largest sum of sensitivity and specificity (Youden, Cancer 3, 1950).
 
-    Args: labels [N] of 0 and 1, both present; probabilities [N]. Halfway between two of them, or 0.5 itself.
+    It is 0.5 or halfway between two neighbouring probabilities; of equally good ones, the nearest to 0.5.
+
+    Args: labels [N] of 0 and 1, both present; probabilities [N].
     """
     values = np.unique(probabilities)
-    candidates = np.array([THRESHOLD, *(values[1:] + values[:-1]) / 2])
-    called = probabilities >= candidates[:, None]
-    youden = called[:, labels == 1].mean(1) - called[:, labels == 0].mean(1)
+    candidates = np.array([THRESHOLD, *(values[1:] + values[:-1]) / 2])  # [C]
+    called = probabilities >= candidates[:, None]  # [C, N]
+    youden = called[:, labels == 1].mean(1) - called[:, labels == 0].mean(1)  # sensitivity + specificity - 1, [C]
     best = candidates[youden >= youden.max() - 1e-9]
     return float(best[np.abs(best - THRESHOLD).argmin()])

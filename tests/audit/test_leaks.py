@@ -35,8 +35,8 @@ def test_ids_that_differ_in_spelling_alone(one, other, same):
 def test_a_subject_on_both_sides_is_named_with_its_folds():
     found = find_subjects(scans("a", "b", "b", "S1", "s01", "c", "C"), np.array([0, 1, 2, 1, 0, 2, 2]))
     assert [(finding.text.split(":")[0], finding.leak) for finding in found] == [
-        ("one subject by several ids", True),
-        ("one subject by several ids", False),
+        ("one subject under several ids", True),
+        ("one subject under several ids", False),
         ("one subject", True),
     ]
     assert "subject S1, session v3, fold 1: 3.nii\n    subject s01, session v4, fold 0: 4.nii" in found[0].text

@@ -48,7 +48,7 @@ def test_age_and_sex_are_the_tables_and_what_lacks_is_listed(cohort):
     values = FEATURES["age_sex"](cohort, GRID).values
     assert values[:2].tolist() == [[70.0, "F"], [71.0, "M"]]
     scans = (cohort.scans[0]._replace(age="n/a"), cohort.scans[1]._replace(sex=""), *cohort.scans[2:])
-    with pytest.raises(InputError, match=r"needs the age, a number, and the sex") as error:
+    with pytest.raises(InputError, match=r"needs a numeric age and a sex") as error:
         FEATURES["age_sex"](cohort._replace(scans=scans), GRID)
     assert "subject s0, session 1: age ''" in str(error.value) and "subject s1, session 1: sex ''" in str(error.value)
     assert "s2" not in str(error.value)

@@ -161,10 +161,10 @@ def test_what_is_no_pair_says_why():
     labels, first, second = two_models(n=20)
     folds = np.arange(20) // 2 % 5
     ours, theirs = rows(labels, first, folds), rows(labels, second, folds)
-    with pytest.raises(ValueError, match="no fold is done in both"):
+    with pytest.raises(ValueError, match="share no evaluated fold"):
         pair(answers(row for row in ours if row.fold < 2), answers(row for row in theirs if row.fold > 1), "AD")
     for other in (theirs[:-1], rows(1 - labels, second, folds), rows(labels, second, (folds + 1) % 5)):
-        with pytest.raises(ValueError, match="other scans, folds or labels"):
+        with pytest.raises(ValueError, match="scans, folds or labels differ"):
             pair(answers(ours), answers(other), "AD")
     with pytest.raises(ValueError, match="only one label"):
         pair(answers(ours), answers(theirs), "MCI")

@@ -69,7 +69,7 @@ def test_planted_leaks_are_each_found_and_named(rows, tmp_path):
     assert done.returncode == 3
     findings = re.split(r"\n  (?=\S)", done.stderr.rstrip())[1:]
     expected = [
-        ("one subject by several ids:", rows[5], planted[2]),
+        ("one subject under several ids:", rows[5], planted[2]),
         ("identical volumes:", rows[0], planted[0]),
         ("near-identical volumes (correlation 0.9", rows[3], planted[1]),
     ]
