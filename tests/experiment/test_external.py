@@ -12,6 +12,8 @@ from dynjax.cohort.table import load_cohort
 from dynjax.run.workdir import Workdir
 from tests.command import PHANTOMS, TINY, main
 
+NO_FOLDER = "is not the folder of an external evaluation; choose another --out"
+
 
 def rows(path):
     with open(path, newline="") as file:
@@ -92,8 +94,8 @@ def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
         (["--table=nowhere.csv"], 2, "--out=DIR"),
         (["--out=somewhere"], 2, "--table=OTHER.csv"),
         (["--table=nowhere.csv", "--out=o"], 3, "nowhere.csv: No such file"),
-        (["--table=nowhere.csv", "--out=taken"], 2, "is not the folder of an external evaluation; choose another --out"),
-        (["--table=nowhere.csv", "--out=taken/file"], 2, "is not the folder of an external evaluation; choose another --out"),
+        (["--table=nowhere.csv", "--out=taken"], 2, NO_FOLDER),
+        (["--table=nowhere.csv", "--out=taken/file"], 2, NO_FOLDER),
     ],
 )
 def test_what_is_missing_is_named(run, tmp_path, arguments, code, said):
