@@ -1,7 +1,7 @@
-"""python -m benchmarks [--only=NAME,NAME] [--repeats=N] [--batch=N] [--quick]: dynjax beside torch, in JSON lines.
+"""Times dynjax beside torch: python -m benchmarks [--only=NAME,NAME] [--repeats=N] [--batch=N] [--quick].
 
-Times are seconds, medians of rounds in which every side had its turn; `ratio` is dynjax's over torch's, `low` and
-`high` are its 95 % interval. `--quick` is a smoke run at tiny sizes whose numbers mean nothing.
+Prints JSON lines. Times are in seconds, medians over rounds in which every side has its turn. `ratio` is dynjax's time
+over torch's, `low` and `high` its 95 % interval. `--quick` is a smoke run at tiny sizes; its numbers mean nothing.
 """
 
 import argparse
@@ -46,5 +46,5 @@ def _rounded(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    keep_freed_memory()  # for both sides: torch gains by it too
+    keep_freed_memory()  # for both sides: it speeds up torch too
     main()

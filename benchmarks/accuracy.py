@@ -1,7 +1,7 @@
-"""What the operations' forms for a CPU do to accuracy: python -m benchmarks.accuracy [--config.KEY=VALUE ...].
+"""Compares the accuracy of CPU forms and XLA's own: python -m benchmarks.accuracy [--config.KEY=VALUE ...].
 
-Each 2D network's `:quick` run on three cohorts, each with its own seed, with those forms and with XLA's own
-(`make accuracy`). Each run is kept in runs/accuracy and continued where it stopped.
+Runs each 2D network's `:quick` config with either form on three cohorts, each from its own seed (`make accuracy`).
+Each run is kept in runs/accuracy and continues where it stopped.
 """
 
 import json

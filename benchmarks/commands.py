@@ -1,4 +1,4 @@
-"""Whole processes, from their start to their end."""
+"""Times whole processes, from start to end."""
 
 import os
 import subprocess
@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def first_step(side: str, arguments: dict, keep_cache: bool = False) -> Work:
-    """A process that imports its library, builds a network and takes one step; dynjax with an empty cache or its own.
+    """Starts a process that imports its library, builds a network and takes one training step.
 
-    Raises: Unavailable where the library cannot be imported.
+    Args: keep_cache, whether dynjax keeps its cache of compiled programs between processes.
+
+    Raises: Unavailable if torch cannot be imported.
     """
     if side == "torch" and _call(["-c", "import torch"]):
         raise Unavailable("torch is not installed; make bench installs it")
@@ -31,7 +33,7 @@ def first_step(side: str, arguments: dict, keep_cache: bool = False) -> Work:
 
 
 def predict(options: list[str]) -> Work:
-    """`main.py predict` on one scan with the five networks of a run of one epoch."""
+    """Runs `main.py predict` on one scan with the five networks of a run of one epoch."""
     folder = tempfile.TemporaryDirectory()
     tiny = ["--config.train.epochs=1", f"--config.cohort.phantom.n={SUBJECTS}", "--config.model.pretrained=none"]
     _checked(["main.py", *options, *tiny, f"--workdir={folder.name}"])

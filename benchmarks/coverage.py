@@ -1,7 +1,7 @@
-"""`make coverage`, or python -m benchmarks.coverage: how often the 95 % intervals hold the truth, by simulation.
+"""Measures by simulation how often 95 % intervals contain the true value: python -m benchmarks.coverage.
 
-Scores are normal in either label, one standard deviation wide, as many subjects of each; probabilities are those that
-follow from the scores, so that the true value of every metric is known and the model is calibrated.
+Half of the subjects have each label (`make coverage`). Their scores are normal with unit variance, and their
+probabilities follow from the scores by Bayes' rule: the model is calibrated, and the true value of every metric known.
 """
 
 import sys
@@ -16,23 +16,24 @@ from dynjax.evaluation.metrics import METRICS, PROPORTIONS, confusion
 
 SIZES = (40, 100, 400)
 TRUTHS = (0.7, 0.8, 0.85, 0.9, 0.95)
-REPLICATIONS = 10_000  # a cell's standard error is 0.2 points
-REPLICATIONS_OF_ALL = 500  # with the bootstrap: 1 point
+REPLICATIONS = 10_000  # standard error of a cell: 0.2 points
+REPLICATIONS_OF_ALL = 500  # with the bootstrap; standard error: 1 point
 AUC_OF_ALL = 0.85
 MEANS, LOWEST = (0.93, 0.97), 0.91
 
 
 def draw(rng: np.random.Generator, n: int, separation: float) -> tuple[np.ndarray, np.ndarray]:
-    """Labels [n], half of them 1, and probabilities [n], of scores whose means lie `separation` apart."""
+    """Draws labels [n], half of them 1, and probabilities [n] from scores whose means are `separation` apart."""
     labels = np.arange(n) % 2
     return labels, expit(separation * (rng.normal(size=n) + separation * (labels - 0.5)))
 
 
 def accuracy_interval(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
+    """Returns the 95 % Wilson interval of the accuracy."""
     return wilson(*PROPORTIONS["accuracy"](*confusion(labels, probabilities, np.ones(len(labels)))))
 
 
-# The interval, and the separation of the scores at which the truth is a given one.
+# The interval of a metric, and the separation of scores that gives the metric a true value.
 FAST = {
     "accuracy": (accuracy_interval, lambda accuracy: 2 * ndtri(accuracy)),
     "roc_auc": (auc_interval, lambda auc: np.sqrt(2) * ndtri(auc)),
@@ -40,7 +41,7 @@ FAST = {
 
 
 def coverage(cell: tuple[str, int, float], replications: int = REPLICATIONS) -> float:
-    """The share of simulated cohorts of (metric, n, truth) whose interval holds the truth."""
+    """Returns the share of simulated cohorts of (metric, n, truth) whose interval contains the truth."""
     name, n, truth = cell
     interval, separation = FAST[name][0], FAST[name][1](truth)
     rng = np.random.default_rng([n, round(1000 * truth)])
@@ -52,7 +53,7 @@ def coverage(cell: tuple[str, int, float], replications: int = REPLICATIONS) -> 
 
 
 def coverage_of_all(n: int, replications: int = REPLICATIONS_OF_ALL) -> dict[str, tuple[float, float]]:
-    """Of each metric the coverage at AUC_OF_ALL where it has an interval, and the share of cohorts without one."""
+    """Returns each metric's coverage at AUC_OF_ALL over cohorts with an interval, and the share of cohorts without."""
     separation = FAST["roc_auc"][1](AUC_OF_ALL)
     truth = _population(separation)
     held: dict[str, list[bool | None]] = {name: [] for name in truth}
@@ -67,7 +68,7 @@ def coverage_of_all(n: int, replications: int = REPLICATIONS_OF_ALL) -> dict[str
 
 
 def _population(separation: float, count: int = 20_000) -> dict[str, float]:
-    """The true values: of scores at the quantiles of the normal distributions. The ECE's would be 0, its bound."""
+    """Computes the true metrics from scores at normal quantiles, except the ECE: its true value is its bound, 0."""
     labels, quantiles = np.repeat((0, 1), count), np.tile(ndtri((np.arange(count) + 0.5) / count), 2)
     probabilities = expit(separation * (quantiles + separation * (labels - 0.5)))
     everyone = np.ones(2 * count)
@@ -84,7 +85,7 @@ def main() -> int:
 
 
 def print_cells(shares: dict[tuple[str, int, float], float]) -> bool:
-    """The table of accuracy and AUC, in percent; whether every cell and every mean is as it should be."""
+    """Prints the coverage of accuracy and AUC in percent; returns whether all cells and means are within limits."""
     print(f"Share of {REPLICATIONS} simulated cohorts whose 95 % interval holds the truth, in percent\n", flush=True)
     print(f"{'':9} {'n':>4}  " + "".join(f"{truth:>7}" for truth in TRUTHS) + f"{'mean':>8}")
     good = True
@@ -98,6 +99,7 @@ def print_cells(shares: dict[tuple[str, int, float], float]) -> bool:
 
 
 def print_all(shares: dict[int, dict[str, tuple[float, float]]]) -> None:
+    """Prints the coverage of every metric, a column for each cohort size."""
     print(f"\nEvery metric at a true AUC of {AUC_OF_ALL}, {REPLICATIONS_OF_ALL} cohorts (in brackets: no interval)\n")
     print(f"{'':30}" + "".join(f"{f'n = {n}':>14}" for n in shares))
     for name in next(iter(shares.values())):

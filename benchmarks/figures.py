@@ -1,4 +1,4 @@
-"""What is measured: a function a figure, which returns the figures of its JSON line."""
+"""The benchmarks: each figure is a function that measures it and returns the content of its JSON line."""
 
 import functools
 import statistics
@@ -16,7 +16,7 @@ NO_TORCH = "torch has nothing to compare with"
 
 
 class Setting(NamedTuple):
-    """The machine and how thorough to be; budget: seconds of a figure's counted rounds before they are cut short."""
+    """The machine and the effort. repeats: rounds of a figure. budget: seconds after which no further round starts."""
 
     device: str
     platform: str
@@ -31,11 +31,12 @@ class Setting(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """Of what is trained: on an accelerator as torch's autocast has it."""
+        """The dtype of training: on an accelerator the one that torch's autocast uses."""
         return "bfloat16" if self.gpu else "float32"
 
 
 def setting(repeats: int | None, quick: bool, batch: int | None = None) -> Setting:
+    """Asks a worker process for the device and returns the setting of this run."""
     worker = Worker(Side("benchmarks.jax_side:machine", {}))
     worker.close()
     device, platform = worker.about["device"], worker.about["platform"]
@@ -45,7 +46,7 @@ def setting(repeats: int | None, quick: bool, batch: int | None = None) -> Setti
 
 
 def train_step(network: str, at: Setting) -> dict[str, Any]:
-    """A step of an epoch: of STEPS for images, so that what a first step costs more counts as much as in training."""
+    """Times a training step. For images a turn has STEPS, so that a slower first step counts as it does in training."""
     arguments, long = _training(network, at), network in VOLUME_NETWORKS
     steps = 1 if long else STEPS
     arguments["count"] = steps * arguments["batch"]
@@ -56,7 +57,7 @@ def train_step(network: str, at: Setting) -> dict[str, Any]:
 
 
 def epoch(network: str, at: Setting) -> dict[str, Any]:
-    """An epoch by the product's plan; by one program that scans over the batches, and by a program a step."""
+    """Times an epoch as dynjax runs it, as one program that scans over batches, and as one program per step."""
     arguments = _training(network, at)
     bare = {
         form: Side("benchmarks.jax_side:bare_epoch", arguments | {"dtype": at.dtype, "form": form})
@@ -69,7 +70,7 @@ def epoch(network: str, at: Setting) -> dict[str, Any]:
 
 
 def crossval(network: str, at: Setting) -> dict[str, Any]:
-    """Five folds of 150 epochs on 100 subjects: whole on an accelerator, from a few epochs of one fold on a CPU."""
+    """Times five folds of 150 epochs on 100 subjects; on a CPU, extrapolates from a few epochs of one fold."""
     whole = at.gpu and not at.quick
     folds, epochs = (FOLDS, EPOCHS) if whole else (1, 2)
     arguments = _training(network, at) | {"folds": folds, "epochs": epochs}
@@ -81,6 +82,7 @@ def crossval(network: str, at: Setting) -> dict[str, Any]:
 
 
 def dynamic_image(dtype: str, at: Setting) -> dict[str, Any]:
+    """Times dynamic images of volumes of a dtype, beside the time to read or copy as many bytes."""
     arguments = {"count": 2 if at.quick else 256 if at.gpu else 16, "extent": 32 if at.quick else 110, "dtype": dtype}
     sides = _both("dynamic_image", arguments, at)
     if not at.gpu:
@@ -94,18 +96,20 @@ def dynamic_image(dtype: str, at: Setting) -> dict[str, Any]:
 
 
 def project_cohort(at: Setting) -> dict[str, Any]:
+    """Times the projection of a cohort from files into an empty store."""
     scans = {"count": 2 if at.quick else 12}
     sides = {"jax": Side("benchmarks.jax_side:project", scans), "numpy": Side("benchmarks.numpy_side:project", scans)}
     return {"scans": scans["count"]} | _line(take_turns(sides, at.repeats, at.budget), at)
 
 
 def load_volume(at: Setting) -> dict[str, Any]:
+    """Times reading one compressed scan, beside nibabel."""
     sides = {side: Side(f"benchmarks.{side}_side:load_volume", {}) for side in ("jax", "numpy")}
     return _line(take_turns(sides, at.repeats, at.budget), at)
 
 
 def predict(at: Setting) -> dict[str, Any]:
-    """From the start of the process to its end: one scan, five networks."""
+    """Times a `predict` process from start to end, on one scan with five networks."""
     tiny = ["--config.volume.grid=32,32,32", "--config.volume.spacing=6.9"]
     options = ["--config=configs/dyn_alexnet.py", *tiny] if at.quick else ["--config=configs/dyn_vgg11.py"]
     return _line(
@@ -114,7 +118,7 @@ def predict(at: Setting) -> dict[str, Any]:
 
 
 def compile_latency(at: Setting) -> dict[str, Any]:
-    """From the start of a process to the end of its first training step, without and with compiled programs kept."""
+    """Times a process up to the end of its first training step, without and with a cache of compiled programs."""
     arguments = _training("alexnet" if at.quick else "vgg11", at)
     arguments["count"] = arguments["batch"]
     make = "benchmarks.commands:first_step"
@@ -137,7 +141,7 @@ FIGURES: dict[str, Callable[[Setting], dict[str, Any]]] = {
 
 
 def _training(network: str, at: Setting) -> dict[str, Any]:
-    """The paper's sizes. Batches, unless others are asked for: 16 images, 2 volumes, on an accelerator 8 of them."""
+    """Returns the paper's sizes. The default batch is 16 images, 2 volumes on a CPU or 8 volumes on an accelerator."""
     if network in VOLUME_NETWORKS:
         smallest = {"vgg3d": 100, "resnet3d": 56}[network]
         batch = at.batch or (8 if at.gpu else 2)
@@ -148,7 +152,7 @@ def _training(network: str, at: Setting) -> dict[str, Any]:
 
 
 def _both(work: str, arguments: dict[str, Any], at: Setting) -> dict[str, Side]:
-    """Of training, the arguments of which name a network, or of something else."""
+    """Returns dynjax's and torch's side of a piece of work; dynjax takes a dtype in training, which names a network."""
     own = {"dtype": at.dtype} if "network" in arguments else {}
     return {
         "jax": Side(f"benchmarks.jax_side:{work}", arguments | own),
@@ -161,7 +165,7 @@ def _gigabytes_per_second(turns: Turns, side: str) -> float:
 
 
 def _line(turns: Turns, at: Setting) -> dict[str, Any]:
-    """Median and least seconds of every side; ratio, low and high against torch, those against others by their name."""
+    """Returns the median and least seconds of each side, and ratios with their 95 % interval to torch and NumPy."""
     medians = {side: statistics.median(seconds) for side, seconds in turns.seconds.items() if side != "memory"}
     line = {"jax": None, "torch": None, "ratio": None, "low": None, "high": None} | medians
     for side in medians.keys() & {"torch", "numpy"}:

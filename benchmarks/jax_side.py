@@ -1,8 +1,8 @@
-"""dynjax's side of the benchmarks: the product's own functions, run as the product runs them."""
+"""dynjax's side of the benchmarks: its own functions, called as dynjax calls them."""
 
 import os
 
-os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")  # torch's process needs the other half of a card
+os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")  # torch's process needs the other half
 
 import tempfile
 from collections.abc import Callable
@@ -30,12 +30,12 @@ RATE = np.float32(1e-4)
 
 
 def machine() -> Work:
-    """No work: `about` names the device and its platform."""
+    """Does no work: `about` names the device and its platform."""
     return Work(lambda times: None, _about())
 
 
 def epoch(network: str, extent: int, count: int, batch: int, dtype: str) -> Work:
-    """One epoch over `count` random examples, as `train_fold` runs it."""
+    """Runs one epoch over `count` random examples, as `train_fold` does."""
     trainer, arrays = _trainer(network, extent, 1, batch, dtype), _examples(network, extent, count, dtype)
     run_epoch, place, _ = trainer.plan
     order = epoch_order(0, 0, 0, count, batch)
@@ -52,7 +52,7 @@ def epoch(network: str, extent: int, count: int, batch: int, dtype: str) -> Work
 
 
 def bare_epoch(network: str, extent: int, count: int, batch: int, dtype: str, form: str) -> Work:
-    """The same epoch as one program that scans over its batches ('scan'), or as a program a step ('steps')."""
+    """Runs the epoch as one program that scans over its batches ('scan') or as a program per step ('steps')."""
     configure_jax()
     train_step = make_train_step(_network(network, extent, dtype), make_optimizer())
     state = _trainer(network, extent, 1, batch, dtype).initial(0)
@@ -78,7 +78,7 @@ def bare_epoch(network: str, extent: int, count: int, batch: int, dtype: str, fo
 
 
 def folds(network: str, extent: int, count: int, batch: int, dtype: str, folds: int, epochs: int) -> Work:
-    """Folds trained one after the other from their first epoch to their last by `train_fold`, with checkpoints."""
+    """Trains folds one after the other, all their epochs, by `train_fold` with checkpoints."""
     trainer = _trainer(network, extent, epochs, batch, dtype)
     inputs, labels = _examples(network, extent, count, dtype)
 
@@ -99,17 +99,17 @@ def folds(network: str, extent: int, count: int, batch: int, dtype: str, folds: 
 
 
 def dynamic_image(count: int, extent: int, dtype: str) -> Work:
-    """Of volumes as the store keeps them: in host memory on a CPU, in the device's own on an accelerator."""
+    """Computes dynamic images of volumes in host memory on a CPU, in device memory on an accelerator."""
     stored = stored_volumes(count, extent, dtype)
     if jax.default_backend() == "cpu":
         volumes, axis = stored.transpose(0, 3, 2, 1), "axial"
     else:
-        volumes, axis = jnp.asarray(stored), "sagittal"  # the name of the first axis, here z
+        volumes, axis = jnp.asarray(stored), "sagittal"  # the first axis, which is z in these volumes
     return Work(_repeated(lambda: dynjax.dynamic_image(volumes, axis)), _about() | {"bytes": stored.nbytes})
 
 
 def memory(count: int, extent: int, dtype: str) -> Work:
-    """The bound of a dynamic image: as many bytes summed up on a CPU, on an accelerator copied."""
+    """Measures the bound of a dynamic image: summing as many bytes on a CPU, copying them on an accelerator."""
     size = count * extent**3 * np.dtype(dtype).itemsize
     array, on_cpu = jnp.ones(size // 4, jnp.float32), jax.default_backend() == "cpu"
     pass_over = jax.jit(jnp.sum if on_cpu else jnp.copy)
@@ -117,12 +117,13 @@ def memory(count: int, extent: int, dtype: str) -> Work:
 
 
 def load_volume() -> Work:
+    """Reads one phantom scan."""
     (path,) = phantom_scans(1)
     return Work(lambda times: [dynjax.load_volume(path, Grid()) for _ in range(times)], _about())
 
 
 def project(count: int) -> Work:
-    """A cohort projected for the first time, its images written to an empty store."""
+    """Projects a cohort for the first time and writes its images to an empty store."""
     configure_jax()
     paths = phantom_scans(count)
 
@@ -136,7 +137,7 @@ def project(count: int) -> Work:
 
 
 def _repeated(call: Callable[[], jax.Array]) -> Callable[[int], None]:
-    """One call after the other: a CPU would run several at once, an accelerator keeps them in their order."""
+    """Repeats a call one at a time. A CPU has to wait, or it would run several at once; an accelerator keeps order."""
 
     def run(times):
         for _ in range(times):
@@ -162,7 +163,7 @@ def _network(network: str, extent: int, dtype: str):
 
 
 def _examples(network: str, extent: int, count: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """In the dtype in which the product keeps them."""
+    """Returns random inputs, in the dtype that dynjax trains on, and labels."""
     inputs, labels = examples(count, (extent, extent, extent, 1) if network in VOLUMETRIC else (extent, extent, 3))
     return inputs.astype(jnp.dtype(dtype)), labels
 

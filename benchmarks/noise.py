@@ -1,8 +1,8 @@
-"""What each way to select an epoch makes of labels that are pure noise: python -m benchmarks.noise (`make noise`).
+"""Shows on shuffled labels how biased each way to select an epoch is: python -m benchmarks.noise (`make noise`).
 
-A MobileNetV2 from ImageNet on the phantom cohort, its labels dealt out anew among the subjects by each of five seeds:
-it learns them by heart, as an AlexNet from random weights does not. Each run is kept in runs/noise and continued where
-it stopped. Before, in a minute, how far fair AUCs spread over many shufflings, by a classifier that is trained at once.
+Trains a MobileNetV2 from ImageNet on the phantom cohort with labels shuffled by each of five seeds. It memorises them,
+which an AlexNet from random weights does not. Each run is kept in runs/noise and continues where it stopped. Before
+that, a classifier that trains at once shows in a minute how far fair AUCs spread over many shufflings.
 """
 
 import json
@@ -53,7 +53,7 @@ def main(options: list[str]) -> int:
 
 
 def print_spread(shufflings: int = SHUFFLINGS) -> None:
-    """Of a kernel ridge classifier on the dynamic images, five-fold cross-validated on each of many shufflings."""
+    """Prints how AUCs of kernel ridge on dynamic images spread, cross-validated in five folds on each shuffling."""
     config = settings.resolve(experiment({}, "", 1))
     cohort = find_cohort(config)
     projected = project_cohort([Path(scan.path) for scan in cohort.scans], settings.projection_of(config))
@@ -72,7 +72,7 @@ def print_spread(shufflings: int = SHUFFLINGS) -> None:
 
 
 def cross_validated(kernel: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Scores [N] of scans that were not trained on, by their kernel [N, N]."""
+    """Returns out-of-fold scores [N] of kernel ridge regression, from the kernel [N, N] of the scans."""
     answers = np.empty(len(labels))
     for fold in np.unique(folds):
         seen = folds != fold

@@ -1,7 +1,7 @@
-"""main.py with XLA's own operations, not the forms for a CPU: python -m benchmarks.plain_operations --config=... .
+"""Runs main.py with XLA's own operations instead of the CPU forms: python -m benchmarks.plain_operations --config=...
 
-Each step is a program of its own, without a loop and on one device: XLA:CPU brings convolutions into the form that it
-runs well only where they stand in a program's outermost computation, and is ten times slower elsewhere.
+Each step is a program of its own, without a loop and on one device: XLA:CPU optimises convolutions only in a program's
+outermost computation, and is ten times slower elsewhere.
 """
 
 import runpy
@@ -14,7 +14,7 @@ from dynjax.run import fold_training
 
 
 def _once(step, state, examples):
-    """`lax.scan` over a single example."""
+    """Replaces `lax.scan` over a single example by a plain call."""
     state, metrics = step(state, jax.tree.map(lambda array: array[0], examples))
     return state, jax.tree.map(lambda array: array[None], metrics)
 

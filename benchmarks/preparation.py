@@ -1,8 +1,8 @@
-"""`make preparation`, or python -m benchmarks.preparation [N]: raw scans of synthetic subjects through `prepare`.
+"""Measures the accuracy of `prepare` on raw scans of synthetic subjects: python -m benchmarks.preparation [N].
 
-Each is a phantom with skull and neck, turned by 15 degrees, shifted by 20 mm, scaled by up to 1.1 and sheared, on
-voxels and axes of its own, with a bias field and noise. The residual is the distance between where the true affine and
-the one found put a voxel of the brain; the Dice coefficient is that of the masks in MNI space.
+Each scan is a phantom with skull and neck, rotated by 15 degrees, shifted by 20 mm, scaled by up to 1.1 and sheared,
+with its own voxels and axes, a bias field and noise (`make preparation`). The residual is the distance between the
+places where the true and the found affine put a voxel of the brain. Dice compares the masks in MNI space.
 """
 
 import csv
@@ -29,7 +29,7 @@ SCANS = 8
 
 
 class Accuracy(NamedTuple):
-    """mean, largest: mm over the brain's voxels. dice: of the brain's masks."""
+    """The accuracy of a scan. mean, largest: residual in mm over the brain's voxels. dice: of the brain's masks."""
 
     mean: float
     largest: float
@@ -37,7 +37,7 @@ class Accuracy(NamedTuple):
 
 
 def write_table(folder: Path, scans: dict[str, RawScan]) -> Path:
-    """The scans as files with their table."""
+    """Writes the scans as files with a scan table, and returns the table."""
     with open(folder / "scans.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["subject", "session", "label", "path", "scanner"])
@@ -48,7 +48,7 @@ def write_table(folder: Path, scans: dict[str, RawScan]) -> Path:
 
 
 def accuracy(scan: RawScan, found: np.ndarray, mask: np.ndarray, grid: Grid) -> Accuracy:
-    """Of the affine that was found, float64 [4, 4], and the mask on the grid, bool [X, Y, Z]."""
+    """Measures the found affine, float64 [4, 4], and the mask on the grid, bool [X, Y, Z], against the truth."""
     error = found @ np.linalg.inv(scan.moved) - scan.own
     apart = np.linalg.norm((points(np.argwhere(scan.brain)) @ error.T)[:, :3], axis=1)
     back = np.linalg.inv(AFFINE) @ scan.moved @ np.linalg.inv(found) @ grid.affine
@@ -81,7 +81,7 @@ def main(count: int = SCANS) -> None:
 
 
 def _clocks() -> np.ndarray:
-    """Seconds that have passed, and seconds of all cores that the commands took."""
+    """Returns a wall clock and the CPU seconds of the commands so far, over all cores."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return np.array([time.monotonic(), used.ru_utime + used.ru_stime])
 

@@ -1,4 +1,4 @@
-"""Raw T1 scans of synthetic subjects: phantoms with skull and neck, moved by a known affine, with bias and noise."""
+"""Makes raw T1 scans of synthetic subjects: phantoms with skull and neck, a known affine, bias and noise."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,20 @@ from dynjax.cohort.phantom.anatomy import AFFINE, load_anatomy
 from dynjax.cohort.phantom.subject import brain_of_scan, draw_subjects, render_scan
 
 SEED = 0
-BELOW = 45  # voxels of 2 mm that the neck reaches below a phantom's field of view
-TURN, SHIFT, SCALE, SHEAR = 15.0, 20.0, 1.1, 0.03  # degrees about any axis, mm, at most along each axis, at most
-BIAS, NOISE = 0.25, 15.0  # deviation of the field's logarithm; of the noise, a grey matter being about 600
-KINDS = (  # how the voxels lie, and their mm: different scanners
+BELOW = 45  # voxels of 2 mm that the neck adds below a phantom's field of view
+TURN, SHIFT, SCALE, SHEAR = 15.0, 20.0, 1.1, 0.03  # degrees about a random axis, mm, largest along each axis, largest
+BIAS, NOISE = 0.25, 15.0  # deviation of the field's logarithm; of the noise, where grey matter is about 600
+KINDS = (  # axis codes and voxel sizes in mm of different scanners
     ("PSR", (1.0, 1.0, 1.2)), ("RAS", (1.0, 1.0, 1.0)), ("LPS", (0.94, 0.94, 1.5)), ("ASL", (1.25, 1.25, 1.2)),
     ("LIP", (1.0, 1.2, 1.0)), ("SRA", (1.3, 1.0, 1.0)), ("IPL", (1.0, 1.0, 1.0)), ("LAS", (1.1, 1.1, 1.1)),
 )  # fmt: skip
 
 
 class RawScan(NamedTuple):
-    """image: int16 NIfTI. brain: bool [110, 110, 110], on the phantom's grid, where the scan was before it was moved.
+    """A raw scan with its ground truth. image: int16 NIfTI. brain: bool [110, 110, 110], on the phantom's grid.
 
-    moved: from the scan back to there, mm to mm, float64 [4, 4]. own: from there to the template, which is the person's
-    own size and position within it, the best affine. label: that of the synthetic subject.
+    moved: from the scan to the phantom, mm to mm, float64 [4, 4]. own: the best affine from the phantom to the
+    template, for the subject's own size and position, likewise. label: of the synthetic subject.
     """
 
     image: nibabel.Nifti1Image
@@ -36,7 +36,7 @@ class RawScan(NamedTuple):
 
 
 def raw_scan(number: int, subjects: int = 100, coarser: float = 1.0) -> RawScan:
-    """The first visit of a phantom subject, as a scanner might give it, with voxels `coarser` times as large."""
+    """Makes the first visit's scan of a phantom subject as a scanner might, with voxels `coarser` times as large."""
     rng = np.random.default_rng([SEED, number])
     subject, anatomy = draw_subjects(subjects, SEED)[number], load_anatomy()
     head, affine = _with_neck(render_scan(subject, 0, SEED, anatomy, skull=True))
@@ -56,7 +56,7 @@ def raw_scan(number: int, subjects: int = 100, coarser: float = 1.0) -> RawScan:
 
 
 def _with_neck(head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The head and its affine with a column of muscle and fat below it, which a phantom's field of view lacks."""
+    """Adds a neck of muscle and fat, which a phantom's field of view lacks; returns the volume and its affine."""
     affine = AFFINE.copy()
     affine[2, 3] -= 2 * BELOW
     head = np.pad(head.astype(np.float32), ((0, 0), (0, 0), (BELOW, 0)))
@@ -67,7 +67,7 @@ def _with_neck(head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _grid(spacing: tuple[float, ...]) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and affine of a field of view of 190 x 256 x 240 mm, the scanner's centre within it."""
+    """Returns shape and affine of a field of view of 190 x 256 x 240 mm around the scanner's centre."""
     shape = tuple(round(extent / side) for extent, side in zip((190, 256, 240), spacing))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -np.multiply(spacing, np.subtract(shape, 1)) / 2 - (0, 0, 20)
@@ -75,7 +75,7 @@ def _grid(spacing: tuple[float, ...]) -> tuple[tuple[int, ...], np.ndarray]:
 
 
 def _movement(rng: np.random.Generator) -> np.ndarray:
-    """Scanner to phantom, mm to mm, float64 [4, 4]."""
+    """Draws an affine from scanner to phantom, mm to mm, float64 [4, 4]."""
     axis, shift = rng.normal(size=3), rng.normal(size=3)
     shear = np.eye(3)
     shear[np.triu_indices(3, 1)] = rng.uniform(-SHEAR, SHEAR, 3)
@@ -92,12 +92,12 @@ def _seen(head, affine, moved, shape, scanner) -> np.ndarray:
 
 
 def _bias(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A smooth field of polynomials up to degree 2."""
+    """Draws a smooth field from polynomials up to degree 2, the logarithm of a bias field."""
     x, y, z = np.ogrid[tuple(slice(-1, 1, 1j * size) for size in shape)]
     field = sum(rng.normal() * term for term in (x, y, z, x * y, y * z, x * z, x**2, y**2, z**2)) + np.zeros(shape)
     return field * (BIAS / field.std())
 
 
 def points(voxels: np.ndarray) -> np.ndarray:
-    """[n, 4], mm, of voxels [n, 3] of the phantom's grid."""
+    """Converts voxels [n, 3] of the phantom's grid to homogeneous points in mm, [n, 4]."""
     return np.c_[voxels, np.ones(len(voxels))] @ AFFINE.T

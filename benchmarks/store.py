@@ -1,9 +1,8 @@
-"""`make store`, or python -m benchmarks.store [--count=N] [--full]: the store of projected scans at scale.
+"""Tests the store of projected scans at scale: python -m benchmarks.store [--count=N] [--full] (`make store`).
 
-Random volumes of 20 x 20 x 20 voxels as .nii.gz, 10,000 of them unless told otherwise, or with --full as many of 110 x
-110 x 110 as --count says, are projected by `project_cohort` into an empty cache: how fast beside plain reading, in how
-much memory, after a kill -9, two processes at once, by the workers of a local Dask cluster (a process a core), and on a
-disk that fills up.
+Projects random .nii.gz volumes of 20 x 20 x 20 voxels, with --full 110 x 110 x 110, 10,000 by default, into an empty
+cache by `project_cohort`. Reports the time beside plain reading and the memory; then repeats it after a kill -9, with
+two processes at once, on a local Dask cluster with a process per core, and on a disk that fills up.
 """
 
 import argparse
@@ -30,7 +29,7 @@ from dynjax.volumes.grid import Grid
 from dynjax.work.cluster import LOCAL, workers_of
 
 ROOT = Path(__file__).parents[1]
-CHILD = "child"  # begins the arguments of each of the processes
+CHILD = "child"  # first argument of the child processes
 SMALL, FULL = Grid((20, 20, 20), 2.0), Grid()
 
 
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def child(arguments: list[str]) -> None:
-    """What each of the processes does: prints its seconds, peak memory in bytes and a digest of the images."""
+    """Projects the cohort in a child process; prints seconds, peak memory in bytes and a digest of the images."""
     folder, full, count, scheduler = Path(arguments[0]), arguments[1] == "full", int(arguments[2]), arguments[3]
     paths = sorted(folder.glob("*.nii.gz"))[: count or None]
     projection = Projection(FULL if full else SMALL)
@@ -93,7 +92,7 @@ def _make(folder: Path, count: int, grid: Grid) -> None:
 
 
 def _read_plainly(folder: Path) -> float:
-    """Seconds to read every file once and keep nothing, on all cores."""
+    """Returns the seconds to read every file once on all cores, keeping nothing."""
 
     def read(path: Path) -> None:
         np.asanyarray(nibabel.load(path).dataobj, np.float32)

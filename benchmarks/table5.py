@@ -1,7 +1,7 @@
-"""Table 5 of the paper on the machine at hand: python -m benchmarks.table5 (`make table5`).
+"""Times Table 5 of the paper on this machine: python -m benchmarks.table5 (`make table5`).
 
-A few steps of each network are timed, on an accelerator a few epochs, and extrapolated to a fold of the protocol: 150
-epochs on the 80 of 100 subjects that it trains on. Reading and projecting scans is not part of it.
+Times a few steps of each network, or a few epochs on an accelerator, and extrapolates to a fold of the protocol: 150
+epochs on 80 of 100 subjects. Reading and projecting scans is not included.
 """
 
 import os
@@ -14,7 +14,7 @@ from dynjax.memory import keep_freed_memory
 
 
 class Row(NamedTuple):
-    """A network of the paper's table, its seconds there, and the batch that it is trained with here."""
+    """A network of the paper's table. paper: its seconds there. batch: its batch size here."""
 
     title: str
     network: str
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 ROWS = (Row("3D-VGG", "vgg3d", 2359, 8), Row("3D-ResNet", "resnet3d", 3916, 8), Row("Ours", "vgg11", 414, 16))
-VOLUMES_ON_CPU = 2  # a step: eight take more memory than a small machine has
+VOLUMES_ON_CPU = 2  # per step: eight need more memory than a small machine has
 REPEATS, BUDGET = 5, 20.0
 
 
@@ -41,12 +41,12 @@ def main() -> None:
 
 
 def fold_seconds(seconds: float, count: int) -> float:
-    """Those of a fold, from those in which `count` examples were trained on once."""
+    """Extrapolates the seconds of training on `count` examples once to those of a fold."""
     return seconds * TRAINED_ON / count * EPOCHS
 
 
 def _timed(row: Row, at: Setting) -> tuple[float, int, str]:
-    """Median seconds, in which how many examples are trained on, and what was timed in words."""
+    """Returns the median seconds, the number of examples trained on in them, and what was timed in words."""
     batch = row.batch if at.gpu or row.title == "Ours" else VOLUMES_ON_CPU
     count = TRAINED_ON if at.gpu else batch
     arguments = {"network": row.network, "extent": 110, "count": count, "batch": batch, "dtype": at.dtype}

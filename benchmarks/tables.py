@@ -1,8 +1,8 @@
-"""Tables 2 and 3 of the paper on the phantom cohort: python -m benchmarks.tables [--hours=H] [--config.KEY=VALUE ...].
+"""Makes the paper's Tables 2 and 3 on the phantom cohort: python -m benchmarks.tables [--hours=H] [--config.KEY=VALUE].
 
-Each row is a run of its own in runs/tables, continued where it stopped. The rows that compare projections and attention
-use VGG11, as the paper does, where its ImageNet weights can be had, and else MobileNetV2. On a CPU a 3D network is
-trained on the first fold alone, in small batches, for as many epochs as fit H hours, one unless another is given.
+Each row is a run of its own in runs/tables and continues where it stopped. The rows that compare projections and
+attention use VGG11, as the paper does, or MobileNetV2 if VGG11's ImageNet weights are not available. On a CPU, a 3D
+network is trained on the first fold only, in small batches, for as many epochs as fit into H hours, 1 by default.
 """
 
 import json
@@ -28,13 +28,15 @@ LONGEST = 20  # epochs of a 3D network
 
 
 class Row(NamedTuple):
+    """A run of the tables. folder: in RUNS. config: name[:variant]. changes: options of the command line."""
+
     folder: str
     config: str
     changes: tuple[str, ...] = ()
 
 
 def rows(with_vgg11: bool) -> list[Row]:
-    """Those of the 2D networks."""
+    """Returns the rows of the 2D networks."""
     table = [Row(name, f"{name}:quick") for name in BACKBONES]
     own, changes, suffix = ("dyn_vgg11", (), "") if with_vgg11 else ("dyn_mobilenet_v2", MOBILENET, "-mobilenet_v2")
     for name in ("max_vgg11", "avg_vgg11"):
@@ -63,7 +65,7 @@ def main(options: list[str]) -> int:
 
 
 def _one_fold(name: str, hours: float, options: list[str]) -> Row:
-    """As many epochs as a run in this folder has, or as the time of a first one says will fit."""
+    """Chooses the epochs of a 3D network: those of an earlier run, or as many as fit, judging by a trial epoch."""
     config = RUNS / name / "config.json"
     if config.exists():
         return Row(
@@ -73,7 +75,7 @@ def _one_fold(name: str, hours: float, options: list[str]) -> Row:
     _train(trial, options)
     epochs = min(max(int(hours * 3600 / (time.monotonic() - start)) - 1, 1), LONGEST)
     if epochs == 1 and (RUNS / trial.folder / "config.json").exists():
-        shutil.rmtree(RUNS / name, ignore_errors=True)  # a killed run's locks
+        shutil.rmtree(RUNS / name, ignore_errors=True)  # the locks of a killed run
         (RUNS / trial.folder).rename(RUNS / name)
     return Row(name, name, (*ONE_FOLD, f"--config.train.epochs={epochs}"))
 

@@ -1,4 +1,4 @@
-"""dynjax's networks as plain torch modules, layer by layer the same: images [N, 3, H, W], volumes [N, 1, X, Y, Z]."""
+"""dynjax's networks as torch modules with the same layers: images [N, 3, H, W], volumes [N, 1, X, Y, Z]."""
 
 import itertools
 import math
@@ -13,10 +13,10 @@ MOBILENET = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96,
 
 
 def build(name: str, size: tuple[int, ...], dropout: float) -> nn.Module:
-    """A network that gives logits [N, 2] for inputs of this height and width, or extent in voxels."""
+    """Builds a network that returns logits [N, 2] for inputs of a height and width, or of an extent in voxels."""
     if name in VOLUMETRIC:
         return VOLUMETRIC[name](size, dropout)
-    with torch.device("meta"):  # shapes alone
+    with torch.device("meta"):  # shapes only, no memory
         _, channels, height, width = TRUNKS[name]()(torch.zeros(2, 3, *size)).shape
     return nn.Sequential(TRUNKS[name](), Attention(channels), head(channels * height * width, dropout))
 
@@ -55,7 +55,7 @@ class BasicBlock(nn.Module):
 
 
 def resnet18() -> nn.Sequential:
-    """Without torchvision's max-pool, as dynjax has it."""
+    """Builds a ResNet-18 trunk without torchvision's max-pool, as in dynjax."""
     layers: list[nn.Module] = [norm_conv(3, 64, 7, 2), nn.ReLU(inplace=True)]
     wide_in = 64
     for wide, stride in RESNET:
@@ -120,7 +120,7 @@ def vgg3d(size: tuple[int, ...], dropout: float) -> nn.Sequential:
 
 
 def conv_norm_3d(wide_in: int, wide: int, stride: int = 1) -> list[nn.Module]:
-    """Norm, ReLU, convolution."""
+    """Returns batch norm, ReLU and convolution, in this order."""
     return [nn.BatchNorm3d(wide_in, 1e-4), nn.ReLU(inplace=True), nn.Conv3d(wide_in, wide, 3, stride, 1)]
 
 
@@ -133,7 +133,7 @@ class VoxRes(nn.Sequential):
 
 
 def resnet3d(size: tuple[int, ...], dropout: float) -> nn.Sequential:
-    """It has no dropout."""
+    """Builds the 3D ResNet, which has no dropout: `dropout` is not used."""
     layers: list[nn.Module] = [nn.Conv3d(1, 32, 3, 1, 1), *conv_norm_3d(32, 32)]
     for wide_in, wide in ((32, 64), (64, 64), (64, 128)):
         layers += [*conv_norm_3d(wide_in, wide, 2), VoxRes(wide), VoxRes(wide)]

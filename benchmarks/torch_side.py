@@ -1,7 +1,7 @@
-"""torch's side: the same networks and steps in the fastest form that torch has on the machine.
+"""torch's side of the benchmarks: the same networks and steps in torch's fastest form on this machine.
 
-On a CPU: channels_last and fused Adam, float32. On a GPU besides: TF32, bfloat16 autocast, and the fastest of plain
-calls, torch.compile, a CUDA graph of the whole step, and both.
+On a CPU it uses channels_last, fused Adam and float32. On a GPU it adds TF32, bfloat16 autocast, and the fastest of
+plain calls, torch.compile, a CUDA graph of the whole step, and both.
 """
 
 import copy
@@ -23,12 +23,13 @@ from benchmarks import torch_networks
 
 
 def epoch(network: str, extent: int, count: int, batch: int, platform: str) -> Work:
+    """Runs one epoch over `count` random examples."""
     training = Training(network, extent, count, batch, platform)
     return Work(lambda times: [training.epoch() for _ in range(times)], training.about)
 
 
 def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs: int, platform: str) -> Work:
-    """Folds one after the other, each from the first initial values; nothing is saved."""
+    """Trains folds one after the other, each from the same initial weights; saves nothing."""
     training = Training(network, extent, count, batch, platform)
 
     def run(times):
@@ -41,7 +42,7 @@ def folds(network: str, extent: int, count: int, batch: int, folds: int, epochs:
 
 
 def dynamic_image(count: int, extent: int, dtype: str, platform: str) -> Work:
-    """A matrix product of the weights with the slices, after a cast where the voxels are whole numbers."""
+    """Multiplies the rank-pooling weights with the slices, cast to float32 first if the voxels are integers."""
     device = _device(platform)
     voxels = torch.from_numpy(stored_volumes(count, extent, dtype)).view(count, extent, -1).to(device)
     alpha = torch.from_numpy(rank_pooling_weights(extent).astype(np.float32)).to(device)
@@ -55,7 +56,7 @@ def dynamic_image(count: int, extent: int, dtype: str, platform: str) -> Work:
 
 
 class Training:
-    """A network in training on random examples that lie on the device."""
+    """A network in training on random examples that are stored on the device."""
 
     def __init__(self, network: str, extent: int, count: int, batch: int, platform: str):
         self.device = _device(platform)
@@ -91,7 +92,7 @@ class Training:
         return step
 
     def fastest_step(self) -> Callable:
-        """Tries the forms that a GPU has; `about` names the one chosen and the seconds of each."""
+        """Tries each form of a step on a GPU; `about` names the fastest and the seconds of each."""
         plain, compiled = self.plain_step(self.model), self.plain_step(torch.compile(self.model))
         forms = {
             "plain": lambda: plain,
@@ -104,7 +105,7 @@ class Training:
             try:
                 steps[name] = make()
                 seconds[name] = self.seconds_of(steps[name])
-            except Exception as error:  # a form that this torch, driver or compiler cannot do is not the fastest
+            except Exception as error:  # this torch, driver or compiler does not support the form
                 print(f"torch cannot do {name} here: {error}")
         best = min(seconds, key=seconds.__getitem__)
         self.about |= {"form": f"bfloat16 autocast, {self.about['form']}, {best}", "forms": seconds}
@@ -144,7 +145,7 @@ class Training:
         float(loss)  # waits for the device, once an epoch
 
     def reset(self) -> None:
-        """In place, so that a captured graph goes on with the same memory."""
+        """Restores the initial weights in place, so that a captured graph keeps its memory."""
         self.model.load_state_dict(self.initial)
         for state in self.optimizer.state.values():
             for value in state.values():

@@ -1,6 +1,6 @@
-"""Times pieces of work in turn, each in a process of its own; while one works the others wait for their turn.
+"""Times pieces of work in turn, each in a process of its own; while one works, the others wait.
 
-A machine that slows down so slows all of them, and no two compete for its cores.
+A machine that slows down then slows all of them alike, and no two compete for its cores.
 """
 
 import contextlib
@@ -15,31 +15,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SHORT = 0.2  # seconds: what is faster is called several times a turn
-COLD = 30.0  # seconds: what takes longer the first time is not called once more to learn how fast it is
+SHORT = 0.2  # seconds: faster work is called several times per turn
+COLD = 30.0  # seconds: work that takes longer at first is not called again to measure its speed
 RESAMPLES = 2000
 
 
 class Work(NamedTuple):
-    """run(k) does the work k times and returns once it is done; `about` is what else is known of it."""
+    """A piece of work: run(k) does it k times and returns when it is done; `about` describes it."""
 
     run: Callable[[int], object]
     about: dict[str, Any]
 
 
 class Unavailable(Exception):
-    """Why a side cannot be measured here."""
+    """A side cannot be measured on this machine; the text says why."""
 
 
 class Side(NamedTuple):
-    """How a process makes its work: 'module:function', called there with the arguments; returns a Work."""
+    """One side of a comparison: 'module:function' and its arguments, which a worker process calls to get a Work."""
 
     make: str
     arguments: dict[str, Any]
 
 
 class Worker:
-    """A process that makes its work, then does it when told to."""
+    """A process that makes the work of a side, and does it on request."""
 
     def __init__(self, side: Side):
         context = multiprocessing.get_context("spawn")
@@ -50,7 +50,7 @@ class Worker:
         self.about: dict[str, Any] = self._receive()
 
     def run(self, times: int = 1) -> float:
-        """Seconds for each of `times` calls."""
+        """Does the work `times` times and returns the seconds of each."""
         self._connection.send(times)
         return self._receive() / times
 
@@ -70,7 +70,7 @@ class Worker:
 
 
 def _serve(connection, side: Side) -> None:
-    os.dup2(2, 1)  # the parent's standard output is for its JSON lines alone
+    os.dup2(2, 1)  # the parent's standard output is only for its JSON lines
     try:
         work = pkgutil.resolve_name(side.make)(**side.arguments)
         connection.send((None, work.about))
@@ -84,7 +84,7 @@ def _serve(connection, side: Side) -> None:
 
 
 class Turns(NamedTuple):
-    """seconds [rounds] of each side that could be measured, what is known of it, and why the others could not."""
+    """The result of a comparison. seconds: [rounds] by side. about: by side. missing: why a side was not measured."""
 
     seconds: dict[str, list[float]]
     about: dict[str, dict[str, Any]]
@@ -92,11 +92,11 @@ class Turns(NamedTuple):
 
 
 def take_turns(sides: dict[str, Side], repeats: int, budget: float, *, run_in: bool = False) -> Turns:
-    """Rounds in which each side has one turn, until there are `repeats` or `budget` seconds are spent; at least one.
+    """Gives each side one turn per round, for `repeats` rounds or until `budget` seconds are spent, at least one.
 
-    What compiles or warms up in a first call, and in a second one that tells how often to call, is not counted. With
-    `run_in` each turn begins with a call that is not counted either: what goes on for hours, as training does, does
-    not pay for getting memory anew that the system took back while it waited for its turn.
+    The first call, which compiles and warms up, and a second, which tells how many calls make a turn, are not counted.
+    With `run_in`, each turn begins with another uncounted call: training runs for hours, and should not pay for memory
+    that the system took back while it waited for its turn.
     """
     with contextlib.ExitStack() as stack:
         workers, missing = _start(sides, stack)
@@ -108,7 +108,7 @@ def take_turns(sides: dict[str, Side], repeats: int, budget: float, *, run_in: b
                 if run_in:
                     workers[name].run()
                 seconds[name].append(workers[name].run(times[name]))
-            order.reverse()  # so that none always has the turn after the slowest
+            order.reverse()  # so that no side always follows the slowest
             if time.monotonic() - start > budget:
                 break
         return Turns(seconds, {name: worker.about for name, worker in workers.items()}, missing)
@@ -131,10 +131,11 @@ def _calls_a_turn(worker: Worker) -> int:
 
 
 def compare(ours: list[float], theirs: list[float]) -> tuple[float, float | None, float | None]:
-    """The ratio of the medians, and its 95 % interval by a bootstrap over the rounds, None after a single one."""
+    """Returns the ratio of medians and its 95 % bootstrap interval over the rounds, None after a single round."""
     ratio = statistics.median(ours) / statistics.median(theirs)
     if len(ours) < 2:
         return ratio, None, None
+    # Both sides are resampled by the same rounds, [RESAMPLES, rounds], because they share the machine's state.
     rounds = np.random.default_rng(0).integers(0, len(ours), (RESAMPLES, len(ours)))
     medians = [np.median(np.array(seconds)[rounds], axis=1) for seconds in (ours, theirs)]
     low, high = np.percentile(medians[0] / medians[1], [2.5, 97.5])
