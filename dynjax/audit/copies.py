@@ -90,7 +90,7 @@ def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[
     directions = np.random.default_rng(0).standard_normal((vectors.shape[1], SKETCH), np.float32)  # [D, SKETCH]
     sketches = _normalised(residuals @ directions)  # [N, SKETCH]
     lowest = bound - 5 * (1 - bound**2) / np.sqrt(SKETCH)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for start in range(0, len(vectors), ROWS):
         likely = sketches[start : start + ROWS] @ sketches[start:].T >= lowest  # [ROWS, N - start]
         rows, columns = np.nonzero(np.triu(likely, k=1))  # above the diagonal: each pair once, no scan with itself
