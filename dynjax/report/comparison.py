@@ -50,9 +50,9 @@ THE_PAPER = "  the paper"
 HEADINGS = ("", *PAPER_METRICS.values(), "parameters", "s/fold", "notes")
 PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
 PAIRED_COLUMNS = [
-    *("paired_with", "paired_folds", "paired_subjects"),
-    *(f"accuracy_difference{suffix}" for suffix in ("", "_low", "_high")), *("mcnemar_p", "mcnemar_p_holm"),
-    *(f"roc_auc_difference{suffix}" for suffix in ("", "_low", "_high")), *("delong_p", "delong_p_holm"),
+    "paired_with", "paired_folds", "paired_subjects",
+    "accuracy_difference", "accuracy_difference_low", "accuracy_difference_high", "mcnemar_p", "mcnemar_p_holm",
+    "roc_auc_difference", "roc_auc_difference_low", "roc_auc_difference_high", "delong_p", "delong_p_holm",
     "not_paired_because",
 ]  # fmt: skip
 
@@ -217,7 +217,7 @@ def _latex_line(cells: Sequence[str]) -> str:
 def _latex(estimate: dict) -> str:
     if estimate["value"] is None:
         return "--"
-    low, high = estimate["ci95"] or (float("nan"),) * 2
+    low, high = estimate["ci95"] or (float("nan"), float("nan"))
     return f"{estimate['value']:.2f} {{\\footnotesize({low:.2f}--{high:.2f})}}"
 
 

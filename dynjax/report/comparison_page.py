@@ -24,7 +24,7 @@ def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | 
     caption = f"{mark}. " if mark else ""
     notices = [SYNTHETIC] if synthetic else []
     if optimistic:
-        notices.append("OPTIMISTIC: the runs marked OPTIMISTIC selected their epochs on test subjects.")
+        notices.append("OPTIMISTIC: runs with this mark selected their epochs on test subjects.")
     sections = [
         Section("Runs", list(_runs(rows, with_paper, caption))),
         Section("Tests against the first run", list(_pairings(rows, caption))),
@@ -81,7 +81,7 @@ def beside(facts: Facts) -> Iterator[Block]:
     yield Table("beside", text, HEADINGS[:-1], lines)
     items = []
     for number, row in enumerate(facts.beside, start=1):
-        notes = row.notes[1:]  # without the first, the path of the scan table, which can say who somebody is
+        notes = row.notes[1:]  # without the first, the path of the scan table, which may identify a person
         items.append(f"{number}: {row.name}: {', '.join(notes)}")
     yield Items(items)
     lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]

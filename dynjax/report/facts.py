@@ -9,14 +9,14 @@ from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report.comparison import NOT_CONVERGED, Row
 from dynjax.report.wording import SELECTIONS, name_folds
 
-RESEARCH = "Research only: this is not a medical device, and no result here is a diagnosis."
+RESEARCH = "For research only: this is not a medical device, and no result here is a diagnosis."
 SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing about patients."
 
 
 class Facts(NamedTuple):
     """A finished run: its results, and its predictions by subject.
 
-    name: the run's name in the style of the paper's tables. kind: what an image shows. classes: (negative, positive).
+    name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative, positive).
     results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N]. events: one
     per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they cannot be read.
     beside: the run itself and then others, such as baselines.
@@ -90,7 +90,7 @@ class Facts(NamedTuple):
         return [*notices, RESEARCH]
 
     def most_wrong(self, count: int) -> list[int]:
-        """Returns the misclassified subjects, those whose probability is farthest beyond the threshold first."""
+        """Returns the misclassified subjects, ordered by how far the probability is beyond the threshold."""
         beyond = (self.probabilities - self.thresholds) * np.where(self.labels == 1, -1, 1)  # on the wrong side, [N]
         wrong = (self.probabilities >= self.thresholds) != (self.labels == 1)
         return [int(index) for index in np.argsort(-beyond, kind="stable") if wrong[index]][:count]
@@ -119,9 +119,9 @@ def limits(facts: Facts) -> list[str]:
         f"The results come from cross-validation within one cohort of {len(facts.labels)} subjects. Scans from another "
         "site, scanner or protocol were not tested; scores on those are often lower.",
         f"{share:.0%} of the subjects are {positive}. Accuracy, precision and F1 apply only at this prevalence.",
-        f"The labels {negative} and {positive} were taken from the scan table and not verified. No other disease was "
-        "included.",
-        "The intervals cover the choice of test subjects. They do not cover other initial weights or other folds. The "
+        f"The labels {negative} and {positive} were taken from the scan table and not verified. Subjects with other "
+        "diseases were not included.",
+        "The intervals account for the choice of test subjects, not for other initial weights or other folds. The "
         "values of the folds are not independent, because folds share training subjects.",
         "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
         "`python main.py audit` checks that, and whether the label is associated with age, sex, site or scanner.",

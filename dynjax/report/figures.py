@@ -104,7 +104,7 @@ def probabilities_by_class(
         both = [probabilities[labels == label] for label in (0, 1)]
         axes.hist(both, bins=BINS, range=(0, 1), color=[NEGATIVE, POSITIVE], label=list(names))
         for index, threshold in enumerate(np.unique(thresholds)):
-            label = None if index else "threshold"
+            label = None if index else "threshold"  # one legend entry for all
             axes.axvline(threshold, color=INK, linestyle=":", linewidth=1, label=label)
         axes.set(xlim=(-0.02, 1.02), xlabel=f"probability of {names[1]}", ylabel="subjects")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))

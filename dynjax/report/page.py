@@ -80,7 +80,7 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A whole page. notices: what a reader must know before any number; they are at the top."""
+    """A whole page. notices: the warnings at its top, before any number."""
 
     title: str
     notices: Sequence[str]

@@ -38,7 +38,7 @@ def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
     """Draws a flow diagram from steps (text, lines), from top to bottom.
 
-    lines: what leaves the cohort after the step, in a box at the right.
+    lines: the scans that leave the cohort after the step, shown in a box at the right.
     """
     boxes = [(_wrapped(text.split("\n")), _wrapped(lines)) for text, lines in steps]
     total = sum(_height(main) + GAP + _room_for(side) for main, side in boxes) - GAP

@@ -17,10 +17,10 @@ EXAMPLES = 6  # of each class
 WORST = 8
 # The figures and tables that a page may have. Other files in report/ are left alone.
 PARTS = (
-    *("flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall"),
-    *("confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups"),
-    *("most_wrong", "folds", "provenance", "settings"),
-)
+    "flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall",
+    "confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups",
+    "most_wrong", "folds", "provenance", "settings",
+)  # fmt: skip
 UNREADABLE = "The scans could not be read when this page was written, so no image is shown."
 
 

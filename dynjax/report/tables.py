@@ -81,11 +81,10 @@ def subgroups(facts: Facts) -> Table:
 
 def bins(facts: Facts, found: Bins) -> Table:
     """Tabulates the bins of the calibration plot."""
-    rows = [
-        [number(predicted), number(observed), interval((low, high)), str(count)]
-        for predicted, observed, low, high, count in zip(*found)
-    ]
-    numbers = [[*(float(value) for value in line[:-1]), int(line[-1]), facts.mark] for line in zip(*found)]
+    rows, numbers = [], []
+    for predicted, observed, low, high, count in zip(*found):
+        rows.append([number(predicted), number(observed), interval((low, high)), str(count)])
+        numbers.append([float(predicted), float(observed), float(low), float(high), int(count), facts.mark])
     caption = facts.marked("The bins of the plot, lowest probabilities first.")
     head = ["mean probability", f"share of {facts.classes[1]}", "95 % interval", "subjects"]
     return Table("bins", caption, head, rows, (["probability", "share", "low", "high", "subjects", "mark"], numbers))
@@ -139,7 +138,7 @@ def refused(facts: Facts) -> Table:
 
 
 def provenance(facts: Facts) -> Table:
-    """Tabulates software, device, weights and data; only the scan table's name, as its path can say who somebody is."""
+    """Tabulates data, weights, software and device; the scan table without its folder, which may identify a person."""
     results = facts.results
     origin = results["weights"]
     rows = {"scan table": source(results), "weights": origin["source"] or "random initial values"}
