@@ -1,8 +1,7 @@
 """Finds scans that are copies of one another, whatever their files are called: identical or near-identical volumes.
 
 Two scans are near-identical when their volumes correlate after the cohort's mean volume, which all heads share, is
-removed. The search compares reduced volumes, whose block means noise hardly changes. Every hit is then confirmed on
-the full volumes.
+removed. The search compares block means, which noise hardly changes; every hit is then confirmed on the full volumes.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from dynjax.volumes.nifti import load_volume
 from dynjax.work.parallel import map_scans, parallel_map
 
 SIDE = 16  # blocks along each axis of a reduced volume
-SKETCH = 256  # random projections of a reduced volume, by which pairs are preselected
+SKETCH = 256  # random projections of a reduced volume, used to preselect pairs
 ROWS = 1024  # sketches compared with all others at a time
 
 # Measured on phantoms, whose subjects differ in a few modes only. The most similar of 500,000 pairs of subjects
@@ -90,7 +89,7 @@ def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[
     directions = np.random.default_rng(0).standard_normal((vectors.shape[1], SKETCH), np.float32)  # [D, SKETCH]
     sketches = _normalised(residuals @ directions)  # [N, SKETCH]
     lowest = bound - 5 * (1 - bound**2) / np.sqrt(SKETCH)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for start in range(0, len(vectors), ROWS):
         likely = sketches[start : start + ROWS] @ sketches[start:].T >= lowest  # [ROWS, N - start]
         rows, columns = np.nonzero(np.triu(likely, k=1))  # above the diagonal: each pair once, no scan with itself

@@ -27,7 +27,7 @@ def write_predictions(path: Path, predictions: list[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Reads what `write_predictions` wrote. Raises: InputError if the file is missing or damaged."""
+    """Reads the predictions that `write_predictions` wrote. Raises: InputError if the file is missing or damaged."""
     try:
         return read_csv(path, PREDICTION_COLUMNS, _prediction)
     except OSError:

@@ -1,4 +1,4 @@
-"""One way to draw: an SVG in the page's ink on no background, its text left as text, the same bytes every time."""
+"""Draws figures as SVG: in the page's ink, without background, with text kept as text, and reproducible."""
 
 import io
 import warnings
@@ -8,11 +8,13 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-INK = "#1d2126"  # text and axes; the page puts the colour of its own text in its place
-COLOURS = ("#0f76b8", "#cc5a00", "#168a62", "#b0529b", "#8f7400", "#6b6fc9")  # 3 : 1 and more on white and on black
+INK = "#1d2126"  # of text and axes; the page replaces it with the colour of its own text
+# Contrast of at least 3 : 1 on white and on black.
+# Contrast of at least 3 : 1 on white and on black.
+COLOURS = ("#0f76b8", "#cc5a00", "#168a62", "#b0529b", "#8f7400", "#6b6fc9")
 NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]
-STYLES = ("-", "--", "-.", ":")  # lines can be told apart in black and white too
-FULL = 4.6  # inches; a phone shows it at three quarters of its size
+STYLES = ("-", "--", "-.", ":")  # so that lines differ in black and white too
+FULL = 4.6  # width of a figure in inches; a phone shows it at three quarters of that
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -33,9 +35,12 @@ STYLE: dict[Any, Any] = {
 
 
 def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Figure], None]) -> str:
-    """The SVG of a figure of `size` inches that `drawing` fills; `mark` stands in a corner, for who sees it alone."""
+    """Returns the SVG of a figure of `size` inches that `drawing` fills.
+
+    `mark` is written in a corner, so that the figure carries it when it is shown without its page.
+    """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # text is written as text: the reader's fonts have it
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # text stays text, drawn with the reader's fonts
         figure = Figure(size, layout="constrained")
         drawing(figure)
         if mark:

@@ -1,4 +1,4 @@
-"""The model card: the facts of a run for machines and, from the same values, for readers."""
+"""The model card of a run: JSON for machines and, from the same values, Markdown for readers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +13,18 @@ SCHEMA = 1
 
 
 def model_card(facts: Facts) -> dict[str, Any]:
-    """As JSON has it, without a participant's id."""
+    """Returns the card as values for JSON; it contains no participant ids."""
     results, (negative, positive) = facts.results, facts.classes
     return {
         "schema": SCHEMA,
         "name": facts.name,
         "synthetic": facts.synthetic,
         "notices": facts.notices(),
-        "intended_use": f"Research on telling {positive} from {negative} by structural MRI of the brain. {RESEARCH}",
+        "intended_use": f"Research on distinguishing {positive} from {negative} by structural brain MRI. {RESEARCH}",
         "out_of_scope": [
             "Diagnosis, screening or any decision about a person.",
-            f"Other classes than {negative} and {positive}.",
-            "Scans that were prepared in another way than those it was trained on.",
+            f"Classes other than {negative} and {positive}.",
+            "Scans that were prepared differently from the training scans.",
         ],
         "data": {
             "source": source(results),
@@ -53,6 +53,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
 
 
 def to_markdown(card: dict[str, Any]) -> str:
+    """Formats the values of `model_card` as Markdown."""
     data, evaluation, weights = card["data"], card["evaluation"], card["model"]["weights"]
     mark = "SYNTHETIC " if card["synthetic"] else ""
     counts = ", ".join(f"{count} {name}" for name, count in data["n_subjects"].items())
@@ -61,8 +62,8 @@ def to_markdown(card: dict[str, Any]) -> str:
         for name, estimate in evaluation["metrics"].items()
         if name in METRIC_NAMES
     ]
-    left_out = [f"{count} scans left out: {reason}" for reason, count in data["excluded"].items() if count]
-    origin = f"from {weights['source']}" if weights["source"] else "from random initial values"
+    excluded = [f"{count} scans excluded: {reason}" for reason, count in data["excluded"].items() if count]
+    origin = f"from {weights['source']}" if weights["source"] else "from random initial weights"
     parts = [
         f"# {card['name']}",
         *(f"**{notice}**" for notice in card["notices"]),
@@ -71,7 +72,7 @@ def to_markdown(card: dict[str, Any]) -> str:
         "Not for:",
         _items(card["out_of_scope"]),
         "## Data",
-        _items([f"{data['source']}: {data['n_scans']} scans", f"{mark}subjects evaluated: {counts}", *left_out]),
+        _items([f"{data['source']}: {data['n_scans']} scans", f"{mark}subjects evaluated: {counts}", *excluded]),
         "## Model",
         f"{card['model']['name']}, {card['model']['parameters']:,} parameters, {origin}.",
         "## Evaluation",
@@ -79,7 +80,7 @@ def to_markdown(card: dict[str, Any]) -> str:
         _table(["metric", f"{mark}value (95 % interval)"], metrics),
         *_subgroups(evaluation["subgroups"], mark),
         "## Cost",
-        f"{sum(card['cost']['train_seconds']):.0f} s of training, on {card['provenance'].get('device', '-')}.",
+        f"{sum(card['cost']['train_seconds']):.0f} s of training on {card['provenance'].get('device', '-')}.",
         "## Limits",
         _items(card["limits"]),
         "## Provenance",
@@ -91,6 +92,7 @@ def to_markdown(card: dict[str, Any]) -> str:
 
 
 def _subgroups(groups: Sequence[dict[str, Any]] | None, mark: str) -> list[str]:
+    """Returns the table of subgroups, or nothing if there are none."""
     if not groups:
         return []
     rows = [

@@ -1,9 +1,9 @@
-"""Finished runs side by side, a row each: on the terminal, as CSV and as LaTeX, beside what the paper reports.
+"""Tables of finished runs, one row each, beside the paper's results, and the tests of each run against the first.
 
-And each tested against the first, by subject.
+Tables go to the terminal, to CSV and to LaTeX.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ PAPER_METRICS = {
 }
 
 # Tables 2 to 4 of the paper, on ADNI: accuracy, ROC AUC, F1, precision, recall, average precision. Table 2 does not say
-# whether it is with attention; its VGG11 is taken to be the one without, for Table 3 has the one with it.
+# whether its networks have attention. Its VGG11 is listed here without, because Table 3 has VGG11 with attention.
 PAPER = {
     "Dyn + AlexNet + Att": (0.87, 0.90, 0.86, 0.89, 0.83, 0.82),
     "Dyn + ResNet18 + Att": (0.85, 0.84, 0.84, 0.86, 0.81, 0.79),
@@ -42,25 +42,25 @@ PAPER = {
 }
 
 
-# A mean cross-entropy of the last epoch above which a network has not learned its own training subjects: half of what
-# guessing gives.
+# A network whose mean cross-entropy in its last epoch is above this, half that of guessing, has not learned its own
+# training subjects.
 NOT_CONVERGED = np.log(2) / 2
 
 THE_PAPER = "  the paper"
 HEADINGS = ("", *PAPER_METRICS.values(), "parameters", "s/fold", "notes")
 PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
 PAIRED_COLUMNS = [
-    *("paired_with", "paired_folds", "paired_subjects"),
-    *(f"accuracy_difference{suffix}" for suffix in ("", "_low", "_high")), *("mcnemar_p", "mcnemar_p_holm"),
-    *(f"roc_auc_difference{suffix}" for suffix in ("", "_low", "_high")), *("delong_p", "delong_p_holm"),
+    "paired_with", "paired_folds", "paired_subjects",
+    "accuracy_difference", "accuracy_difference_low", "accuracy_difference_high", "mcnemar_p", "mcnemar_p_holm",
+    "roc_auc_difference", "roc_auc_difference_low", "roc_auc_difference_high", "delong_p", "delong_p_holm",
     "not_paired_because",
 ]  # fmt: skip
 
 
 class Row(NamedTuple):
-    """A finished run: what it is called, its folder, its epochs, and results.json as it stands.
+    """A finished run: its name, folder, number of epochs and results.json.
 
-    And `pairing` with the first of the runs, or in `unpaired` why there is none; the first itself has neither.
+    pairing: its tests against the first run. unpaired: why there are none. The first run itself has neither.
     """
 
     name: str
@@ -72,30 +72,41 @@ class Row(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of its numbers has to know."""
-        results, weights = self.results, self.results["weights"]
-        notes = ["SYNTHETIC" if results["cohort"]["synthetic"] else results["cohort"]["source"]]
-        notes += ["EXTERNAL"] * ("external" in results) + ["SHUFFLED labels"] * results["cohort"].get("shuffled", False)
-        if results["folds"][0]["epoch"] is None:
-            return [*notes, f"a baseline by {weights['source']}"]
+        """Lists what a reader of the run's numbers must know."""
+        cohort, folds = self.results["cohort"], self.results["folds"]
+        notes = ["SYNTHETIC" if cohort["synthetic"] else cohort["source"]]
+        if "external" in self.results:
+            notes.append("EXTERNAL")
+        if cohort.get("shuffled"):
+            notes.append("SHUFFLED labels")
+        if folds[0]["epoch"] is None:
+            return [*notes, f"a baseline by {self.results['weights']['source']}"]
+        return notes + self._training_notes()
+
+    def _training_notes(self) -> list[str]:
+        """Lists what a reader must know about how the networks were trained and selected."""
+        results, notes = self.results, []
         if "repeats" in results:
-            notes += [f"{results['repeats']} repeats"]
-        notes += [f"{self.epochs} epoch{'s' * (self.epochs != 1)}"]
-        notes += ["ImageNet" if weights["pretrained"] else "random weights"]
+            notes.append(f"{results['repeats']} repeats")
+        notes.append("1 epoch" if self.epochs == 1 else f"{self.epochs} epochs")
+        notes.append("ImageNet" if results["weights"]["pretrained"] else "random weights")
         if results.get("folds_missing"):
-            notes += [f"{name_folds([fold['fold'] for fold in results['folds']])} alone"]
+            notes.append(f"{name_folds([fold['fold'] for fold in results['folds']])} alone")
         if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:
-            notes += ["NOT CONVERGED"]
-        return notes + (["OPTIMISTIC"] if results["selection"] == "test" else [])
+            notes.append("NOT CONVERGED")
+        if results["selection"] == "test":
+            notes.append("OPTIMISTIC")
+        return notes
 
     @property
     def seconds(self) -> float:
-        """Of training, a fold."""
+        """Returns the training time per fold."""
         folds = self.results["folds"]
         return sum(fold["train_seconds"] for fold in folds) / len(folds)
 
 
 def print_rows(rows: list[Row], with_paper: bool) -> None:
+    """Prints the table of runs."""
     table = new_table(HEADINGS, left=("", "notes"))
     for line in row_lines(rows, with_paper):
         table.add_row(*line)
@@ -103,13 +114,13 @@ def print_rows(rows: list[Row], with_paper: bool) -> None:
 
 
 def print_pairings(rows: list[Row]) -> None:
-    """The tests of each run against the first, and why others have none; nothing for a single run."""
+    """Prints the tests of each run against the first, or why it has none; prints nothing for a single run."""
     pairings = [(row.name, row.pairing) for row in rows if row.pairing]
     if pairings:
         table = new_table(PAIRING_HEADINGS)
         for name, pairing in pairings:
             table.add_row(name, *pairing_cells(pairing))
-        print(f"Paired by subject, minus {rows[0].name} ({rows[0].folder})")
+        print(f"Paired by subject: each run minus {rows[0].name} ({rows[0].folder})")
         print_table(table)
         print(method(len(pairings)))
     for row in rows:
@@ -118,7 +129,7 @@ def print_pairings(rows: list[Row]) -> None:
 
 
 def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
-    """The cells under HEADINGS, of each run and, if wanted, of the paper's."""
+    """Yields the cells under HEADINGS of each run, followed by the paper's if wanted."""
     for row in rows:
         estimates = [estimate_text(row.results["metrics"][name]) for name in PAPER_METRICS]
         yield [row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes)]
@@ -127,44 +138,43 @@ def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
 
 
 def to_csv(rows: list[Row], with_paper: bool) -> str:
-    """One line a run, intervals in columns of their own; the paper's values, if wanted, in `paper_` columns.
+    """Formats the runs as CSV, one line each, with the ends of intervals in columns of their own.
 
-    What was tested against the first run stands in the columns from `paired_with` on.
+    The paper's values, if wanted, are in the `paper_` columns. The tests against the first run are in PAIRED_COLUMNS.
     """
     metrics = [column for name in PAPER_METRICS for column in (name, f"{name}_low", f"{name}_high")]
     paper = [f"paper_{name}" for name in PAPER_METRICS] if with_paper else []
     header = ["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper, *PAIRED_COLUMNS]
     lines = []
     for row in rows:
-        numbers: list = []
+        ours = []
         for name in PAPER_METRICS:
             estimate = row.results["metrics"][name]
-            numbers += [estimate["value"], *(estimate["ci95"] or (None, None))]
-        numbers += PAPER.get(row.name, [None] * len(PAPER_METRICS)) if with_paper else []
-        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
-        middle = [_parameters(row), f"{row.seconds:.1f}", "; ".join(row.notes)]
-        ours, theirs = cells[: len(metrics)], cells[len(metrics) :]
-        lines.append([row.name, row.folder, *ours, *middle, *theirs, *_paired_cells(row, rows[0])])
+            low, high = estimate["ci95"] or (None, None)
+            ours += [_decimals(estimate["value"]), _decimals(low), _decimals(high)]
+        theirs = [_decimals(value) for value in PAPER.get(row.name, [None] * len(PAPER_METRICS))] if with_paper else []
+        about = [_parameters(row), f"{row.seconds:.1f}", "; ".join(row.notes)]
+        lines.append([row.name, row.folder, *ours, *about, *theirs, *_paired_cells(row, rows[0])])
     return csv_table.to_csv(header, lines)
 
 
 def to_latex(rows: list[Row], with_paper: bool) -> str:
-    """A booktabs tabular; notes that differ between the rows stand in a column of their own."""
+    """Formats the runs as a booktabs tabular."""
     lines = [r"\begin{tabular}{l" + "c" * len(PAPER_METRICS) + "rrl}", r"\toprule"]
-    lines += [" & ".join(["", *PAPER_METRICS.values(), "Parameters", "s/fold", "Notes"]) + r" \\", r"\midrule"]
+    lines += [_latex_line(["", *PAPER_METRICS.values(), "Parameters", "s/fold", "Notes"]), r"\midrule"]
     for row in rows:
         estimates = [_latex(row.results["metrics"][name]) for name in PAPER_METRICS]
-        cells = [row.name, *estimates, f"{_parameters(row):,}".replace(",", r"\,"), f"{row.seconds:.0f}"]
-        lines.append(" & ".join([*cells, _escaped(", ".join(row.notes))]) + r" \\")
+        parameters = f"{_parameters(row):,}".replace(",", r"\,")
+        notes = _escaped(", ".join(row.notes))
+        lines.append(_latex_line([row.name, *estimates, parameters, f"{row.seconds:.0f}", notes]))
         if with_paper and row.name in PAPER:
-            lines.append(
-                " & ".join([r"\quad the paper", *(f"{v:.2f}" for v in PAPER[row.name]), "", "", "ADNI"]) + r" \\"
-            )
+            papers = [f"{value:.2f}" for value in PAPER[row.name]]
+            lines.append(_latex_line([r"\quad the paper", *papers, "", "", "ADNI"]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 def method(runs: int) -> str:
-    """How so many pairings were tested."""
+    """Describes how `runs` runs were tested against the first."""
     return (
         f"Acc: exact McNemar; ROC: DeLong; intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
         f"p Holm: corrected for all {2 * runs} tests here"
@@ -172,7 +182,7 @@ def method(runs: int) -> str:
 
 
 def pairing_cells(pairing: Pairing) -> list[str]:
-    """Under PAIRING_HEADINGS, but for the name."""
+    """Returns the cells under PAIRING_HEADINGS, except the name."""
     cells = [str(pairing.n_subjects), ",".join(map(str, pairing.folds))]
     for test in (pairing.accuracy, pairing.roc_auc):
         cells += [with_interval(test.difference, test.ci95, sign="+"), _p(test.p), _p(test.p_holm)]
@@ -186,6 +196,7 @@ def _p(value: float | None) -> str:
 
 
 def _paired_cells(row: Row, first: Row) -> list[str]:
+    """Returns the cells under PAIRED_COLUMNS."""
     if row.pairing is None:
         return [""] * (len(PAIRED_COLUMNS) - 1) + [row.unpaired]
     cells = [first.folder, ",".join(map(str, row.pairing.folds)), str(row.pairing.n_subjects)]
@@ -195,10 +206,18 @@ def _paired_cells(row: Row, first: Row) -> list[str]:
     return [*cells, ""]
 
 
+def _decimals(number: float | None) -> str:
+    return "" if number is None else f"{number:.4f}"
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
 def _latex(estimate: dict) -> str:
     if estimate["value"] is None:
         return "--"
-    low, high = estimate["ci95"] or (float("nan"),) * 2
+    low, high = estimate["ci95"] or (float("nan"), float("nan"))
     return f"{estimate['value']:.2f} {{\\footnotesize({low:.2f}--{high:.2f})}}"
 
 

@@ -1,4 +1,4 @@
-"""The page of several runs: their rows, their tests against the first, and their ROC curves."""
+"""The page that compares several runs: their metrics, their tests against the first, and their ROC curves."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,22 +7,27 @@ import numpy as np
 from dynjax.report import figures
 from dynjax.report.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
 from dynjax.report.curves import roc_points
-from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts
+from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts, describe_mark
 from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
 
 LabelsAndProbabilities = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
 
 
 def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], with_paper: bool) -> Page:
-    """answers: of each run, an entry a subject, None where they cannot be read."""
+    """Builds the page that compares several runs.
+
+    answers: each run's labels and probabilities, one per subject; None where they cannot be read.
+    """
     synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
     optimistic = any("OPTIMISTIC" in row.notes for row in rows)
-    mark = ", ".join(synthetic * ["SYNTHETIC subjects"] + optimistic * ["OPTIMISTIC selection"])
+    mark = describe_mark(synthetic, optimistic)
     caption = f"{mark}. " if mark else ""
-    notices = synthetic * [SYNTHETIC] + optimistic * ["OPTIMISTIC: runs marked so selected epochs on test subjects."]
+    notices = [SYNTHETIC] if synthetic else []
+    if optimistic:
+        notices.append("OPTIMISTIC: runs with this mark selected their epochs on test subjects.")
     sections = [
-        Section("The runs", list(_runs(rows, with_paper, caption))),
-        Section("Against the first", list(_pairings(rows, caption))),
+        Section("Runs", list(_runs(rows, with_paper, caption))),
+        Section("Tests against the first run", list(_pairings(rows, caption))),
         Section("ROC curves", list(_curves(rows, answers, mark, caption))),
     ]
     filled = [section for section in sections if section.blocks]
@@ -30,7 +35,7 @@ def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | 
 
 
 def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
-    text = f"{caption}Each metric with its 95 % interval; seconds are of training."
+    text = f"{caption}Each metric with its 95 % interval, and the training time per fold."
     lines = [
         [f"{name}, on {notes}" if name == THE_PAPER else name, *cells]
         for name, *cells, notes in row_lines(rows, with_paper)
@@ -46,7 +51,8 @@ def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:
     if lines:
         yield Text(f"Differences from {rows[0].name} ({rows[0].folder}), paired by subject. {method(len(lines))}.")
         yield Table("paired", f"{caption}Paired differences with 95 % intervals.", PAIRING_HEADINGS, lines)
-    if reasons := [f"Not paired: {row.name} ({row.folder}): {row.unpaired}" for row in rows if row.unpaired]:
+    reasons = [f"Not paired: {row.name} ({row.folder}): {row.unpaired}" for row in rows if row.unpaired]
+    if reasons:
         yield Items(reasons)
 
 
@@ -59,25 +65,29 @@ def _curves(
             curves[f"{number}: {row.name}"] = roc_points(*answer)
             areas.append(f"{row.name} {row.results['metrics']['roc_auc']['value']:.2f}")
     if curves:
-        text = f"{caption}Each over all the subjects that its run has answered for, numbered as above."
+        text = f"{caption}One curve per run, over all subjects that it evaluated, numbered as in the list of runs."
         alt = f"{caption}ROC curves. Areas: {', '.join(areas)}."
         yield Figure("roc", figures.overlaid_roc(curves, mark), text, alt)
     if len(curves) < len(rows):
-        yield Text("Runs without a readable predictions.csv, or of one class alone, have no curve.")
+        yield Text("Runs without a readable predictions.csv, or with subjects of only one class, have no curve.")
 
 
 def beside(facts: Facts) -> Iterator[Block]:
-    """Other runs for a run's own page, without their folders; nothing where there are none."""
+    """Compares a run with others on its own page, without naming folders; yields nothing if there are no others."""
     if len(facts.beside) < 2:
         return
-    text = facts.marked("This run first, then the others, each metric with its 95 % interval; seconds are of training.")
+    text = facts.marked("This run and the others: each metric with its 95 % interval, and the training time per fold.")
     lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
     yield Table("beside", text, HEADINGS[:-1], lines)
-    notes = ((row.name, row.notes[1:]) for row in facts.beside)  # the first is where its scan table lies
-    yield Items([f"{number}: {name}: {', '.join(note)}" for number, (name, note) in enumerate(notes, start=1)])
+    items = []
+    for number, row in enumerate(facts.beside, start=1):
+        notes = row.notes[1:]  # without the first, the path of the scan table, which may identify a person
+        items.append(f"{number}: {row.name}: {', '.join(notes)}")
+    yield Items(items)
     lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]
     if lines:
         text = f"Differences from this run, paired by subject. {method(len(lines))}."
         yield Table("beside_paired", facts.marked(text), PAIRING_HEADINGS, lines)
-    if reasons := [f"Not paired: {row.name}: {row.unpaired}" for row in facts.beside if row.unpaired]:
+    reasons = [f"Not paired: {row.name}: {row.unpaired}" for row in facts.beside if row.unpaired]
+    if reasons:
         yield Items(reasons)

@@ -1,19 +1,22 @@
-"""Curves of a run's probabilities with their bands: labels [N] of 0 and 1, probabilities [N], an entry a subject."""
+"""ROC, precision-recall and reliability curves of a run, with bands.
+
+All take labels [N] of 0 and 1 and probabilities [N], one per subject.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from dynjax.evaluation.calibration import BINS, rank_bins
+from dynjax.evaluation.calibration import rank_bins
 from dynjax.evaluation.intervals import wilson
 from dynjax.evaluation.resampling import LEVEL, resamples
 
-GRID = np.linspace(0, 1, 101)  # where bands are known
+GRID = np.linspace(0, 1, 101)  # where bands are computed
 
 
 class Curve(NamedTuple):
-    """A curve through x and y, and the pointwise 95 % band low to high on GRID."""
+    """A curve through the points (x, y), with its pointwise 95 % band, low to high, on GRID."""
 
     x: np.ndarray
     y: np.ndarray
@@ -22,7 +25,7 @@ class Curve(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """Of each bin: the mean probability, the share of positives with its interval (Wilson), and how many subjects."""
+    """Calibration bins: mean probability, observed share of positives with Wilson's interval, number of subjects."""
 
     predicted: np.ndarray
     observed: np.ndarray
@@ -32,13 +35,13 @@ class Bins(NamedTuple):
 
 
 def roc_points(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The share of the negatives and of the positives at or above each threshold, from none to all."""
-    true, false = _counter(labels, probabilities)(np.ones((1, len(labels))))
+    """Returns false and true positive rates, [S + 1] each, at every threshold from the highest to the lowest."""
+    true, false = _counter(labels, probabilities)(np.ones((1, len(labels))))  # each [1, S]
     return _from_zero(false[0]), _from_zero(true[0])
 
 
 def roc_curve(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Curve:
-    """Sensitivity against 1 - specificity; both labels present."""
+    """Returns sensitivity against 1 - specificity. Both labels must be present."""
 
     def at_grid(true: np.ndarray, false: np.ndarray) -> np.ndarray:
         return np.interp(GRID, _from_zero(false), _from_zero(true))
@@ -47,53 +50,60 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Curve
 
 
 def precision_recall_curve(labels: np.ndarray, probabilities: np.ndarray, seed: int) -> Curve:
-    """Precision against recall, a step function whose area is the average precision; both labels present."""
+    """Returns precision against recall, a step function whose area is the average precision.
+
+    Both labels must be present.
+    """
 
     def at_grid(true: np.ndarray, false: np.ndarray) -> np.ndarray:
-        first = np.searchsorted(true / true[-1], GRID - 1e-9)
-        first = np.maximum(first, np.argmax(true > 0))
+        first = np.searchsorted(true / true[-1], GRID - 1e-9)  # the first threshold that reaches each recall
+        first = np.maximum(first, np.argmax(true > 0))  # at a recall of 0, that of the first positive
         return true[first] / (true[first] + false[first])
 
-    (true,), (false,) = _counter(labels, probabilities)(np.ones((1, len(labels))))
-    rises = np.diff(true, prepend=0) > 0
+    true, false = (counts[0] for counts in _counter(labels, probabilities)(np.ones((1, len(labels)))))  # each [S]
+    rises = np.diff(true, prepend=0) > 0  # the thresholds that add recall
     recall, precision = true[rises] / true[-1], true[rises] / (true + false)[rises]
-    curve = np.r_[0, recall], np.r_[precision[0], precision]
-    return Curve(*curve, *_band(labels, probabilities, seed, at_grid))
+    x, y = np.r_[0, recall], np.r_[precision[0], precision]
+    return Curve(x, y, *_band(labels, probabilities, seed, at_grid))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Bins:
-    """The bins of the expected calibration error, without those that ties leave empty."""
-    bins = rank_bins(probabilities)
-    groups = [bins == each for each in range(BINS) if (bins == each).any()]
-    limits = [wilson(labels[group].sum(), group.sum()) for group in groups]
-    low, high = np.array(limits).T
-    predicted, observed = ([float(values[group].mean()) for group in groups] for values in (probabilities, labels))
-    return Bins(np.array(predicted), np.array(observed), low, high, np.array([group.sum() for group in groups]))
+    """Returns the bins of the expected calibration error, without those that ties leave empty."""
+    bins = rank_bins(probabilities)  # [N]
+    groups = [bins == each for each in np.unique(bins)]  # [B] of [N]
+    predicted = np.array([float(probabilities[group].mean()) for group in groups])
+    observed = np.array([float(labels[group].mean()) for group in groups])
+    low, high = np.array([wilson(labels[group].sum(), group.sum()) for group in groups]).T
+    return Bins(predicted, observed, low, high, np.array([group.sum() for group in groups]))
 
 
 def _counter(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Maps weights [K, N] to those of the positives and of the negatives, [K, S] each, at or above each probability.
+    """Returns a function from weights [K, N] to the weight of positives and of negatives, [K, S] each.
 
-    Distinct probabilities, descending.
+    It counts the subjects at or above each distinct probability, in descending order.
     """
     order = np.argsort(-probabilities, kind="stable")
-    scores, positive = probabilities[order], labels[order] == 1
-    last = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])
+    scores, positive = probabilities[order], labels[order] == 1  # [N]
+    last = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])  # the last of each run of ties, [S]
 
     def count(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ranked = weights[:, order]
-        true, everyone = (ranked * positive).cumsum(1)[:, last], ranked.cumsum(1)[:, last]
+        ranked = weights[:, order]  # [K, N]
+        true, everyone = (ranked * positive).cumsum(1)[:, last], ranked.cumsum(1)[:, last]  # [K, S]
         return true, everyone - true
 
     return count
 
 
 def _band(labels, probabilities, seed: int, at_grid: Callable) -> np.ndarray:
-    """Low and high [2, GRID] of at_grid(true [S], false [S]) over the resamples of a stratified bootstrap."""
+    """Returns the band of at_grid(true [S], false [S]) over stratified bootstrap resamples, low and high: [2, GRID]."""
     count = _counter(labels, probabilities)
-    drawn = [at_grid(*each) for weights in resamples(labels, seed) for each in zip(*count(weights))]
+    drawn = []
+    for weights in resamples(labels, seed):
+        for true, false in zip(*count(weights)):  # each [S]
+            drawn.append(at_grid(true, false))
     return np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
 def _from_zero(counts: np.ndarray) -> np.ndarray:
+    """Returns cumulative counts [S] as shares of the last, with a leading 0: [S + 1]."""
     return np.r_[0, counts] / counts[-1]

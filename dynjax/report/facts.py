@@ -1,4 +1,4 @@
-"""What is known of a finished run when its page is written, and what follows from it."""
+"""The facts of a finished run from which its page and model card are made."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,17 +9,17 @@ from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report.comparison import NOT_CONVERGED, Row
 from dynjax.report.wording import SELECTIONS, name_folds
 
-RESEARCH = "Research only: this is not a medical device, and no result here is a diagnosis."
+RESEARCH = "For research only: this is not a medical device, and no result here is a diagnosis."
 SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing about patients."
 
 
 class Facts(NamedTuple):
-    """A run's results, and its answers with an entry a subject.
+    """A finished run: its results, and its predictions by subject.
 
-    name: as the tables of the paper would call it. kind: what an image shows. classes: (negative, positive). results:
-    results.json. settings: the config, flat. subjects, folds, labels and probabilities: [N]. events: a line an epoch.
-    refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3], None where none can be read. beside:
-    the run itself and then others, such as baselines.
+    name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative, positive).
+    results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N]. events: one
+    per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they cannot be read.
+    beside: the run itself and then others, such as baselines.
     """
 
     name: str
@@ -51,74 +51,85 @@ class Facts(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What has to stand beside every number; '' for a plain run of real subjects."""
-        return ", ".join(self.synthetic * ["SYNTHETIC subjects"] + self.optimistic * ["OPTIMISTIC selection"])
+        """Returns the warning that must accompany every number; '' for an ordinary run on real subjects."""
+        return describe_mark(self.synthetic, self.optimistic)
 
     def marked(self, text: str) -> str:
-        """A caption with the mark before it."""
+        """Puts the mark before a caption."""
         return f"{self.mark}. {text}" if self.mark else text
 
     @property
     def people(self) -> str:
-        """'100 subjects (51 CN, 49 AD)'."""
+        """Describes the evaluated subjects, such as '100 subjects (51 CN, 49 AD)'."""
         counts = [f"{(self.labels == label).sum():,} {name}" for label, name in enumerate(self.classes)]
         return f"{len(self.labels):,} subjects ({', '.join(counts)})"
 
     @property
     def thresholds(self) -> np.ndarray:
-        """From which probability on each subject is called positive, [N]."""
+        """Returns the probability from which each subject is called positive, [N]."""
         of_fold = {fold["fold"]: fold.get("threshold", THRESHOLD) for fold in self.results["folds"]}
         return np.array([of_fold[fold] for fold in self.folds])
 
     @property
     def confusion(self) -> np.ndarray:
-        """int [2, 2]: the true class, the class called."""
-        called = (self.probabilities >= self.thresholds).astype(int)
-        return np.bincount(2 * self.labels + called, minlength=4).reshape(2, 2)
+        """Counts subjects by true class (rows) and predicted class (columns), int [2, 2]."""
+        called = (self.probabilities >= self.thresholds).astype(int)  # [N]
+        cells = 2 * self.labels + called  # the position of each subject's cell in the flattened matrix
+        return np.bincount(cells, minlength=4).reshape(2, 2)
 
     def notices(self) -> list[str]:
-        """The sentences that stand before all numbers."""
+        """Returns the sentences that precede all numbers."""
         missing = self.results.get("folds_missing")
         notices = [SYNTHETIC] if self.synthetic else []
         if self.results["selection"] != "last":
             notices.append(f"{_sentence(SELECTIONS[self.results['selection']])}.")
-        notices += [f"Incomplete: {name_folds(missing)} not evaluated yet."] if missing else []
+        if missing:
+            notices.append(f"Incomplete: {name_folds(missing)} not evaluated yet.")
         if max(fold.get("train_loss") or 0 for fold in self.results["folds"]) > NOT_CONVERGED:
-            notices.append("Not converged: some fold's network has not learned its own training subjects.")
+            notices.append("Not converged: in at least one fold the network has not learned its own training subjects.")
         return [*notices, RESEARCH]
 
     def most_wrong(self, count: int) -> list[int]:
-        """Of the subjects that are called wrongly, those whose probability lies farthest beyond the threshold."""
-        beyond = (self.probabilities - self.thresholds) * np.where(self.labels == 1, -1, 1)
+        """Returns the misclassified subjects, ordered by how far the probability is beyond the threshold."""
+        beyond = (self.probabilities - self.thresholds) * np.where(self.labels == 1, -1, 1)  # on the wrong side, [N]
         wrong = (self.probabilities >= self.thresholds) != (self.labels == 1)
         return [int(index) for index in np.argsort(-beyond, kind="stable") if wrong[index]][:count]
 
     def examples(self, label: int, count: int) -> list[int]:
-        """Subjects of a class that are drawn by the run's seed, not chosen, in their order."""
+        """Draws subjects of a class at random, by the run's seed, and returns them in their order."""
         members = np.flatnonzero(self.labels == label)
         rng = np.random.default_rng([self.results["provenance"]["seed"], label])
         return sorted(rng.choice(members, min(count, len(members)), replace=False).tolist())
 
 
+def describe_mark(synthetic: bool, optimistic: bool) -> str:
+    """Returns the warning that must accompany every number, or ''."""
+    marks = ["SYNTHETIC subjects"] if synthetic else []
+    if optimistic:
+        marks.append("OPTIMISTIC selection")
+    return ", ".join(marks)
+
+
 def limits(facts: Facts) -> list[str]:
-    """What the numbers cannot say."""
+    """Lists what the numbers do not show."""
     results, (negative, positive) = facts.results, facts.classes
     share = facts.labels.mean()
-    lines = ["The subjects do not exist: nothing follows for patients."] if facts.synthetic else []
+    lines = ["The subjects do not exist, so the results say nothing about patients."] if facts.synthetic else []
     lines += [
-        f"One cohort, cross-validated within: {len(facts.labels)} subjects. Scans of another site, scanner or "
-        "protocol were not tried, and scores there are often lower.",
-        f"{share:.0%} of the subjects are {positive}. Accuracy, precision and F1 hold for that share alone.",
-        f"{negative} and {positive} are what the scan table says; nobody else was asked, no other disease seen.",
-        "Intervals are for other test subjects. They leave out what other initial values and folds would change, and "
-        "the values of single folds share training subjects.",
-        "Whether a subject, or a copy of a scan, lies on both sides of a fold is not said here; dynjax's audit looks "
-        "for it, and for what goes with the label, such as age or scanner.",
+        f"The results come from cross-validation within one cohort of {len(facts.labels)} subjects. Scans from another "
+        "site, scanner or protocol were not tested; scores on those are often lower.",
+        f"{share:.0%} of the subjects are {positive}. Accuracy, precision and F1 apply only at this prevalence.",
+        f"The labels {negative} and {positive} were taken from the scan table and not verified. Subjects with other "
+        "diseases were not included.",
+        "The intervals account for the choice of test subjects, not for other initial weights or other folds. The "
+        "values of the folds are not independent, because folds share training subjects.",
+        "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
+        "`python main.py audit` checks that, and whether the label is associated with age, sex, site or scanner.",
     ]
     if not results.get("subgroups"):
-        lines.append("Whether it does as well for women and men, for old and young, was not looked at here.")
+        lines.append("Subgroups, such as women and men or old and young, were not evaluated separately.")
     if facts.optimistic:
-        lines.append("Epochs were selected on the test subjects: expect lower scores on any others.")
+        lines.append("Epochs were selected on the test subjects: expect lower scores on other subjects.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""A page as values, and as one HTML file that needs nothing else: no script, no font, no request."""
+"""A page as values, rendered as one self-contained HTML file: no scripts, fonts or requests."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from dynjax.csv_table import to_csv
 from dynjax.files import write_text
 from dynjax.report.canvas import INK
 
-NARROW = 5  # columns
+NARROW = 5  # columns, at most, of a table that fits beside a figure
 Rows = Sequence[Sequence[Any]]
 
 
@@ -29,13 +29,13 @@ class Items(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """The few that matter: (name, value, interval)."""
+    """The key results: (name, value, interval)."""
 
     numbers: Sequence[tuple[str, str, str]]
 
 
 class Figure(NamedTuple):
-    """An SVG of `report.canvas`; alt: the same in words, for who cannot see it."""
+    """An SVG from `report.canvas`. alt: a description for readers who cannot see it."""
 
     name: str
     svg: str
@@ -44,11 +44,12 @@ class Figure(NamedTuple):
 
     @property
     def inline(self) -> Markup:
+        """Returns the SVG element to put into the page."""
         return _inline(self.svg, self.name, self.alt)
 
 
 class Table(NamedTuple):
-    """Cells are texts; numbers: head and rows of the CSV, where these are not the same."""
+    """A table of texts. numbers: the head and rows of its CSV, where they differ."""
 
     name: str
     caption: str
@@ -58,11 +59,12 @@ class Table(NamedTuple):
 
     @property
     def narrow(self) -> bool:
-        """Whether it can stand beside a figure."""
+        """Returns whether the table fits beside a figure."""
         return len(self.head) <= NARROW
 
     @property
     def csv(self) -> str:
+        """Returns the table as CSV."""
         head, rows = self.numbers or (self.head, self.rows)
         return to_csv(head, rows)
 
@@ -71,12 +73,14 @@ Block = Text | Items | Numbers | Figure | Table
 
 
 class Section(NamedTuple):
+    """A section with its heading."""
+
     title: str
     blocks: Sequence[Block]
 
 
 class Page(NamedTuple):
-    """notices: what has to be known before any number is read; they stand at the top."""
+    """A whole page. notices: the warnings at its top, before any number."""
 
     title: str
     notices: Sequence[str]
@@ -84,11 +88,13 @@ class Page(NamedTuple):
     footer: str
 
     def blocks(self) -> Iterator[Block]:
+        """Yields the blocks of all sections."""
         for section in self.sections:
             yield from section.blocks
 
 
 def render(page: Page) -> str:
+    """Renders a page as HTML; texts are escaped."""
     loader = PackageLoader("dynjax", "report")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -98,21 +104,24 @@ def render(page: Page) -> str:
 
 
 def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:
-    """Each figure as .svg and each table as .csv, for papers and slides.
+    """Writes each figure as .svg and each table as .csv, for papers and slides.
 
-    Of the parts called by `names`, those that an earlier page had and this one has not go.
+    Deletes files that an earlier page left: those of the parts `names` that this page does not have.
     """
     parts = {f"{block.name}.svg": block.svg for block in page.blocks() if isinstance(block, Figure)}
     parts |= {f"{block.name}.csv": block.csv for block in page.blocks() if isinstance(block, Table)}
-    for gone in {f"{name}.{suffix}" for name in names for suffix in ("svg", "csv")} - set(parts):
-        (folder / gone).unlink(missing_ok=True)
+    for name in names:
+        for file in (f"{name}.svg", f"{name}.csv"):
+            if file not in parts:
+                (folder / file).unlink(missing_ok=True)
     for name, text in parts.items():
         write_text(folder / name, text)
 
 
 def _inline(svg: str, name: str, alt: str) -> Markup:
-    """The element alone, in the page's colour, its names apart from those of other figures."""
+    """Returns the SVG element without metadata and size, in the page's colour, with ids unique within the page."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    # Ids that something refers to get the figure's name as a prefix; all others are dropped.
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg).replace(INK, "currentColor")

@@ -1,4 +1,4 @@
-"""Figures that are no plots: scans as a network sees them, and the way of a cohort from the table to the answers."""
+"""Figures that are not plots: the images that a network sees, and the flow diagram of the cohort."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,16 +10,17 @@ from matplotlib.patches import BoxStyle, FancyBboxPatch
 
 from dynjax.report.canvas import FULL, INK, draw
 
-WIDTH, GAP = 2.15, 0.3  # of a box of the flow diagram, and between two, in inches
-CHARACTERS = 27  # in a line of it
-LINE, MARGIN = 0.17, 0.24  # the height of a line, and of what is around them, above and below together
+WIDTH, GAP = 2.15, 0.3  # of and between the boxes of the flow diagram, in inches
+CHARACTERS = 27  # in a line of a box
+LINE, MARGIN = 0.17, 0.24  # the height of a line, and the space above and below the text together
 
 
 def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, mark: str) -> str:
-    """(title, image [X, Y]) each, the first axis to the right and the second upwards, each in its own greys."""
+    """Draws pictures (title, image [X, Y]) in a grid, each in its own grey scale, with X to the right and Y upwards."""
     width, height = pictures[0][1].shape
-    step = 1.06 * width, (1.06 + 0.2 * any(title for title, _ in pictures)) * height
-    rows = -(-len(pictures) // columns)
+    room = 0.2 if any(title for title, _ in pictures) else 0.0  # above an image, for its title
+    step = 1.06 * width, (1.06 + room) * height
+    rows = -(-len(pictures) // columns)  # rounded up
 
     def drawing(figure: Figure) -> None:
         axes = figure.subplots()
@@ -35,9 +36,12 @@ def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, 
 
 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
-    """Boxes from above to below, (text, lines): the lines are what leaves the cohort there, in a box at the right."""
+    """Draws a flow diagram from steps (text, lines), from top to bottom.
+
+    lines: the scans that leave the cohort after the step, shown in a box at the right.
+    """
     boxes = [(_wrapped(text.split("\n")), _wrapped(lines)) for text, lines in steps]
-    total = sum(_height(main) + GAP + (_height(side) + GAP if side else 0) for main, side in boxes) - GAP
+    total = sum(_height(main) + GAP + _room_for(side) for main, side in boxes) - GAP
 
     def drawing(figure: Figure) -> None:
         axes = figure.subplots()
@@ -46,7 +50,7 @@ def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
         top = 0.0
         for index, (main, side) in enumerate(boxes):
             bottom = _box(axes, 0.05, top, main)
-            top = bottom - GAP - (_height(side) + GAP if side else 0)
+            top = bottom - GAP - _room_for(side)
             if index + 1 < len(boxes):
                 _arrow(axes, (0.05 + WIDTH / 2, bottom), (0.05 + WIDTH / 2, top))
             if side:
@@ -58,15 +62,24 @@ def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
 
 
 def _wrapped(lines: Sequence[str]) -> str:
-    return "\n".join(part for line in lines for part in textwrap.wrap(line, CHARACTERS, subsequent_indent="   "))
+    """Wraps each line to the width of a box; the rest of a line is indented."""
+    parts: list[str] = []
+    for line in lines:
+        parts += textwrap.wrap(line, CHARACTERS, subsequent_indent="   ")
+    return "\n".join(parts)
 
 
 def _height(text: str) -> float:
     return LINE * (text.count("\n") + 1) + MARGIN
 
 
+def _room_for(side: str) -> float:
+    """Returns the height that a box at the right adds below its step; 0 if there is no such box."""
+    return _height(side) + GAP if side else 0
+
+
 def _box(axes: Axes, left: float, top: float, text: str) -> float:
-    """Returns where it ends below."""
+    """Draws a box and returns the position of its lower edge."""
     bottom = top - _height(text)
     style = BoxStyle("Round", pad=0, rounding_size=0.06)
     corner = (left, bottom)

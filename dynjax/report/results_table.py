@@ -1,4 +1,4 @@
-"""The tables of results.json on the terminal."""
+"""Prints the tables of results.json on the terminal."""
 
 from collections.abc import Sequence
 
@@ -18,20 +18,20 @@ SUBGROUP_METRICS = ("accuracy", "roc_auc", "recall", "specificity")
 
 
 def print_results(results: dict) -> None:
-    """Prints every metric with its 95 % interval over all subjects, and by fold if there are several."""
+    """Prints every metric over all subjects with its 95 % interval, and by fold if there are several."""
     folds = results["folds"] if len(results["folds"]) > 1 else []
     headings = ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds))
     table = new_table(headings, title=_title(results), caption=_caption(results))
     for name, title in METRIC_NAMES.items():
-        table.add_row(*_row(title, *(each["metrics"][name] for each in (results, *folds))))
+        estimates = [each["metrics"][name] for each in (results, *folds)]
+        table.add_row(*_row(title, *estimates))
         if name == "ece":
-            simulated = (each["metrics"][name]["if_calibrated"] for each in (results, *folds))
-            table.add_row(*_row(f"  {IF_CALIBRATED}", *simulated))
+            table.add_row(*_row(f"  {IF_CALIBRATED}", *(estimate["if_calibrated"] for estimate in estimates)))
     print_table(table)
 
 
 def print_repeats(results: dict) -> None:
-    """Prints every metric's mean over the repeats, with its 95 % interval, and its value in each repeat."""
+    """Prints each metric's mean over the repeats with its 95 % interval, and its value in each repeat."""
     repeats = range(results["repeats"])
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
     headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
@@ -44,22 +44,20 @@ def print_repeats(results: dict) -> None:
 
 
 def print_subgroups(subgroups: Sequence[Group]) -> None:
-    """Prints a line a group, nothing where there are none."""
+    """Prints one line per group, or nothing if there are no groups."""
     if not subgroups:
         return
     table = new_table(("", "", "subjects", "positive", *(METRIC_NAMES[name] for name in SUBGROUP_METRICS)))
     for group in shown_subgroups(subgroups):
-        cells = (
-            [estimate_text(group["metrics"][name]) for name in SUBGROUP_METRICS]
-            if group["metrics"]
-            else [group["note"]]
-        )
+        cells = [group["note"]]
+        if group["metrics"]:
+            cells = [estimate_text(group["metrics"][name]) for name in SUBGROUP_METRICS]
         table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
     print_table(table)
 
 
 def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
-    """The groups as a table shows them: those of a column that are too small share a line."""
+    """Returns the groups as a table shows them: all groups of a column that are too small share a line."""
     lines = [group for group in subgroups if group["metrics"]]
     for column in dict.fromkeys(group["column"] for group in subgroups):
         small = [group for group in subgroups if group["column"] == column and not group["metrics"]]
@@ -71,6 +69,7 @@ def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
 
 
 def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
+    """Formats an estimate over all subjects with its interval, and the values of the folds."""
     return [title, number(estimate["value"]), interval(estimate["ci95"]), *(number(fold["value"], 2) for fold in folds)]
 
 
@@ -79,7 +78,7 @@ def _title(results: dict) -> str:
     if results["cohort"].get("shuffled"):
         kind += " with SHUFFLED labels"
     if "external" in results:
-        kind = f"EXTERNAL {kind}, which {results['external']['networks']} networks never saw and answer together"
+        kind = f"EXTERNAL {kind} that {results['external']['networks']} networks never saw, predicted by their mean"
     title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
     missing = results["folds_missing"]
     return f"{title}; {name_folds(missing)} NOT TRAINED yet" if missing else title

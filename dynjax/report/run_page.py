@@ -1,4 +1,4 @@
-"""The page of one run: the question, who was studied, how well it was answered, and what that cannot say."""
+"""The page of one run: question, cohort, training, discrimination, calibration, errors, cost, limits, provenance."""
 
 from collections.abc import Iterator
 
@@ -15,38 +15,40 @@ from dynjax.report.wording import METRIC_NAMES, SELECTIONS, estimate_text, inter
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
 EXAMPLES = 6  # of each class
 WORST = 8
-# The figures and tables that a page may have; others in report/ are no page's.
+# The figures and tables that a page may have. Other files in report/ are left alone.
 PARTS = (
-    *("flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall"),
-    *("confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups"),
-    *("most_wrong", "folds", "provenance", "settings"),
-)
-UNREADABLE = "The scans could not be read again when this page was written, so that no image is shown."
+    "flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall",
+    "confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups",
+    "most_wrong", "folds", "provenance", "settings",
+)  # fmt: skip
+UNREADABLE = "The scans could not be read when this page was written, so no image is shown."
 
 
 def run_page(facts: Facts) -> Page:
+    """Builds the page of a run; sections without contents are left out."""
     negative, positive = facts.classes
     sections = {
-        "The question": _question,
-        "Who was studied": _cohort,
-        "What the scans look like": _examples,
+        "Question": _question,
+        "Cohort": _cohort,
+        "Example images": _examples,
         "Training": _training,
-        "How well they are told apart": _discrimination,
-        "Every metric": lambda facts: [tables.metrics(facts)],
-        "Beside other runs": beside,
-        "Do the probabilities mean what they say?": _calibration,
+        "Discrimination": _discrimination,
+        "All metrics": lambda facts: [tables.metrics(facts)],
+        "Comparison with other runs": beside,
+        "Calibration": _calibration,
         "Subgroups": lambda facts: [tables.subgroups(facts)] if facts.results.get("subgroups") else [],
-        "What it got most wrong": _most_wrong,
+        "Largest errors": _most_wrong,
         "Cost": _cost,
         "Limits": lambda facts: [Items(limits(facts))],
         "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],
     }
-    filled = [Section(title, blocks) for title, fill in sections.items() if (blocks := list(fill(facts)))]
+    made = [Section(title, list(fill(facts))) for title, fill in sections.items()]
+    filled = [section for section in made if section.blocks]
     return Page(f"{facts.name}: {positive} against {negative}", facts.notices(), filled, RESEARCH)
 
 
 def subjects_to_show(facts: Facts) -> list[str]:
-    """Those whose images the page would like to have."""
+    """Returns the subjects whose images the page shows if they can be read."""
     indices = [*facts.examples(0, EXAMPLES), *facts.examples(1, EXAMPLES), *facts.most_wrong(WORST)]
     return sorted({facts.subjects[index] for index in indices})
 
@@ -55,29 +57,30 @@ def _question(facts: Facts) -> Iterator[Block]:
     negative, positive = facts.classes
     done, count = len(facts.results["folds"]), facts.settings["train.folds"]
     how = "fitted" if facts.baseline else "trained"
-    scored = "" if facts.baseline else f" What is scored: {SELECTIONS[facts.results['selection']]}."
+    selection = "" if facts.baseline else f" Selection: {SELECTIONS[facts.results['selection']]}."
     yield Text(
-        f"Can {positive} be told from {negative} by a brain scan of a subject that was never seen before? "
-        f"{facts.name} was {how} {done} times, each time without one of {count} folds, and answered for the "
-        f"subjects of that fold alone. Folds are by subject and stratified by class.{scored}"
+        f"Can {positive} be distinguished from {negative} by a brain scan of a subject that was never seen before? "
+        f"{facts.name} was {how} {done} times, each time without one of {count} folds, and then evaluated on the "
+        f"subjects of that fold only. Folds are by subject and stratified by class.{selection}"
     )
     estimates = [(METRIC_NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
     yield Numbers([(name, number(each["value"]), interval(each["ci95"])) for name, each in estimates])
-    text = f"{facts.people}; {positive} is the positive class. Under each number is its 95 % interval."
+    text = f"{facts.people}; {positive} is the positive class. The 95 % interval is below each number."
     yield Text(facts.marked(text))
 
 
 def _cohort(facts: Facts) -> Iterator[Block]:
     table = tables.cohort(facts)
     alt = f"Flow of the cohort: {'; '.join(': '.join(row) for row in table.rows)}."
-    yield _figure(facts, "flow", pictures.flow(_boxes(facts), facts.mark), "From the scan table to the answers.", alt)
+    text = "From the scan table to the evaluated subjects."
+    yield _figure(facts, "flow", pictures.flow(_boxes(facts), facts.mark), text, alt)
     yield table
     if facts.show_ids and facts.refused:
         yield tables.refused(facts)
 
 
 def _boxes(facts: Facts) -> list[tuple[str, list[str]]]:
-    """Of the flow diagram: what there is at each step, and what goes after it."""
+    """Returns the boxes of the flow diagram: the scans at each step, and those that leave after it."""
     cohort, missing = facts.results["cohort"], facts.results.get("folds_missing")
     used, answered = cohort["n_scans"], tables.answered(facts.results)
     out = [f"{count:,} {reason}" for reason, count in cohort["excluded"].items() if count]
@@ -94,35 +97,37 @@ def _examples(facts: Facts) -> Iterator[Block]:
         yield Text(UNREADABLE)
         return
     for label, name in enumerate(facts.classes):
-        if members := facts.examples(label, EXAMPLES):
+        members = facts.examples(label, EXAMPLES)
+        if members:
             shown = [("", facts.images[facts.subjects[index]]) for index in members]
             svg = pictures.images(f"examples_{label}", shown, 3, facts.mark)
             yield _figure(facts, f"examples_{label}", svg, f"{name}.", f"Images of {len(shown)} subjects of {name}.")
-    yield Text(f"{facts.kind} Each is stretched to its own range of grey; subjects were drawn by lot.")
+    yield Text(f"{facts.kind} Each image has its own grey scale; subjects were drawn at random.")
 
 
 def _training(facts: Facts) -> Iterator[Block]:
     evaluated = [fold["fold"] for fold in facts.results["folds"]]
     events = {fold: [event for event in facts.events if event["fold"] == fold] for fold in evaluated}
     if facts.baseline:
-        yield Text("A baseline is fitted at once: it has no epochs and no learning curve.")
+        yield Text("A baseline is fitted in one step: it has no epochs and no learning curve.")
     elif not any(events.values()):
-        yield Text("There is no events.jsonl of these folds, and so no learning curve.")
+        yield Text("There is no events.jsonl for these folds, so no learning curve is shown.")
     else:
         yield _learning(facts, events, "loss", "Cross-entropy")
         yield _learning(facts, events, "accuracy", "Accuracy")
 
 
 def _learning(facts: Facts, events: dict[int, list[dict]], name: str, title: str) -> Figure:
+    """Draws the training curve of the metric `name`."""
     curves = {
         fold: (np.array([line["epoch"] for line in lines]), np.array([line[name] for line in lines]))
         for fold, lines in events.items()
         if lines
     }
     ends = [f"fold {fold} from {values[0]:.2f} to {values[-1]:.2f}" for fold, (_, values) in curves.items()]
-    text = f"{title} of the training subjects while training; nothing of the test subjects."
+    text = f"{title} on the training subjects during training; test subjects are not included."
     svg = figures.learning_curves(name, curves, facts.mark)
-    return _figure(facts, name, svg, text, f"{title} of the training subjects by epoch: {', '.join(ends)}.")
+    return _figure(facts, name, svg, text, f"{title} on the training subjects by epoch: {', '.join(ends)}.")
 
 
 def _discrimination(facts: Facts) -> Iterator[Block]:
@@ -132,7 +137,7 @@ def _discrimination(facts: Facts) -> Iterator[Block]:
         yield _roc(facts, band, seed)
         yield _precision_recall(facts, band, seed)
     else:
-        yield Text("The evaluated subjects are all of one class: there is no curve.")
+        yield Text("The evaluated subjects are all of one class, so there is no curve.")
     yield _confusion(facts)
     yield _probabilities(facts)
 
@@ -146,7 +151,7 @@ def _roc(facts: Facts, band: str, seed: int) -> Figure:
     of_folds = {fold: roc_points(labels[own], probabilities[own]) for fold, own in whole.items()}
     svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), facts.mark)
     area = f"ROC curve, area {estimate_text(facts.results['metrics']['roc_auc'])}."
-    alt = f"{area} As called: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
+    alt = f"{area} Operating point: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
     return _figure(facts, "roc", svg, f"{area} {band}", alt)
 
 
@@ -157,15 +162,15 @@ def _precision_recall(facts: Facts, band: str, seed: int) -> Figure:
     curve = precision_recall_curve(facts.labels, facts.probabilities, seed)
     svg = figures.precision_recall(curve, float(facts.labels.mean()), point, facts.mark)
     average = estimate_text(facts.results["metrics"]["average_precision"])
-    area = f"Precision and recall, average precision {average}."
-    alt = f"{area} As called: recall {recall:.2f}, precision {number(precision, 2)}."
+    area = f"Precision-recall curve, average precision {average}."
+    alt = f"{area} Operating point: recall {recall:.2f}, precision {number(precision, 2)}."
     return _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
 
 
 def _confusion(facts: Facts) -> Figure:
     names, table = facts.classes, facts.confusion
-    cells = [f"{names[i]} called {names[j]}: {table[i, j]}" for i in (0, 1) for j in (0, 1)]
-    text = f"Subjects by true class and by the one called, {_called(facts)}; shares are of the true class."
+    cells = [f"{names[row]} predicted as {names[column]}: {table[row, column]}" for row, column in np.ndindex(2, 2)]
+    text = f"Subjects by true and predicted class: {_called(facts)}. Percentages are of the true class."
     svg = figures.confusion(table, names, facts.mark)
     return _figure(facts, "confusion", svg, text, f"{'; '.join(cells)}.")
 
@@ -175,25 +180,28 @@ def _probabilities(facts: Facts) -> Figure:
     svg = figures.probabilities_by_class(probabilities, labels, names, facts.thresholds, facts.mark)
     classes = [(name, probabilities[labels == label]) for label, name in enumerate(names)]
     medians = [f"{name} {np.median(own):.2f}" for name, own in classes if own.size]
-    text = f"How many subjects of each class got which probability of {names[1]}."
+    text = f"Distribution of the probability of {names[1]} in each class."
     return _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
 
 
 def _called(facts: Facts) -> str:
+    """States the probability from which a subject is called positive."""
     thresholds = np.unique(facts.thresholds)
     if len(thresholds) == 1:
-        return f"{facts.classes[1]} from a probability of {thresholds[0]:.2f} on"
-    return f"{facts.classes[1]} from each fold's own threshold on, {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
+        return f"{facts.classes[1]} from a probability of {thresholds[0]:.2f}"
+    return f"{facts.classes[1]} from each fold's own threshold, {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
 
 
 def _calibration(facts: Facts) -> Iterator[Block]:
     bins = reliability(facts.labels, facts.probabilities)
-    text = f"{len(bins.counts)} bins of equally many subjects, with Wilson's 95 % intervals; on the diagonal the "
-    text += "probabilities are true."
+    text = (
+        f"{len(bins.counts)} bins of equal numbers of subjects, with Wilson's 95 % intervals. Calibrated probabilities "
+    )
+    text += "lie on the diagonal."
     found = facts.results["metrics"].get("ece")
     if found and found["value"] is not None:
-        text += f" Expected calibration error {number(found['value'])}; it would be "
-        text += f"{number(found['if_calibrated']['value'])} were every probability true."
+        text += f" Expected calibration error: {number(found['value'])}; a calibrated model would have "
+        text += f"{number(found['if_calibrated']['value'])} on average."
     pairs = ", ".join(f"{p:.2f} and {share:.2f}" for p, share in zip(bins.predicted, bins.observed))
     alt = f"Mean probability and share of {facts.classes[1]} by bin: {pairs}."
     svg = figures.calibration(bins, facts.classes[1], facts.mark)
@@ -204,7 +212,7 @@ def _calibration(facts: Facts) -> Iterator[Block]:
 def _most_wrong(facts: Facts) -> Iterator[Block]:
     chosen = facts.most_wrong(WORST)
     if not chosen:
-        yield Text("No subject was called wrongly.")
+        yield Text("No subject was misclassified.")
         return
     if facts.images is None:
         yield Text(UNREADABLE)
@@ -214,8 +222,8 @@ def _most_wrong(facts: Facts) -> Iterator[Block]:
             for place, index in enumerate(chosen, start=1)
         ]
         svg = pictures.images("most_wrong", shown, 4, facts.mark)
-        text = f"By number and true class, the worst first. {facts.kind}"
-        yield _figure(facts, "most_wrong", svg, text, f"Images of the {len(shown)} subjects of the table beside it.")
+        text = f"Numbered as in the table, with the true class, worst first. {facts.kind}"
+        yield _figure(facts, "most_wrong", svg, text, f"Images of the {len(shown)} subjects in the table beside it.")
     yield tables.most_wrong(facts, chosen)
 
 
@@ -223,7 +231,7 @@ def _cost(facts: Facts) -> Iterator[Block]:
     folds, model = facts.results["folds"], facts.results["model"]
     seconds = sum(fold["train_seconds"] for fold in folds)
     device = facts.results["provenance"].get("device", "an unknown device")
-    yield Text(f"{model['parameters']:,} parameters; {seconds:,.0f} s of training for {len(folds)} folds, on {device}.")
+    yield Text(f"{model['parameters']:,} parameters; {seconds:,.0f} s of training for {len(folds)} folds on {device}.")
     yield tables.cost(facts)
 
 

@@ -1,4 +1,4 @@
-"""Tables on the terminal, or where its output goes: as wide as they need to be."""
+"""Prints tables on the terminal or to a redirected output, as wide as their contents need."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,10 @@ from rich.table import Table
 
 
 def new_table(headings: Iterable[str], left: Iterable[str] = ("",), **titles: str) -> Table:
-    """Columns of numbers, right-justified but for those headed by one of `left`. titles: title, caption."""
+    """Returns a table of right-justified columns; those headed by one of `left` are left-justified.
+
+    titles: title and caption.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), **titles)  # type: ignore[arg-type]
     table.title_justify = table.caption_justify = "left"
     for heading in headings:
@@ -17,5 +20,6 @@ def new_table(headings: Iterable[str], left: Iterable[str] = ("",), **titles: st
 
 
 def print_table(table: Table) -> None:
+    """Prints a table without wrapping it, even on a narrower terminal."""
     needed = Console(width=1000).measure(table).maximum
     Console(width=max(Console().width, needed)).print(table)

@@ -1,4 +1,4 @@
-"""The words and number formats that tables, pages and cards have in common."""
+"""The words and number formats that tables, pages and cards share."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,9 +29,9 @@ METRIC_NAMES = {
         for prevalence in PREVALENCES
     },
 }
-IF_CALIBRATED = "ECE, were it calibrated"
+IF_CALIBRATED = "ECE if calibrated"
 
-# How a run's epoch was selected. Selection on test subjects is optimistic, and is called so wherever a score is shown.
+# How a run's epoch was selected. Selection on test subjects is optimistic and is marked so wherever a score is shown.
 SELECTIONS = {
     "last": "last epoch, nothing selected on test subjects",
     "validation": "epoch and threshold selected on a fifth of each fold's training subjects, which it did not train on",
@@ -40,17 +40,18 @@ SELECTIONS = {
 
 
 def name_folds(folds: list[int]) -> str:
-    """Names folds by their numbers: 'fold 3', 'folds 0, 2'."""
-    return f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
+    """Names folds by their numbers: 'fold 3' or 'folds 0, 2'."""
+    noun = "folds" if len(folds) > 1 else "fold"
+    return f"{noun} {', '.join(map(str, folds))}"
 
 
 def number(value: float | None, digits: int = 3, sign: str = "") -> str:
-    """Formats a value, '-' where it is undefined; with `sign='+'`, positive ones have one."""
+    """Formats a value, or '-' if it is undefined; with `sign='+'`, positive values get a plus sign."""
     return "-" if value is None or np.isnan(value) else f"{value:{sign}.{digits}f}"
 
 
 def interval(ends: Iterable[float] | None, digits: int = 3, sign: str = "") -> str:
-    """Formats an interval as 'low to high', '' where there is none."""
+    """Formats an interval as 'low to high', or '' if there is none."""
     return " to ".join(number(end, digits, sign) for end in ends or ())
 
 

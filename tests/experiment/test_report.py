@@ -54,7 +54,7 @@ def test_other_runs_beside_it(run, workdir, capsys):
     report(workdir)
     page = (workdir.path / "report.html").read_text()
     lines = (workdir.report / "beside.csv").read_text().splitlines()
-    assert "Beside other runs" in page and len(lines) == 3 and (workdir.report / "beside_paired.csv").exists()
+    assert "Comparison with other runs" in page and len(lines) == 3 and (workdir.report / "beside_paired.csv").exists()
     assert str(baseline) not in page and "Not paired" not in page
     report(workdir, beside=[str(elsewhere)])
     assert "Not paired: Dyn + AlexNet + Att: another cohort" in (workdir.path / "report.html").read_text()
@@ -63,7 +63,7 @@ def test_other_runs_beside_it(run, workdir, capsys):
     (baseline.with_name("damaged") / "results.json").write_text("{}")
     report(workdir)
     assert "not on the page: 1 of 1 runs cannot be compared" in capsys.readouterr().out
-    assert "Beside other runs" in (workdir.path / "report.html").read_text()
+    assert "Comparison with other runs" in (workdir.path / "report.html").read_text()
     (baseline / "results.json").write_text("{}")
     with pytest.raises(InputError, match="1 of 2 runs cannot be compared"):
         report(workdir, beside=[str(baseline)])

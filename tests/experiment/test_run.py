@@ -45,7 +45,7 @@ def test_a_run_leaves_what_users_rely_on(run):
     assert results["weights"] == {"pretrained": False, "source": None, "sha256": None}
     names = "accuracy,roc_auc,f1,precision,recall,average_precision,balanced_accuracy,specificity,brier"
     assert ",".join(list(results["metrics"])[:9]) == names and results["intervals"]["resamples"] == 2000
-    assert results["metrics"]["ece"]["if_calibrated"]["value"] > 0 and "ECE, were it calibrated" in printed
+    assert results["metrics"]["ece"]["if_calibrated"]["value"] > 0 and "ECE if calibrated" in printed
     assert [fold["fold"] for fold in results["folds"]] == [0, 1, 2]
     assert all(fold["n_train"] + fold["n_test"] == 12 and fold["epoch"] == 4 for fold in results["folds"])
     labels = np.array([row["label"] == "AD" for row in predictions])

@@ -141,7 +141,7 @@ def test_the_most_wrong_lie_farthest_on_the_wrong_side():
         and len(wrong) == made.confusion[[0, 1], [1, 0]].sum()
     )
     right = made._replace(probabilities=np.where(made.labels == 1, 0.9, 0.1))
-    assert right.most_wrong(9) == [] and "No subject was called wrongly." in render(run_page(right))
+    assert right.most_wrong(9) == [] and "No subject was misclassified." in render(run_page(right))
 
 
 def test_subgroups_stand_there_and_those_too_small_say_so(tmp_path):
