@@ -72,7 +72,7 @@ class Patches3D(nnx.Module):
     """Maps volumes [N, X, Y, Z, 1] to logits [N, 2]; at the authors' 100 x 81 x 80 a patch has 50 x 41 x 40 voxels.
 
     Until `join` is called, training gives the patch networks' own logits [N, 27, 2]. After it, training gives the joint
-    logits of the best `n_patches`, 27 times, and leaves the first three convolutions as they are.
+    logits of the best `n_patches`, 27 times, and sends no gradient to the first three convolutions.
     """
 
     @staticmethod
@@ -128,6 +128,6 @@ class Patches3D(nnx.Module):
             state, patch = state_and_patch
             return nnx.merge(graphdef, state)(patch, self.is_joined[...])
 
-        # One patch at a time, in 27 steps of a loop: memory for one patch network's activations.
+        # A loop over the patch networks, so that XLA compiles one of them and not 27.
         features, alone = jax.lax.map(answer, (states, jnp.stack(patches)))
         return jnp.moveaxis(features, 0, 1), jnp.moveaxis(alone, 0, 1)

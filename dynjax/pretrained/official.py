@@ -87,9 +87,11 @@ def _download(url: str, path: Path, name: str) -> None:
     with urllib.request.urlopen(url, timeout=20) as answer, open(path, "wb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
         with progress_bar(f"fetching {name}", total, unit="bytes") as advance:
-            while chunk := answer.read(1 << 20):
+            chunk = answer.read(1 << 20)
+            while chunk:
                 file.write(chunk)
                 advance(len(chunk))
+                chunk = answer.read(1 << 20)
 
 
 def _unpack_package(requirement: str, path: Path, name: str) -> None:

@@ -100,7 +100,7 @@ def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax
 
     @jax.jit
     def around_the_trunk(key: jax.Array) -> list[Tree]:  # XLA drops the trunk's random values, which are not returned
-        return [{name: part for name, part in tree.items() if name != "trunk"} for tree in network.init(key)]
+        return [_without_trunk(tree) for tree in network.init(key)]
 
     def initialise(key: jax.Array) -> tuple[Tree, Tree]:
         # New arrays each time, because training donates the memory of its state.
@@ -109,6 +109,10 @@ def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax
         return params | {"trunk": own_params}, stats | ({"trunk": own_stats} if own_stats else {})
 
     return initialise
+
+
+def _without_trunk(tree: Tree) -> Tree:
+    return {name: part for name, part in tree.items() if name != "trunk"}
 
 
 def _restricted(tree: Tree, like: Tree) -> Tree:

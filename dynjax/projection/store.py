@@ -57,7 +57,8 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCo
     Raises: InputError that lists every refused scan, after the images of all others are stored.
     """
     grid, whole = projection.grid.shape, projection.name in WHOLE
-    images = np.empty((len(paths), *(grid if whole else image_shape(grid, projection.axis))), np.float32)
+    shape = grid if whole else image_shape(grid, projection.axis)
+    images = np.empty((len(paths), *shape), np.float32)
 
     def fill(item: tuple[int, Path]) -> str:
         index, path = item
@@ -70,7 +71,7 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCo
 
 
 def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
-    """Projects and stores every scan that is not stored yet, on a cluster's workers if there is one; volumes too.
+    """Projects and stores every scan that is not stored yet, on a cluster's workers if there is one; whole volumes too.
 
     Returns: the sha256 of each scan's content. Raises: InputError that lists every refused scan.
     """

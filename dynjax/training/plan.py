@@ -35,14 +35,20 @@ def make_mesh(devices: int, batch_size: int) -> Mesh:
 
     Raises: UsageError if a process has fewer devices, or if a batch cannot be divided evenly among them.
     """
-    own = [[d for d in jax.devices() if d.process_index == process] for process in range(jax.process_count())]
+    own = [_devices_of(process) for process in range(jax.process_count())]
     fewest = min(map(len, own))
     if devices > fewest:
         raise UsageError(f"train.devices={devices}: this machine has {fewest}")
-    chosen = [device for each in own for device in each[:devices]]
+    chosen: list[jax.Device] = []
+    for each in own:
+        chosen += each[:devices]
     if batch_size % len(chosen):
         raise UsageError(f"train.batch_size={batch_size}: cannot be divided among {len(chosen)} devices")
     return Mesh(np.array(chosen), ("batch",))
+
+
+def _devices_of(process: int) -> list[jax.Device]:
+    return [device for device in jax.devices() if device.process_index == process]
 
 
 def make_plan(train_step, mesh: Mesh) -> Plan:

@@ -20,9 +20,7 @@ from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.work.progress import console
 
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-BROKEN = re.compile(
-    "gloo|nccl|coordination|barrier|deadline", re.IGNORECASE
-)  # words in JAX's errors after a lost connection
+BROKEN = re.compile("gloo|nccl|coordination|barrier|deadline", re.IGNORECASE)  # in JAX's errors after a lost connection
 HEARTBEAT = 20  # seconds without a heartbeat until a process counts as lost, where the others wait for it on the host
 PATIENCE = 10  # seconds for the others to shut down, once all have announced it
 LOST = """\

@@ -57,7 +57,7 @@ def _place(x: jax.Array, axis: int, start: int, step: int, extent: int) -> jax.A
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
     """Sums the gradient over groups of images; a group is large enough for matrices of about ROWS rows.
 
-    x is padded, [N, H, W, C]; gradient [N, H', W', K]; shape that of the kernel, (h, w, C, K).
+    x: [N, H, W, C], padded; gradient: [N, H', W', K]; shape: the kernel's, (h, w, C, K).
     """
     kernel_height, kernel_width, features_in, features = shape
     height, width = (stride * (size - 1) + 1 for size in gradient.shape[1:3])
@@ -81,7 +81,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], 
 
 
 def _images_at_once(images: int, rows_of_one: int) -> int:
-    """The largest divisor of `images` whose matrices have at most ROWS rows; 1 if a single image has more."""
+    """Returns the largest divisor of `images` whose matrices have at most ROWS rows; 1 if a single image has more."""
     fitting = max(1, ROWS // rows_of_one)
     return max(divisor for divisor in range(1, images + 1) if images % divisor == 0 and divisor <= fitting)
 

@@ -74,7 +74,7 @@ def _backward(saved, gradient):
 def _kernel_gradient(x: jax.Array, gradient: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Sums the kernel's gradient over the planes of x [N, D, H, W, C].
 
-    gradient: [N, D + d - 1, H', W', K], padded along the depth; shape: that of the kernel, (d, h, w, C, K).
+    gradient: [N, D + d - 1, H', W', K], padded along the depth; shape: the kernel's, (d, h, w, C, K).
     """
     depth, kernel_height, kernel_width, features_in, features = shape
     height, width = gradient.shape[2:4]

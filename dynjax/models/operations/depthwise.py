@@ -40,7 +40,7 @@ def _forward(x, kernel, stride):
 
 def _backward(stride, saved, gradient):
     x, kernel = saved
-    # depthwise_conv itself would lead back here; XLA drops the sum, of which only the transpose is used.
+    # Not of depthwise_conv, whose gradient is this function. XLA drops the sum; only its transpose is used.
     _, transpose = jax.vjp(lambda x: _weighted_sum(x, kernel, stride), x)
     products = [_sum_of_images(shift, gradient) for shift in _shifts(x, stride)]  # nine of [n, H', W', C]
     return *transpose(gradient), jnp.stack(products).sum((1, 2, 3)).reshape(kernel.shape)

@@ -13,7 +13,7 @@ from jax import lax
 
 
 def max_pool(x: jax.Array, size: int = 2, stride: int = 2) -> jax.Array:
-    """Returns the maxima over square or cubic windows of x [N, ..., C], [N, ..., C] with smaller spatial extents.
+    """Returns the maxima of x [N, ..., C] over square or cubic windows, [N, ..., C] with smaller spatial extents.
 
     Values at the far edges that do not fill a window are dropped, as in torch's MaxPool. If values are equal, the first
     takes the gradient. The form of the operation depends on the platform that it is lowered for.

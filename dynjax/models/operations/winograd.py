@@ -50,7 +50,10 @@ def winograd(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
 
 
 def _forward(x, kernel, padding):
-    """Shapes below: h and w count the tiles down and across, o is the extent of a tile's outputs, T = N h w."""
+    """Returns the outputs, and the transformed tiles and kernels for the gradient.
+
+    In the shapes, h and w count the tiles down and across, o is the extent of a tile's outputs and T = N h w.
+    """
     size = len(kernel)
     out = IN + 1 - size  # o
     height, width = (extent + 2 * padding - size + 1 for extent in x.shape[1:3])
