@@ -1,4 +1,4 @@
-"""Tables of finished runs, one row each, beside the paper's results, and the tests of each run against the first.
+"""Tabulates finished runs beside the paper's results, and the tests of each run against the first.
 
 Tables go to the terminal, to CSV and to LaTeX.
 """

@@ -16,10 +16,10 @@ SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing
 class Facts(NamedTuple):
     """A finished run: its results, and its predictions by subject.
 
-    name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative, positive).
-    results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N]. events: one
-    per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they cannot be read.
-    beside: the run itself and then others, such as baselines.
+    name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative,
+    positive). results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N].
+    events: one per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they
+    cannot be read. beside: the run itself and then others, such as baselines.
     """
 
     name: str

@@ -194,10 +194,8 @@ def _called(facts: Facts) -> str:
 
 def _calibration(facts: Facts) -> Iterator[Block]:
     bins = reliability(facts.labels, facts.probabilities)
-    text = (
-        f"{len(bins.counts)} bins of equal numbers of subjects, with Wilson's 95 % intervals. Calibrated probabilities "
-    )
-    text += "lie on the diagonal."
+    text = f"{len(bins.counts)} bins of equal numbers of subjects, with Wilson's 95 % intervals. "
+    text += "Calibrated probabilities lie on the diagonal."
     found = facts.results["metrics"].get("ece")
     if found and found["value"] is not None:
         text += f" Expected calibration error: {number(found['value'])}; a calibrated model would have "
