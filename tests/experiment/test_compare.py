@@ -12,7 +12,7 @@ from dynjax.evaluation.comparison import PAPER
 from dynjax.evaluation.paired import Answers, correct, pair
 from dynjax.evaluation.predictions import read_predictions, write_predictions
 from dynjax.experiment.compare import compare, run_name
-from tests.command import main
+from tests.command import anew, main
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def runs(run, tmp_path):
 
 
 def test_a_row_a_run_beside_the_papers(runs):
-    done = main("compare", *runs, "--paper")
+    done = anew("compare", *runs, "--paper")
     assert (done.returncode, done.stderr) == (0, "")
     table = done.stdout.partition("Paired by subject")[0]
     lines = {line.split("  ")[0].strip(): line for line in table.splitlines()}
