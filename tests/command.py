@@ -22,6 +22,7 @@ from unittest import mock
 ROOT = Path(__file__).parents[1]
 VERBS = ("train", "prepare", "check", "audit", "evaluate", "predict", "report", "compare")
 PRELOADED = ["tests.command", "ml_collections.config_flags", *(f"dynjax.experiment.{verb}" for verb in VERBS)]
+PATIENCE = 900  # seconds that a command may take, on a machine that has other things to do
 KEPT = {"GLIBC_TUNABLES": ""}  # says that main.py need not start Python again to have freed memory kept
 PHANTOMS = ("--config.cohort.phantom.n=12",)
 TINY = (
@@ -37,12 +38,12 @@ TINY = (
 Completed = subprocess.CompletedProcess[str]
 
 
-def main(*arguments, cache: Path | None = None, timeout: float = 300) -> Completed:
+def main(*arguments, cache: Path | None = None, timeout: float = PATIENCE) -> Completed:
     """Runs `main.py ARGUMENTS` from the repository's root to its end; fails if it prints a traceback."""
     return _completed(start(*arguments, cache=cache), timeout)
 
 
-def anew(*arguments, timeout: float = 300) -> Completed:
+def anew(*arguments, timeout: float = PATIENCE) -> Completed:
     """Does what `main` does, in a Python that starts as the shell would start it."""
     command = [sys.executable, "main.py", *map(str, arguments)]
     pipe = subprocess.PIPE
@@ -51,7 +52,7 @@ def anew(*arguments, timeout: float = 300) -> Completed:
 
 def script(path: Path, *arguments, cwd: Path) -> Completed:
     """Runs another of the repository's programs in a forked process."""
-    return _completed(Forked(path, arguments, dict(os.environ), cwd), 300)
+    return _completed(Forked(path, arguments, dict(os.environ), cwd), PATIENCE)
 
 
 def start(*arguments, cache: Path | None = None) -> "Forked":
@@ -63,12 +64,12 @@ def start(*arguments, cache: Path | None = None) -> "Forked":
 def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cache: Path | None = None) -> int:
     """Starts the command, sends it the signal as soon as `when()` holds, and returns its exit code."""
     process = start(*arguments, cache=cache)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while not when() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     assert process.poll() is None, "the command ended before it could be interrupted"
     process.send_signal(number)
-    return _completed(process, 120).returncode
+    return _completed(process, PATIENCE).returncode
 
 
 class Forked:
