@@ -5,11 +5,14 @@ RUN := .venv/bin/python
 demo: .venv/.base
 	$(RUN) main.py --config=configs/dyn_mobilenet_v2.py:quick --workdir=runs/demo
 
+# The tests are dealt out over the cores; `pytest FILE` runs those of a file in one process, as an editor does.
+EVERY_CORE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+
 test: .venv/.test
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest $(EVERY_CORE) -m "not slow"
 
 test-slow: .venv/.test .venv/.preprocess
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest $(EVERY_CORE) -m slow
 
 # Tables 2 and 3 of the paper on synthetic subjects, continued where it stopped: some twenty minutes on two cores, and then
 # up to an hour for either 3D network and a first epoch of each; OPTIONS=--hours=0.1 stops them sooner.

@@ -1,14 +1,29 @@
-"""Runs the real command line, as a user would, on a world small enough for tests."""
+"""Runs the real command line, as a user would, on a world small enough for tests.
 
+`main` and `start` run main.py in a process that is forked from one that has imported everything, and so starts at once;
+it parses flags, catches signals, prints and exits as any other. `anew` has Python start too, which takes seconds: it is
+for one run of each verb, and for tests of environment variables that are read by imports.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[1]
+VERBS = ("train", "prepare", "check", "audit", "evaluate", "predict", "report", "compare")
+PRELOADED = ["tests.command", "ml_collections.config_flags", *(f"dynjax.verbs.{verb}" for verb in VERBS)]
+PATIENCE = 900  # seconds that a command may take, on a machine that has other things to do
+KEPT = {"GLIBC_TUNABLES": ""}  # says that main.py need not start Python again to have freed memory kept
 PHANTOMS = ("--config.cohort.phantom.n=12",)
 TINY = (
     "--config=configs/dyn_alexnet.py",
@@ -20,35 +35,113 @@ TINY = (
     "--config.train.checkpoint_every=2",
     "--config.model.pretrained=none",
 )
+Completed = subprocess.CompletedProcess[str]
 
 
-def main(*arguments, cache: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess:
-    """`python main.py ARGUMENTS` from the repository's root; never a traceback, whatever the arguments."""
-    command = [sys.executable, "main.py", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=_env(cache), capture_output=True, text=True, timeout=timeout)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def main(*arguments, cache: Path | None = None, timeout: float = PATIENCE) -> Completed:
+    """Runs `main.py ARGUMENTS` from the repository's root to its end; fails if it prints a traceback."""
+    return _completed(start(*arguments, cache=cache), timeout)
 
 
-def start(*arguments, cache: Path | None = None) -> subprocess.Popen:
-    """The command under way; its output can be read line by line."""
+def anew(*arguments, timeout: float = PATIENCE) -> Completed:
+    """Does what `main` does, in a Python that starts as the shell would start it."""
     command = [sys.executable, "main.py", *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=_env(cache), stdout=pipe, stderr=pipe, text=True)
+    return _completed(subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True), timeout)
+
+
+def script(path: Path, *arguments, cwd: Path) -> Completed:
+    """Runs another of the repository's programs in a forked process."""
+    return _completed(Forked(path, arguments, dict(os.environ), cwd), PATIENCE)
+
+
+def start(*arguments, cache: Path | None = None) -> "Forked":
+    """Starts `main.py ARGUMENTS`; its output can be read line by line."""
+    environment = os.environ | KEPT | ({"DYNJAX_CACHE": str(cache)} if cache else {})
+    return Forked(ROOT / "main.py", arguments, environment, ROOT)
 
 
 def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cache: Path | None = None) -> int:
     """Starts the command, sends it the signal as soon as `when()` holds, and returns its exit code."""
     process = start(*arguments, cache=cache)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while not when() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     assert process.poll() is None, "the command ended before it could be interrupted"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    assert "Traceback" not in errors, errors
-    return process.returncode
+    return _completed(process, PATIENCE).returncode
 
 
-def _env(cache: Path | None) -> dict[str, str]:
-    return os.environ | ({"DYNJAX_CACHE": str(cache)} if cache else {})
+class Forked:
+    """Runs `python PROGRAM ARGUMENTS` where everything is imported; is used like a subprocess.Popen."""
+
+    def __init__(self, program: Path, arguments, environment: dict[str, str], folder: Path):
+        output, errors = os.pipe(), os.pipe()
+        ends = [Connection(pipe[1], readable=False) for pipe in (output, errors)]
+        self.args = [program, *map(str, arguments)]
+        what = (*ends, environment, program, self.args[1:], folder)
+        self.process = _forking().Process(target=_run, args=what, daemon=True)
+        self.process.start()
+        for end in ends:
+            end.close()
+        self.stdout, self.stderr = os.fdopen(output[0]), os.fdopen(errors[0])
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def wait(self, timeout: float) -> int:
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired(str(self.args), timeout)
+        return self.process.exitcode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Waits for the end; what was not read yet of both outputs."""
+        with ThreadPoolExecutor(2) as readers, self.stdout, self.stderr:
+            output = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            finally:
+                self.process.kill()  # or the outputs would not end
+                said, complaints = (stream.result() for stream in output)
+        return said, complaints
+
+
+def _completed(process, timeout: float) -> Completed:
+    said, complaints = process.communicate(timeout=timeout)
+    assert "Traceback" not in complaints, complaints
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complaints)
+
+
+def _forking():
+    """The context of the process to fork from, which this process starts once and which ends with it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with mock.patch.dict(os.environ, {"PYTHONPATH": str(ROOT)}):
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+def _run(output, errors, environment: dict[str, str], program: Path, arguments: list[str], folder: Path) -> None:
+    """Becomes `python PROGRAM ARGUMENTS`, in the forked process."""
+    os.dup2(output.fileno(), 1)
+    os.dup2(errors.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = [str(program), *arguments]
+    runpy.run_path(str(program), run_name="__main__")

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-# Before jax starts, for this process and the commands that tests run: one place for all that is generated and compiled.
-CACHE = tempfile.TemporaryDirectory(prefix="dynjax-tests-")
-os.environ["DYNJAX_CACHE"] = CACHE.name
+# Before jax starts, for this process, the workers of pytest-xdist that it starts and the commands that tests run: one
+# place for all that is generated and compiled, which the first of them makes and removes.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    CACHE = tempfile.TemporaryDirectory(prefix="dynjax-tests-")
+    os.environ["DYNJAX_CACHE"] = CACHE.name
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
-
-from dynjax.errors import InputError
-from dynjax.pretrained.source import convert_checkpoint, weights_folder
 
 
 @pytest.fixture(scope="session")
 def imagenet_mobilenet() -> Path:
     """MobileNetV2's converted ImageNet weights, as `make test` puts them into weights/."""
+    from dynjax.errors import InputError
+    from dynjax.pretrained.source import convert_checkpoint, weights_folder
+
     path = weights_folder() / "mobilenet_v2.npz"
     if not path.exists():
         try:

@@ -2,16 +2,23 @@
 
 import pytest
 
-from tests.command import PHANTOMS, TINY, main
+from tests.command import PHANTOMS, TINY, anew
+from tests.together import contents, made_once
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """(workdir, what the command printed)"""
-    workdir = tmp_path_factory.mktemp("run") / "w"
-    done = main(*TINY, *PHANTOMS, f"--workdir={workdir}")
-    assert (done.returncode, done.stderr) == (0, "")
-    return workdir, done.stdout
+    """(workdir, what the command printed); no test may write into the workdir, which all of them share."""
+
+    def make(folder):
+        done = anew(*TINY, *PHANTOMS, f"--workdir={folder / 'w'}")
+        assert (done.returncode, done.stderr) == (0, "")
+        (folder / "stdout.txt").write_text(done.stdout)
+
+    folder = made_once(tmp_path_factory, "run", make)
+    before = contents(folder)
+    yield folder / "w", (folder / "stdout.txt").read_text()
+    assert contents(folder) == before, "a test has written into the run that others look at"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.run.workdir import Workdir
 from dynjax.verbs.audit import audit
-from tests.command import PHANTOMS, main
+from tests.command import PHANTOMS, anew, main
 
 SETTINGS = ("--config=configs/dyn_vgg11.py", "--config.train.folds=3")
 
@@ -106,7 +106,7 @@ def test_each_repeat_of_a_repeated_run_is_audited(rows, tmp_path):
 
 
 def test_a_clean_cohort_passes_and_all_its_visits_do():
-    done = main("audit", *SETTINGS, *PHANTOMS, "--config.cohort.visit=all")
+    done = anew("audit", *SETTINGS, *PHANTOMS, "--config.cohort.visit=all")
     assert (done.returncode, done.stderr) == (0, "") and "no leak: of 1" in done.stdout
     assert "label and age: permutation p = " in done.stdout and "warning" not in done.stdout
 

@@ -21,7 +21,7 @@ from dynjax.run.data import find_cohort, find_folds, keep_folds
 from dynjax.run.refused import keep_refused, without_refused
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.grid import Grid
-from tests.command import TINY, main
+from tests.command import TINY, anew, main
 from tests.experiment.test_run import rows
 
 
@@ -60,7 +60,7 @@ def test_a_verdict_for_every_scan(cohort, tmp_path):
     with_nan(folder / "05.nii.gz", np.s_[0])
     with open(folder / "07.nii.gz", "ab") as file:
         file.write(b"end")
-    done = main("check", *arguments, f"--out={out}")
+    done = anew("check", *arguments, f"--out={out}")
     assert done.returncode == 3 and done.stderr == "2 of 12 scans are refused\n"
     assert "9 ok, 1 warning, 2 refused" in done.stdout and "00.nii.gz" not in done.stdout
     lines = done.stdout.splitlines()

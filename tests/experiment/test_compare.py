@@ -13,7 +13,7 @@ from dynjax.evaluation.predictions import read_predictions, write_predictions
 from dynjax.report.comparison import PAPER
 from dynjax.run.compared import run_name
 from dynjax.verbs.compare import compare
-from tests.command import main
+from tests.command import anew, main
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def runs(run, tmp_path):
 
 
 def test_a_row_a_run_beside_the_papers(runs):
-    done = main("compare", *runs, "--paper")
+    done = anew("compare", *runs, "--paper")
     assert (done.returncode, done.stderr) == (0, "")
     table = done.stdout.partition("Paired by subject")[0]
     lines = {line.split("  ")[0].strip(): line for line in table.splitlines()}

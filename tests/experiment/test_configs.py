@@ -10,6 +10,7 @@ from benchmarks.tables import BACKBONES, rows
 from dynjax.models.build import build_classifier
 from dynjax.run import settings
 from dynjax.training.step import create_state, make_optimizer, make_train_step
+from tests.drawn import draw
 from tests.experiment.test_settings import CONFIGS, get
 
 # AlexNet's map of one position has an attention that cannot learn; the 3D networks take in nothing smaller.
@@ -34,7 +35,7 @@ def test_every_config_takes_a_training_step(path):
     config = settings.resolve(FrozenConfigDict(config))
     size = settings.input_size(config)
     network, optimizer = build_classifier(config.model.name, size, settings.network_options(config)), make_optimizer()
-    state = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
+    state = create_state(*draw(network), optimizer)
     images = jax.random.uniform(jax.random.key(1), (2, *size, 1))
     step = jax.jit(make_train_step(network, optimizer))
     after, metrics = step(state, images, jnp.array([0, 1]), jax.random.key(2), np.float32(1e-4))

@@ -10,7 +10,7 @@ import pytest
 
 from dynjax.run.runtime import stop_when_asked
 from dynjax.training.checkpoint import latest
-from tests.command import PHANTOMS, TINY, interrupt, main
+from tests.command import PHANTOMS, TINY, anew, interrupt, main
 
 RUN = (*TINY, *PHANTOMS)
 
@@ -155,5 +155,5 @@ def test_a_place_that_cannot_be_written_is_named_first(run, tmp_path):
 
 
 def test_help_is_quick_and_names_the_verbs():
-    done = main("--help")
+    done = anew("--help")
     assert "evaluate --workdir" in done.stdout and "predict --workdir" in done.stdout

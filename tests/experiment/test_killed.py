@@ -1,64 +1,36 @@
 """kill -9 at fifty random moments: whatever is then on the disk, the same command goes on to the same answers."""
 
+import contextlib
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import sys
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.command import PHANTOMS, ROOT, TINY
+from tests.command import PHANTOMS, TINY, Forked, start
 
 KILLS, JOBS = 50, ("0,1,2", "3,4")  # two processes at a time share a workdir, and either may be killed
 RUN = (*TINY, *PHANTOMS, "--config.train.folds=5")
 PATIENCE = 300  # seconds that a run which nobody kills may take
 
 
-@pytest.fixture(scope="module")
-def context():
-    """Processes that are forked from one that has imported all: what takes a second for a user takes none here."""
-    os.environ["PYTHONPATH"] = str(ROOT)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["main", "dynjax.verbs.train"])
-    return context
-
-
-def command(arguments: list[str], cache: Path, log: Path) -> None:
-    """`python main.py ARGUMENTS`, its output appended to `log`."""
-    os.chdir(ROOT)
-    os.environ["DYNJAX_CACHE"] = str(cache)
-    with open(log, "ab", buffering=0) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    sys.argv = ["main.py", *arguments]
-    import main as program
-
-    program.command_line.run(program.VERBS, program.NEEDS)
-
-
 class World:
     """A cache of its own, for runs in the folders beside it; jax knows its programs by the path that they lie at."""
 
-    def __init__(self, context, folder: Path):
-        self.context, self.folder, self.cache = context, folder, folder / "cache"
+    def __init__(self, folder: Path):
+        self.folder, self.cache = folder, folder / "cache"
 
     def forget(self) -> None:
         """Projections and verdicts, so that the next run makes them anew."""
         for name in ("projections", "checked"):
             shutil.rmtree(self.cache / name, ignore_errors=True)
 
-    def start(self, run: str, folds: str):
-        arguments = [*RUN, f"--workdir={self.folder / run}", f"--config.train.only_folds={folds}"]
-        process = self.context.Process(target=command, args=(arguments, self.cache, self.log(run, folds)))
-        process.start()
-        return process
-
-    def log(self, run: str, folds: str) -> Path:
-        return self.folder / f"{run} {folds}.log"
+    def start(self, run: str, folds: str) -> Forked:
+        where = f"--workdir={self.folder / run}"
+        return start(*RUN, where, f"--config.train.only_folds={folds}", cache=self.cache)
 
 
 def kill_until_done(world: World, run: str, random_: random.Random, longest: float, kills: int) -> int:
@@ -67,17 +39,18 @@ def kill_until_done(world: World, run: str, random_: random.Random, longest: flo
     killed, processes = 0, {folds: world.start(run, folds) for folds in JOBS}
     while processes:
         folds, process = random_.choice(list(processes.items()))
-        process.join(longest * random_.random() if killed < kills else PATIENCE)
-        if process.exitcode is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(longest * random_.random() if killed < kills else PATIENCE)
+        is_killed = process.poll() is None
+        if is_killed:
             assert killed < kills, f"{run}: fold {folds} stands still"
             process.kill()
-            process.join()
             killed += 1
+        said, complaints = process.communicate(PATIENCE)
+        assert "Traceback" not in complaints and (is_killed or process.returncode == 0), said + complaints
+        del processes[folds]
+        if is_killed:
             processes[folds] = world.start(run, folds)
-        else:
-            said = world.log(run, folds).read_text()
-            assert process.exitcode == 0 and "Traceback" not in said, said
-            del processes[folds]
     return killed
 
 
@@ -100,9 +73,9 @@ def summary(workdir: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_fifty_kills(context, tmp_path):
+def test_fifty_kills(tmp_path):
     """Each moment within a third of the time that an uninterrupted run takes, counted from a start."""
-    world, random_ = World(context, tmp_path), random.Random(0)
+    world, random_ = World(tmp_path), random.Random(0)
     for name in ("cold", "whole"):  # the first compiles
         begun = time.monotonic()
         assert kill_until_done(world, name, random_, 0, 0) == 0

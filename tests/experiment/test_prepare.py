@@ -23,7 +23,7 @@ from dynjax.verbs import prepare as verb
 from dynjax.volumes.grid import Grid, fits
 from dynjax.volumes.inspection import inspect_scan
 from dynjax.volumes.nifti import load_volume
-from tests.command import ROOT, main
+from tests.command import ROOT, anew, main
 
 CONFIG = ("--config=configs/dyn_vgg11.py", "--config.cohort.labels=CN,AD")
 GRID = Grid((55, 55, 55), 4.0)
@@ -125,7 +125,7 @@ def prepared(tmp_path_factory):
     with open(table, "a") as file:
         file.write(f"x1,bl,{other},cut.nii.gz,RAS\nx2,bl,{other},noise.nii.gz,RAS\n")
     arguments = (*CONFIG, *ON_GRID, f"--config.cohort.table={table}", f"--out={folder / 'out'}")
-    done = main("prepare", *arguments)
+    done = anew("prepare", *arguments)
     assert done.returncode == 3 and "2 of 3 scans are refused" in done.stderr
     assert "cut.nii.gz: refused: truncated" in done.stderr
     assert "noise.nii.gz: refused: it cannot be registered" in done.stderr

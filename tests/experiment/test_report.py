@@ -14,7 +14,7 @@ from dynjax.projection.project import PROJECTIONS
 from dynjax.run.workdir import Workdir
 from dynjax.verbs.report import KINDS, VIEWS, report
 from dynjax.volumes.grid import Grid
-from tests.command import main
+from tests.command import anew, main
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def change(path, **changes):
 
 
 def test_a_page_in_a_new_process(workdir):
-    done = main("report", f"--workdir={workdir}")
+    done = anew("report", f"--workdir={workdir}")
     assert (done.returncode, done.stderr) == (0, "")
     page = (workdir.path / "report.html").read_text()
     subjects = {row.subject for row in read_predictions(workdir.predictions)}

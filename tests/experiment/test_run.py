@@ -14,7 +14,7 @@ from dynjax.run.data import find_cohort, load_data
 from dynjax.run.trained import load_trained, scored_checkpoint
 from dynjax.run.workdir import Workdir
 from dynjax.training.checkpoint import latest, read_about
-from tests.command import PHANTOMS, TINY, main
+from tests.command import PHANTOMS, TINY, anew, main
 
 RUN = (*TINY, *PHANTOMS)
 
@@ -57,8 +57,8 @@ def test_a_run_leaves_what_users_rely_on(run):
     assert "SYNTHETIC" in printed and "ROC AUC" in printed and "RANDOM weights" in printed
 
 
-def test_the_same_command_again_changes_nothing_and_says_so(run):
-    workdir, _ = run
+def test_the_same_command_again_changes_nothing_and_says_so(run, tmp_path):
+    workdir = shutil.copytree(run[0], tmp_path / "w")
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in workdir.rglob("*")}
     done = main(*RUN, f"--workdir={workdir}")
     assert done.returncode == 0 and "nothing to do" in done.stdout
@@ -71,7 +71,7 @@ def test_evaluate_reproduces_the_predictions_from_the_checkpoints_alone(run, tmp
     shutil.copytree(workdir, copy)
     for name in ("predictions.csv", "results.json", "events.jsonl"):
         (copy / name).unlink()
-    done = main("evaluate", f"--workdir={copy}")
+    done = anew("evaluate", f"--workdir={copy}")
     assert (done.returncode, done.stderr) == (0, "")
     assert (copy / "predictions.csv").read_bytes() == (workdir / "predictions.csv").read_bytes()
     ours, theirs = (json.loads((folder / "results.json").read_text()) for folder in (copy, workdir))
@@ -89,7 +89,7 @@ def test_predict_answers_the_good_scans_and_names_the_bad_ones(run, tmp_path):
     (tmp_path / "text.nii.gz").write_text("no scan")
     (tmp_path / "cut.nii.gz").write_bytes(unseen[0].read_bytes()[:-1000])
     scans = [unseen[0], tmp_path / "text.nii.gz", unseen[1], tmp_path / "cut.nii.gz", tmp_path / "gone.nii.gz", seen]
-    done = main("predict", f"--workdir={workdir}", *scans, f"--out={tmp_path / 'out.csv'}")
+    done = anew("predict", f"--workdir={workdir}", *scans, f"--out={tmp_path / 'out.csv'}")
     assert done.returncode == 3
     errors = done.stderr.strip().splitlines()
     assert len(errors) == 3 and all(str(path) in line for path, line in zip((scans[1], scans[3], scans[4]), errors))
@@ -188,7 +188,7 @@ def _score_the_finished_folds(run, workdir):
 def test_several_devices_give_the_same_answers(run, tmp_path, monkeypatch, devices):
     """A CPU as if it were four devices, which divide each batch among them."""
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
-    done = main(*RUN, f"--config.train.devices={devices}", f"--workdir={tmp_path}")
+    done = anew(*RUN, f"--config.train.devices={devices}", f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "")
     ours, theirs = (
         sorted((event["fold"], event["epoch"], event["loss"]) for event in map(json.loads, text.splitlines()))
@@ -269,8 +269,9 @@ def test_networks_that_take_in_whole_volumes(config, change, tmp_path):
     assert done.returncode == 0 and rows(tmp_path / "out.csv")[0]["verdict"] == "ok"
 
 
-def test_another_config_is_refused(run):
-    done = main(*RUN, "--config.seed=1", "--config.model.dropout=0.4", f"--workdir={run[0]}")
+def test_another_config_is_refused(run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "w")
+    done = main(*RUN, "--config.seed=1", "--config.model.dropout=0.4", f"--workdir={tmp_path / 'w'}")
     assert done.returncode == 2 and "belongs to another config" in done.stderr
     assert "seed: 0 there, 1 here" in done.stderr and "model.dropout: 0.5 there, 0.4 here" in done.stderr
 

@@ -10,6 +10,7 @@ from dynjax.models.build import VOLUMETRIC, Options, build_classifier, named_lea
 from dynjax.models.layers import BatchNorm, Conv3D
 from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.training.step import create_state, make_optimizer, make_train_step
+from tests.drawn import draw
 from tests.models.test_models import sizes
 
 VOLUMETRIC_PARAMETERS = {"vgg3d": (375_210, 256), "resnet3d": (3_205_026, 2_432)}
@@ -29,7 +30,7 @@ def test_3d_networks_are_those_of_korolev(name):
 @pytest.mark.parametrize(("name", "size"), [("vgg3d", (100, 102, 101)), ("resnet3d", (50, 49, 56))])
 def test_3d_networks_answer_on_the_smallest_volumes(name, size):
     network = build_classifier(name, size)
-    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    params, batch_stats = draw(network)
     volumes = jax.random.uniform(jax.random.key(1), (1, *size, 1))
     logits, after = jax.jit(lambda *a: network.apply(*a, volumes, train=True, key=jax.random.key(2)))(
         params, batch_stats
@@ -64,7 +65,7 @@ def test_patches_are_cut_where_they_belong():
     """Of networks that are silenced but for the last corner's, the answer hangs on that corner alone."""
     size = (76, 75, 77)
     network = build_classifier("patches3d", size)
-    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    params, batch_stats = draw(network)
     silenced = jax.tree.map(lambda leaf: leaf.at[:26].set(0), params["networks"])
     answer = jax.jit(lambda v: network.apply(params | {"networks": silenced}, batch_stats, v, train=False)[0])
     volume = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype(np.float32)
@@ -80,7 +81,7 @@ def test_patches_are_cut_where_they_belong():
 def test_patches_are_trained_alone_and_then_the_best_of_them_together():
     size = (76, 76, 76)
     network, optimizer = build_classifier("patches3d", size, Options(n_patches=2)), make_optimizer()
-    params, batch_stats = jax.jit(network.init)(jax.random.key(0))
+    params, batch_stats = draw(network)
     good = np.isin(np.arange(27), (3, 20))
     params["networks"]["alone"]["bias"] = 9.0 * jnp.stack([~good, good], axis=1)
     volumes = np.random.default_rng(0).uniform(size=(2, *size, 1)).astype(np.float32)

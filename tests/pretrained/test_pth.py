@@ -16,6 +16,7 @@ from dynjax.pretrained.source import convert_checkpoint
 from dynjax.pretrained.state_dict import read_state_dict
 from dynjax.pretrained.weights import read_weights, write_weights
 from tests import golden
+from tests.command import script
 from tests.fake_pth import save_legacy, save_zip
 
 PTH = golden.FOLDER / "pth"
@@ -24,7 +25,7 @@ SCRIPT = Path(__file__).parents[2] / "weights" / "convert_torchvision.py"
 
 
 def convert(*arguments, cwd):
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+    return script(SCRIPT, *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize("name", ["tiny_zip.pth", "tiny_legacy.pth"])
@@ -150,7 +151,8 @@ def test_an_official_name_promises_a_digest(tmp_path):
 
 
 def test_usage(tmp_path):
-    done = convert("vgg12", cwd=tmp_path)
+    started = [sys.executable, SCRIPT, "vgg12"]
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "vgg11" in done.stderr
     done = convert("vgg11", "--checkpoint=gone.pth", cwd=tmp_path)
     assert done.returncode == 3 and "gone.pth" in done.stderr

@@ -9,6 +9,7 @@ from dynjax.models.build import Network, Options, build_classifier
 from dynjax.training.examples import epoch_order
 from dynjax.training.plan import make_mesh, make_plan
 from dynjax.training.step import create_state, make_optimizer, make_train_step
+from tests.drawn import draw
 
 
 def linear_network():
@@ -77,7 +78,7 @@ def test_an_epoch_gives_the_numbers_of_its_steps():
     rng = np.random.default_rng(0)
     images, labels = jnp.asarray(rng.normal(size=(5, 34, 34, 1)), jnp.float32), jnp.array([0, 1, 0, 1, 1])
     order, key, rate = epoch_order(0, 0, 0, 5, 2), jax.random.key(1), np.float32(1e-4)
-    by_steps = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
+    by_steps = create_state(*draw(network), optimizer)
     plan = make_plan(train_step, make_mesh(1, 2))
     placed = plan.place([np.asarray(array) for array in (images, labels, order, jax.random.key_data(key))])
     by_scan, metrics = plan.run_epoch(plan.snapshot(by_steps), *placed, rate)
