@@ -82,7 +82,7 @@ def test_scans_that_are_gone_leave_no_images_and_no_ids(workdir, tmp_path, capsy
     change(workdir.config, cohort=config["cohort"] | {"table": str(tmp_path / "scans.csv")})
     report(workdir)
     page = (workdir.path / "report.html").read_text()
-    assert "no images: the scans cannot be read" in capsys.readouterr().out
+    assert "no images: the scans can no longer be read" in capsys.readouterr().out
     assert "no image is shown" in page and "<image" not in page and str(tmp_path) not in page
 
 
