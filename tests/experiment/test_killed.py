@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import PHANTOMS, TINY, Forked, start
+from tests.command import PATIENCE, PHANTOMS, TINY, Forked, start
 
 KILLS, JOBS = 50, ("0,1,2", "3,4")  # two processes at a time share a workdir, and either may be killed
 RUN = (*TINY, *PHANTOMS, "--config.train.folds=5")
-PATIENCE = 300  # seconds that a run which nobody kills may take
 
 
 class World:
