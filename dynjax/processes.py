@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -49,7 +50,8 @@ def joined() -> Iterator[None]:
         yield
         return
     count, number = _position()
-    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
+    if hasattr(jax.config, "jax_enable_preemption_service"):  # from jax 0.8.2 on
+        jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is for `stop_when_asked`
     faulthandler.disable()  # where the first one is lost, jax may abort the others, and says why
     logging.set_verbosity(logging.FATAL)  # Orbax logs a stack besides what it raises
     with _loss_in_words(), contextlib.ExitStack() as silent:
@@ -98,6 +100,8 @@ def _part() -> None:
 
 
 def _meet(count: int, number: int) -> None:
+    # Before jax 0.8.1 it is always five minutes.
+    patience: dict[str, Any] = {"shutdown_timeout_seconds": PATIENCE} if jax.__version_info__ >= (0, 8, 1) else {}
     try:
         jax.distributed.initialize(
             os.environ[ADDRESS],
@@ -105,7 +109,7 @@ def _meet(count: int, number: int) -> None:
             number,
             cluster_detection_method="deactivate",
             heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=PATIENCE,
+            **patience,
         )
     except RuntimeError as error:  # a port in use, one that does not come
         reason = str(error).splitlines()[0]
