@@ -14,6 +14,11 @@ test: .venv/.test
 test-slow: .venv/.test .venv/.preprocess
 	$(RUN) -m pytest $(EVERY_CORE) -m slow
 
+# The fast tests, and those of `prepare`, with the oldest versions that pyproject.toml allows, on Python 3.11.
+test-oldest: .venv-oldest/.test
+	.venv-oldest/bin/python -m pytest -m "not slow"
+	.venv-oldest/bin/python -m pytest -m slow tests/preprocess
+
 # Tables 2 and 3 of the paper on synthetic subjects, continued where it stopped: some twenty minutes on two cores, and then
 # up to an hour for either 3D network and a first epoch of each; OPTIONS=--hours=0.1 stops them sooner.
 tables: .venv/.base
@@ -71,6 +76,14 @@ table5: .venv/.base
 	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2 || true
 	touch $@
 
+# Made anew each time: what is there and new enough would stay. uv, of an environment of its own, picks the versions.
+.venv-oldest/.test: pyproject.toml
+	test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv; }
+	.venv-uv/bin/uv venv --quiet --clear --python 3.11 .venv-oldest
+	.venv-uv/bin/uv pip install --quiet --compile-bytecode --python .venv-oldest/bin/python \
+		--resolution lowest-direct --editable '.[test,preprocess]'
+	touch $@
+
 .venv/.preprocess: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
 	touch $@
@@ -79,5 +92,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow tables baselines coverage noise accuracy preparation store lint bench table5
+.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy preparation store lint bench table5
 .DELETE_ON_ERROR:

@@ -38,7 +38,7 @@ def read_ahead(images: Images, order: np.ndarray) -> Iterator[np.ndarray]:
     if isinstance(images, np.ndarray):
         yield from (images[batch] for batch in order)
         return
-    import grain
+    from grain import python as grain  # where older versions have all of it
 
     ahead = AHEAD * order.shape[1]
     options = grain.ReadOptions(num_threads=min(THREADS, ahead), prefetch_buffer_size=ahead)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -50,7 +51,8 @@ def joined() -> Iterator[None]:
         yield
         return
     count, number = _position()
-    jax.config.update("jax_enable_preemption_service", False)  # `stop_when_asked` handles SIGTERM
+    if hasattr(jax.config, "jax_enable_preemption_service"):  # from jax 0.8.2 on
+        jax.config.update("jax_enable_preemption_service", False)  # `stop_when_asked` handles SIGTERM
     faulthandler.disable()  # if the first is lost, JAX may abort the others, and says why
     logging.set_verbosity(logging.FATAL)  # Orbax logs the stack of an error that it also raises
     with _loss_in_words(), contextlib.ExitStack() as silent:
@@ -101,6 +103,8 @@ def _part() -> None:
 
 def _meet(count: int, number: int) -> None:
     """Connects the processes. Raises: DynjaxError."""
+    # Before jax 0.8.1 the shutdown's patience is always five minutes.
+    patience: dict[str, Any] = {"shutdown_timeout_seconds": PATIENCE} if jax.__version_info__ >= (0, 8, 1) else {}
     try:
         jax.distributed.initialize(
             os.environ[ADDRESS],
@@ -108,7 +112,7 @@ def _meet(count: int, number: int) -> None:
             number,
             cluster_detection_method="deactivate",
             heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=PATIENCE,
+            **patience,
         )
     except RuntimeError as error:  # the port is in use, or a process does not start
         reason = str(error).splitlines()[0]
