@@ -16,7 +16,7 @@ test-slow: .venv/.test .venv/.preprocess
 
 # The fast tests, and those of `prepare`, with the oldest versions that pyproject.toml allows, on Python 3.11.
 test-oldest: .venv-oldest/.test
-	.venv-oldest/bin/python -m pytest -m "not slow"
+	.venv-oldest/bin/python -m pytest $(EVERY_CORE) -m "not slow"
 	.venv-oldest/bin/python -m pytest -m slow tests/preprocess
 
 # Tables 2 and 3 of the paper on synthetic subjects, continued where it stopped: some twenty minutes on two cores, and then

@@ -10,7 +10,7 @@ from dynjax.projection import store
 from dynjax.run import fold_training, settings
 from dynjax.run.data import find_cohort, load_data
 from dynjax.run.workdir import Workdir
-from tests.experiment.test_settings import CONFIGS, get
+from tests.run.test_settings import CONFIGS, get
 
 FOLDS = np.arange(12) % 3
 

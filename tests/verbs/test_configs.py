@@ -11,7 +11,7 @@ from dynjax.models.build import build_classifier
 from dynjax.run import settings
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 from tests.drawn import draw
-from tests.experiment.test_settings import CONFIGS, get
+from tests.run.test_settings import CONFIGS, get
 
 # AlexNet's map of one position has an attention that cannot learn; the 3D networks take in nothing smaller.
 SIZES = {"alexnet": 67, "vgg3d": 100, "resnet3d": 49, "patches3d": 76}

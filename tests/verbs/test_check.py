@@ -22,7 +22,7 @@ from dynjax.run.refused import keep_refused, without_refused
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.grid import Grid
 from tests.command import TINY, anew, main
-from tests.experiment.test_run import rows
+from tests.verbs.test_run import rows
 
 
 @pytest.fixture
