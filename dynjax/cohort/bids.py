@@ -158,7 +158,7 @@ def _group_scans(folder: Path, layout: FolderLayout) -> dict[tuple[str, str], li
 
 
 def _choose(paths: list[Path], description: str, excluded: dict[str, int]) -> Path | None:
-    """Returns the scan that stands for a session, if any, and counts the others in `excluded` by reason.
+    """Returns the scan to use for a session, if any, and counts the others in `excluded` by reason.
 
     A scan in MNI space is preferred, then one that is not derived, then the one with the fewest entities, then the
     first by name. A derived scan (desc-) outside MNI space is used only if `description` matches it.

@@ -116,7 +116,7 @@ def _check_header(table: Path, header: list[str], required: tuple[str, ...]) -> 
 
 
 def _misspelt(header: list[str], known: tuple[str, ...]) -> list[str]:
-    """Lists the columns that look like a misspelt known one which is missing; any other column is allowed."""
+    """Lists unknown columns that look like a missing known one; any other unknown column is allowed."""
     missing = [name for name in known if name not in header]
     nearest = {name: difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.8) for name in header}
     return [f"unknown column: {name}; did you mean {near[0]}?" for name, near in nearest.items() if near]

@@ -138,7 +138,7 @@ class _Survey:
         field = _corners(grid.affine, [(0, size - 1) for size in grid.shape])
         apart = (box.max(1) < field.min(1)) | (box.min(1) > field.max(1))
         if apart.any() and not fits(*_in_ras(self.layout), grid):
-            raise RefusedVolume("outside the grid", "nothing of it lies in the grid's field of view")
+            raise RefusedVolume("outside the grid", "it does not overlap the grid's field of view")
 
     def facts(self) -> Facts:
         shape, affine = _in_ras(self.layout)

@@ -127,7 +127,7 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse")
             return Volume(data, affine)
         resampled = resample(data, affine, grid)
         if not resampled.any():
-            raise RefusedVolume("outside the grid", "nothing of it lies in the grid's field of view")
+            raise RefusedVolume("outside the grid", "it does not overlap the grid's field of view")
         return Volume(resampled, grid.affine)
     except RefusedVolume as refused:
         raise InputError(f"{path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
