@@ -105,7 +105,7 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
         (["--config=configs/dyn_vgg11.py", "--config.model.name=vgg19"], 2, "choose one of alexnet, vgg11"),
         (["--config=configs/dyn_vgg11.py", "--config.train.only_folds=5"], 2, "folds are numbered 0 to 4"),
         (["--config=configs/dyn_vgg11.py:fast"], 2, "no variant is called 'fast'"),
-        (["--config=configs/dyn_vgg99.py"], 2, "configs/dyn_vgg99.py is not there"),
+        (["--config=configs/dyn_vgg99.py"], 2, "configs/dyn_vgg99.py: no such file"),
         (["--configs=configs/dyn_vgg11.py"], 2, "Did you mean: config"),
         ([], 2, "--config=configs/NAME.py"),
         (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called 'trian'"),
