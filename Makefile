@@ -5,8 +5,9 @@ RUN := .venv/bin/python
 demo: .venv/.base
 	$(RUN) main.py --config=configs/dyn_mobilenet_v2.py:quick --workdir=runs/demo
 
-# The tests are dealt out over the cores; `pytest FILE` runs those of a file in one process, as an editor does.
-EVERY_CORE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+# The tests are dealt out over the cores, with one worker more for those that wait; `pytest FILE` runs a file in one process.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 6))')
+EVERY_CORE = --numprocesses=$(WORKERS) --dist=worksteal
 
 test: .venv/.test
 	$(RUN) -m pytest $(EVERY_CORE) -m "not slow"

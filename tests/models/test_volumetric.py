@@ -119,3 +119,20 @@ def test_3d_vgg_layer_by_layer():
 def test_lasagnes_epsilon():
     x = jnp.asarray([[0.0], [0.02]])
     np.testing.assert_allclose(BatchNorm(1, 1e-4)(x, train=True)[:, 0], np.array([-1, 1]) / np.sqrt(2), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "size"), [("vgg3d", 100), ("resnet3d", 49), ("patches3d", 76)])
+def test_initial_values_of_3d_networks(name, size):
+    """Glorot's uniform as in Lasagne, with biases of 0; the patch ensemble as torch draws it, uniform by the fan-in."""
+    drawing = jax.jit(build_classifier(name, (size,) * 3).init).lower(jax.random.key(0))
+    leaves = named_leaves(drawing.compile({"xla_backend_optimization_level": 0})(jax.random.key(0))[0])
+    kernels = {path for path in leaves if path.endswith("kernel")}
+    for path, leaf in leaves.items():
+        kernel = path.removesuffix("bias") + "kernel" if path.endswith("bias") else path
+        if kernel not in kernels or (name != "patches3d" and path != kernel):
+            assert (leaf == float(path.endswith("scale"))).all(), path
+            continue
+        *window, fan_in, fan_out = leaves[kernel].shape[1:] if path.startswith("networks") else leaves[kernel].shape
+        inputs, outputs = fan_in * np.prod(window), fan_out * np.prod(window)
+        bound = np.float32(1 / np.sqrt(inputs) if name == "patches3d" else np.sqrt(6 / (inputs + outputs)))
+        assert np.abs(leaf).max() <= bound and (leaf.size < 50 or np.abs(leaf).max() > 0.8 * bound), path
