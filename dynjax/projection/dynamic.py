@@ -64,11 +64,11 @@ def _in_parts(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
 
 def _at_once(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
     """Writes the weighted sum out slice by slice, so that XLA reads all slices in one loop over their voxels."""
-    terms = []
-    for t, weight in enumerate(alpha):
-        one_slice = jax.lax.index_in_dim(volumes, t, axis, keepdims=False).astype(jnp.float32)
-        terms.append(float(weight) * one_slice)
-    return functools.reduce(operator.add, terms)
+
+    def term(t: int) -> jax.Array:
+        return float(alpha[t]) * jax.lax.index_in_dim(volumes, t, axis, keepdims=False).astype(jnp.float32)
+
+    return functools.reduce(operator.add, map(term, range(len(alpha))))
 
 
 def _by_groups(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
@@ -78,11 +78,12 @@ def _by_groups(volumes: jax.Array, alpha: np.ndarray, axis: int) -> jax.Array:
     weights = jnp.asarray(alpha)
 
     def add_group(group, total):
-        terms = []
-        for t in [first + GROUP * group + i for i in range(GROUP)]:
-            one_slice = jax.lax.dynamic_index_in_dim(volumes, t, axis, keepdims=False)
-            terms.append(weights[t] * one_slice.astype(jnp.float32))
-        return total + functools.reduce(operator.add, terms)
+        def term(t: jax.Array) -> jax.Array:
+            each = jax.lax.dynamic_index_in_dim(volumes, t, axis, keepdims=False)
+            return weights[t] * each.astype(jnp.float32)
+
+        places = [first + GROUP * group + i for i in range(GROUP)]
+        return total + functools.reduce(operator.add, map(term, places))
 
     return jax.lax.fori_loop(0, (len(alpha) - first) // GROUP, add_group, start)
 

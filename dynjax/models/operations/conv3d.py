@@ -28,8 +28,9 @@ def _side_by_side(x, kernel):
     """Convolves in 2D once, with the d planes that an output plane depends on as channels of one image."""
     count = x.shape[1] - len(kernel) + 1  # D'
     images = jnp.concatenate([x[:, i : i + count] for i in range(len(kernel))], -1)  # [N, D', H, W, d C]
+    images = images.reshape(-1, *images.shape[2:])  # [N D', H, W, d C]
     flat = jnp.concatenate(list(kernel), -2)  # [h, w, d C, K]
-    outputs = conv2d(images.reshape(-1, *images.shape[2:]), flat, 1, ((0, 0), (0, 0)))
+    outputs = conv2d(images, flat, 1, ((0, 0), (0, 0)))
     return outputs.reshape(len(x), count, *outputs.shape[1:])
 
 

@@ -16,8 +16,8 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
 
 def _weighted_sum(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    weights = kernel.reshape(9, 1, 1, 1, -1)
-    return sum(shift * weight for shift, weight in zip(_shifts(x, stride), weights))
+    shifts, weights = _shifts(x, stride), kernel.reshape(9, 1, 1, 1, -1)
+    return sum(shift * weight for shift, weight in zip(shifts, weights))
 
 
 def _shifts(x: jax.Array, stride: int) -> list[jax.Array]:

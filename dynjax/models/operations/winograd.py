@@ -120,7 +120,7 @@ def _add(parts: list[jax.Array], step: int, axis: int) -> jax.Array:
         return jnp.pad(stacked.reshape(shape), around)
 
     missing = -IN % step  # to a whole number of steps
-    parts = [*parts, *(jnp.zeros_like(parts[0]) for _ in range(missing))]
+    parts = [*parts, *[jnp.zeros_like(parts[0])] * missing]
     return functools.reduce(jnp.add, map(side_by_side, range(0, IN, step)))
 
 
