@@ -58,7 +58,7 @@ def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: 
     arrays = convert_state_dict(model, state)
     about = {"layout": LAYOUT, "model": model, "source": source, "sha256": sha256}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
 
 
 def read_weights(path: Path, model: str) -> Weights:

@@ -12,6 +12,7 @@ from dynjax.models.build import build_trunk
 from dynjax.models.operations.convolution import convolution
 from dynjax.models.operations.max_pool import max_pool
 
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # the latter before jax 0.8
 NUMBERS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
 
 
@@ -23,7 +24,7 @@ def largest_error(ours, plain, x, kernel):
         weight = jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)
         return y, *jax.grad(lambda *a: (function(*a) * weight).sum(), (0, 1))(x, kernel)
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         expected = jax.jit(functools.partial(all_of, plain))(jnp.asarray(x), jnp.asarray(kernel))
     found = jax.jit(functools.partial(all_of, ours))(*(jnp.asarray(a, jnp.float32) for a in (x, kernel)))
     return max(np.abs(f - np.asarray(e)).max() / np.abs(e).max() for f, e in zip(found, expected))
