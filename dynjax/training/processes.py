@@ -103,7 +103,7 @@ def _part() -> None:
 
 def _meet(count: int, number: int) -> None:
     """Connects the processes. Raises: DynjaxError."""
-    # Before jax 0.8.1 the shutdown's patience is always five minutes.
+    # jax before 0.8.1 has no choice of the patience at shutdown
     patience: dict[str, Any] = {"shutdown_timeout_seconds": PATIENCE} if jax.__version_info__ >= (0, 8, 1) else {}
     try:
         jax.distributed.initialize(
