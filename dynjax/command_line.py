@@ -41,7 +41,7 @@ def run(
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
-        _exit(Stopped("stopped; everything finished so far is saved, and the same command goes on from there"))
+        _exit(Stopped("stopped; everything finished so far is saved; the same command continues from there"))
     except OSError as error:  # such as a full disk or a folder without write permission
         _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; everything saved before is kept"))
 
