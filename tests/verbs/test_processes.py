@@ -15,7 +15,7 @@ import pytest
 from tests.command import PHANTOMS, ROOT, TINY, main
 
 RUN = (*TINY, *PHANTOMS)
-WAIT = 120  # seconds
+WAIT = 600  # seconds, after which a process hangs: others may share the cores
 
 
 def start_both(workdir, *options):
