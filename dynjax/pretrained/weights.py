@@ -55,7 +55,7 @@ def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np
 
 def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: str, sha256: str) -> None:
     """Converts a state dict and writes it to `path` atomically."""
-    arrays = convert_state_dict(model, state)
+    arrays: dict[str, Any] = dict(convert_state_dict(model, state))
     about = {"layout": LAYOUT, "model": model, "source": source, "sha256": sha256}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)
