@@ -14,8 +14,8 @@ import numpy as np
 STORAGES = {"float32": "FloatStorage", "int64": "LongStorage", "float64": "DoubleStorage"}
 
 
-def save_zip(path: Path, state: dict[str, np.ndarray]) -> Path:
-    content, storages = _pickle(state, legacy=False)
+def save_zip(path: Path, state: dict[str, np.ndarray], offset: int = 0) -> Path:
+    content, storages = _pickle(state, legacy=False, offset=offset)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)
         archive.writestr("archive/byteorder", "little")
@@ -24,8 +24,8 @@ def save_zip(path: Path, state: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def save_legacy(path: Path, state: dict[str, np.ndarray]) -> Path:
-    content, storages = _pickle(state, legacy=True)
+def save_legacy(path: Path, state: dict[str, np.ndarray], offset: int = 0) -> Path:
+    content, storages = _pickle(state, legacy=True, offset=offset)
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
     parts = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, system)]
     parts += [content, pickle.dumps(list(storages), 2)]
@@ -34,7 +34,8 @@ def save_legacy(path: Path, state: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def _pickle(state, *, legacy: bool):
+def _pickle(state, *, legacy: bool, offset: int):
+    """Pickles the state; each tensor begins `offset` elements into its storage, which is no longer for it."""
     storages: dict[str, np.ndarray] = {}
 
     class Storage:
@@ -57,7 +58,7 @@ def _pickle(state, *, legacy: bool):
                     return NotImplemented
                 array = np.ascontiguousarray(item)
                 strides = tuple(stride // array.itemsize for stride in array.strides)
-                return rebuild, (Storage(array), 0, item.shape, strides, False, OrderedDict())
+                return rebuild, (Storage(array), offset, item.shape, strides, False, OrderedDict())
 
         buffer = io.BytesIO()
         Pickler(buffer, 2).dump(OrderedDict(state))

@@ -29,6 +29,14 @@ def writer(path):
     return process, process.stdout.readline().strip()
 
 
+def test_who_reads_a_file_while_it_is_written_anew_reads_the_old_one_to_its_end(tmp_path):
+    write_text(tmp_path / "a.json", "old")
+    with open(tmp_path / "a.json") as reader:
+        write_text(tmp_path / "a.json", "new")
+        assert reader.read() == "old"
+    assert (tmp_path / "a.json").read_text() == "new"
+
+
 def partials(folder):
     return [str(path) for path in folder.glob(f"{PARTIAL}*")]
 

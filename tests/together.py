@@ -1,4 +1,4 @@
-"""What the workers of one test run share, each of which is a process: a folder that the first to need it fills."""
+"""Shares folders between the worker processes of one test run: the first that needs a folder fills it."""
 
 import hashlib
 import os
@@ -26,6 +26,6 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The digest of every file, by its path; lock files, which are written by those who only look, are left out."""
+    """Returns the digest of every file, by its path, without lock files, which readers write, too."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -217,7 +217,9 @@ def _latex_line(cells: Sequence[str]) -> str:
 def _latex(estimate: dict) -> str:
     if estimate["value"] is None:
         return "--"
-    low, high = estimate["ci95"] or (float("nan"), float("nan"))
+    if estimate["ci95"] is None:
+        return f"{estimate['value']:.2f}"
+    low, high = estimate["ci95"]
     return f"{estimate['value']:.2f} {{\\footnotesize({low:.2f}--{high:.2f})}}"
 
 

@@ -25,7 +25,7 @@ def read_results(path: Path) -> Results:
         _check(results)
     except OSError:
         raise InputError(f"{path}: no such file; run train on this workdir to its end") from None
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: damaged or of an older version; run evaluate on this workdir") from None
     return results
 
@@ -49,10 +49,10 @@ def is_complete(results: Results) -> bool:
 
 
 def _check(results: Results) -> None:
-    """Asks for every key that some reader needs. Raises: KeyError, TypeError, ValueError or IndexError without it."""
+    """Asks for every key that some reader needs. Raises: KeyError, TypeError or ValueError without it."""
     for key in NEEDED:
         functools.reduce(operator.getitem, key.split("."), results)
-    for fold in (results["folds"][0], *results["folds"]):  # there is at least one
+    for fold in results["folds"] or [{}]:  # there is at least one
         float(fold["train_seconds"])
         operator.itemgetter("fold", "epoch", "n_test")(fold)
     for name in PAPER_METRICS:

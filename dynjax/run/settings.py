@@ -27,8 +27,12 @@ def check(config: ConfigDict | FrozenConfigDict) -> None:
 def _wrong_keys(flat: dict[str, Any]) -> list[str]:
     missing = [f"{key}: missing" for key in KEYS if key not in flat]
     unknown = [key for key in flat if key not in KEYS]
-    gone = [f"{key}={flat[key]!r}: {GONE[key][1]}" for key in unknown if key in GONE]
-    return missing + gone + [f"{key}: there is no such key" for key in unknown if key not in GONE]
+    return missing + _gone(flat) + [f"{key}: there is no such key" for key in unknown if key not in GONE]
+
+
+def _gone(flat: dict[str, Any]) -> list[str]:
+    """Says what to do in place of each key of GONE."""
+    return [f"{key}={flat[key]!r}: {advice}" for key, (_, advice) in GONE.items() if key in flat]
 
 
 def _wrong_values(flat: dict[str, Any]) -> list[str]:
@@ -122,7 +126,10 @@ def to_dict(config: ConfigDict | FrozenConfigDict) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
-    """Restores the config that `to_json` wrote: lists become tuples, and keys newer than it get their defaults."""
+    """Restores the config that `to_json` wrote: lists become tuples, and keys newer than it get their defaults.
+
+    Raises: UsageError for a key that is no more, at a value that changed something.
+    """
 
     def restore(value):
         if isinstance(value, dict):
@@ -130,6 +137,8 @@ def from_dict(values: dict[str, Any]) -> FrozenConfigDict:
         return tuple(value) if isinstance(value, list) else value
 
     restored = _without_gone(restore(values))
+    if gone := _gone(flatten(restored)):
+        raise UsageError("\n".join(gone))
     for key, value in _later().items():
         section, _, name = key.partition(".")
         if isinstance(restored.get(section), dict):
@@ -154,8 +163,9 @@ def _later() -> dict[str, Any]:
 def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
     """Returns the keys that tell runs apart, flat, as JSON has them; jobs of one run may differ in the others."""
     flat = _later() | flatten(config)
-    shared = [name for name, key in KEYS.items() if key.shared]
-    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in (*shared, *GONE)}))
+    left_out = [name for name, key in KEYS.items() if key.shared]
+    left_out += [name for name, (neutral, _) in GONE.items() if flat.get(name) == neutral]
+    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in left_out}))
 
 
 def identity_digest(config: ConfigDict | FrozenConfigDict) -> str:

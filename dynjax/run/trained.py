@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import FrozenConfigDict
 
-from dynjax.errors import InputError
+from dynjax.errors import InputError, UsageError
 from dynjax.models.build import Options, Tree, build_classifier
 from dynjax.projection.project import WHOLE
 from dynjax.run import settings
@@ -33,9 +33,12 @@ class Trained(NamedTuple):
 
 
 def load_trained(path: Path) -> Trained:
-    """Loads a network, without the optimizer, by the config in its checkpoint. Raises: InputError if it is damaged."""
+    """Loads a network, without the optimizer, by the config in its checkpoint. Raises: InputError if it cannot."""
     about = checkpoint.read_about(path)
-    config = settings.from_dict(about["config"])
+    try:
+        config = settings.from_dict(about["config"])
+    except UsageError as error:
+        raise InputError(f"{path}: {error}") from None
     shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     network = checkpoint.load_network(path, *shapes)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))

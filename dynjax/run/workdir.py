@@ -93,8 +93,8 @@ class Workdir:
 
     def read_config(self) -> FrozenConfigDict:
         """Reads config.json. Raises: InputError if it is missing or cannot be used."""
-        config = settings.from_dict(self._written())
         try:
+            config = settings.from_dict(self._written())
             settings.check(config)
         except UsageError as error:
             raise InputError(f"{self.config}: {error}") from None

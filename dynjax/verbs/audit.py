@@ -31,6 +31,7 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     Raises: InputError that lists every subject and volume on both sides of a fold, or if shuffled labels are predicted.
     """
     config = settings.resolve(config)
+    shuffled_config = _with_shuffled_labels(config) if shuffled is not None else None
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     _print_associations(cohort, config.seed)
@@ -43,15 +44,20 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
     print(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
     print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
-    if shuffled is not None:
-        _train_on_shuffled_labels(config, shuffled)
+    if shuffled is not None and shuffled_config is not None:
+        _train_on_shuffled_labels(shuffled_config, shuffled)
+
+
+def _with_shuffled_labels(config: FrozenConfigDict) -> FrozenConfigDict:
+    """Raises: UsageError if the config cannot be trained on shuffled labels."""
+    changed = ConfigDict(config.to_dict())
+    changed.cohort.shuffle = True
+    return settings.resolve(changed)
 
 
 def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> None:
-    changed = ConfigDict(config.to_dict())
-    changed.cohort.shuffle = True
     configure_jax()
-    cross_validate(FrozenConfigDict(changed), workdir)
+    cross_validate(config, workdir)
     estimate = read_results(workdir.results)["metrics"]["roc_auc"]
     (low, high), value = estimate["ci95"], estimate["value"]
     found = f"on shuffled labels the AUC is {value:.3f}, its 95 % interval {low:.3f} to {high:.3f}"

@@ -24,8 +24,9 @@ def test_planted_copies_are_found_and_nothing_else(count, size):
     vectors = heads(rng, count, size)
     vectors[4] = 2.5 * vectors[count - 3] + 7  # another scanner's scale
     vectors[11] = vectors[9] + rng.normal(0, 0.5, size)
+    vectors[count - 2] = vectors[count - 6] + rng.normal(0, 0.5, size)  # of 10,000, both in the last block
     start = time.perf_counter()
-    assert near_pairs(vectors) == [(4, count - 3), (9, 11)]
+    assert near_pairs(vectors) == [(4, count - 3), (9, 11), (count - 6, count - 2)]
     assert time.perf_counter() - start < 60  # it takes two seconds on two cores
 
 

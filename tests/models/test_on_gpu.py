@@ -93,7 +93,7 @@ def test_a_networks_gradients_are_the_plain_ones(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["vgg3d", "resnet3d", "vgg11"])
 def test_cuda_gets_neither_grouped_nor_3d_convolutions_nor_xlas_pools(name):
-    """Those networks that have volumes or max-pools; depthwise convolutions are grouped by nature."""
+    """Lowers the networks with volumes or max-pools for CUDA; depthwise convolutions are grouped by nature."""
     network, inputs, variables = small(name, "bfloat16")
 
     def loss(params, batch_stats, inputs):

@@ -76,6 +76,14 @@ def test_any_cut_or_flipped_byte_is_refused_or_without_effect(tmp_path, save):
 
 
 @pytest.mark.parametrize("save", [save_zip, save_legacy])
+def test_a_tensor_that_reaches_one_element_beyond_its_storage_is_refused(tmp_path, save):
+    state = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    assert (read_pth(save(tmp_path / "good.pth", state))["w"] == state["w"]).all()
+    with pytest.raises(InputError, match="tensor w of shape .* reaches beyond its storage"):
+        read_pth(save(tmp_path / "beyond.pth", state, offset=1))
+
+
+@pytest.mark.parametrize("save", [save_zip, save_legacy])
 def test_a_state_dict_becomes_a_converted_file(tmp_path, save):
     state = golden.state_dict("vgg11") | {"classifier.0.weight": np.ones((2, 2), np.float32)}
     source = save(tmp_path / "mine.pth", state)

@@ -76,6 +76,18 @@ def test_any_setting_makes_another_entry(scans, reads, change):
     assert len(reads) == 6 and (before.images.shape != after.images.shape or (before.images != after.images).any())
 
 
+def test_what_becomes_of_nan_makes_another_entry(scans, reads):
+    """A scan whose NaN were set to zero must not be taken for one that had none."""
+    project_cohort(scans, Projection(GRID, nan="zero"))
+    project_cohort(scans, Projection(GRID))
+    assert len(reads) == 6
+
+
+def test_each_volume_is_divided_by_its_own_maximum():
+    volumes = np.stack([np.full((2, 2, 2), 3.0), np.arange(8.0).reshape(2, 2, 2)])
+    np.testing.assert_allclose(scale_volumes(volumes)[..., 0], [np.ones((2, 2, 2)), volumes[1] / 7], rtol=1e-6)
+
+
 def test_a_changed_scan_is_read_again_even_with_its_old_time_and_size(scans, reads):
     before = project_cohort(scans, Projection(GRID))
     status, content = scans[0].stat(), scans[1].read_bytes()

@@ -95,6 +95,10 @@ def test_folds_side_by_side_are_refused_in_words_but_for_one():
     assert settings.resolve(settings.from_dict(before)) == settings.resolve(config)
     own = ConfigDict(config.to_dict() | {"train": config.train.to_dict() | {"side_by_side": 1}})
     assert settings.resolve(own) == settings.resolve(config)
+    before["train"]["side_by_side"] = 5
+    assert settings.identity(before) != settings.identity(config)
+    with pytest.raises(UsageError, match="side_by_side=5: one fold is trained at a time"):
+        settings.from_dict(before)
     own.train.side_by_side = 5
     for refuse in (settings.resolve, settings.check):
         with pytest.raises(UsageError, match="side_by_side=5: one fold is trained at a time; start a process for each"):

@@ -146,6 +146,13 @@ def test_on_shuffled_labels_nothing_is_told(tmp_path):
     assert "SHUFFLED labels" in done.stdout
 
 
+def test_shuffled_labels_are_not_repeated(tmp_path):
+    """Each repeat would have other labels; that is said before the cohort is read."""
+    options = ("--config.train.repeats=2", f"--workdir={tmp_path / 'w'}")
+    done = main("audit", "--shuffle", "--config=configs/baseline_brain_volume.py", *options)
+    assert done.returncode == 2 and "each repeat would have other labels" in done.stderr and done.stdout == ""
+
+
 def test_labels_are_shuffled_between_subjects():
     cohort = load_cohort(phantom_cohort(12), visit="all")
     shuffled = shuffle_labels(cohort, 0)

@@ -26,6 +26,7 @@ def runs(run, tmp_path):
     (other / "config.json").write_text(json.dumps(config))
     results = json.loads((other / "results.json").read_text())
     results["selection"], results["metrics"]["precision"] = "test", {"value": None, "ci95": None}
+    results["metrics"]["recall"]["ci95"] = None
     (other / "results.json").write_text(json.dumps(results))
     return run[0], other
 
@@ -58,7 +59,7 @@ def test_as_csv_and_as_latex(runs, tmp_path):
     assert rows[1]["precision"] == rows[1]["precision_low"] == "" and rows[1]["paper_roc_auc"] == "0.9500"
     assert main("compare", *runs, f"--out={tmp_path / 'rows.tex'}").returncode == 0
     tex = (tmp_path / "rows.tex").read_text()
-    assert tex.startswith(r"\begin{tabular}") and tex.count(r"\\") == 3 and "-- &" in tex
+    assert tex.startswith(r"\begin{tabular}") and tex.count(r"\\") == 3 and "-- &" in tex and "nan" not in tex
     widths = {line.count("&") for line in tex.splitlines() if "&" in line}
     assert widths == {9}
 
