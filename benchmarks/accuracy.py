@@ -4,11 +4,13 @@ Runs each 2D network's `:quick` config with either form on three cohorts, each f
 Each run is kept in runs/accuracy and continues where it stopped.
 """
 
-import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from dynjax.report.wording import estimate_text
+from dynjax.run.results import read_results
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "accuracy"
@@ -31,7 +33,7 @@ def main(options: list[str]) -> int:
     for network in NETWORKS:
         for side in SIDES:
             aucs = [_auc(_folder(network, side, seed)) for seed in SEEDS]
-            cells = [f"{auc['value']:.3f} ({auc['ci95'][0]:.3f}-{auc['ci95'][1]:.3f})" for auc in aucs]
+            cells = [estimate_text(auc, digits=3) for auc in aucs]
             print(f"{network:12}  {side:7}", *cells, f"mean {statistics.mean(a['value'] for a in aucs):.3f}", sep="  ")
     return 0
 
@@ -41,7 +43,7 @@ def _folder(network: str, side: str, seed: int) -> Path:
 
 
 def _auc(folder: Path) -> dict:
-    return json.loads((folder / "results.json").read_text(encoding="utf-8"))["metrics"]["roc_auc"]
+    return read_results(folder / "results.json")["metrics"]["roc_auc"]
 
 
 if __name__ == "__main__":

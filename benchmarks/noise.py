@@ -5,7 +5,6 @@ which an AlexNet from random weights does not. Each run is kept in runs/noise an
 that, a classifier that trains at once shows in a minute how far fair AUCs spread over many shufflings.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -20,9 +19,10 @@ from dynjax.cohort.scan import shuffle_labels
 from dynjax.evaluation.delong import auc_interval
 from dynjax.evaluation.metrics import METRICS
 from dynjax.projection.store import project_cohort
-from dynjax.report.wording import SELECTIONS
+from dynjax.report.wording import SELECTIONS, estimate_text
 from dynjax.run import settings
 from dynjax.run.data import find_cohort, scale
+from dynjax.run.results import read_results
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "noise"
@@ -47,7 +47,7 @@ def main(options: list[str]) -> int:
     print("\nAUC of SYNTHETIC subjects with shuffled labels, 95 % interval; fair ones spread about 0.5.")
     for select in SELECTIONS:
         estimates = [_auc(_folder(select, seed)) for seed in SEEDS]
-        cells = [f"{auc['value']:.3f} ({auc['ci95'][0]:.3f}-{auc['ci95'][1]:.3f})" for auc in estimates]
+        cells = [estimate_text(auc, digits=3) for auc in estimates]
         print(f"{select:10}", *cells, f"mean {statistics.mean(auc['value'] for auc in estimates):.3f}", sep="  ")
     return 0
 
@@ -87,7 +87,7 @@ def _folder(select: str, seed: int) -> Path:
 
 
 def _auc(folder: Path) -> dict:
-    return json.loads((folder / "results.json").read_text(encoding="utf-8"))["metrics"]["roc_auc"]
+    return read_results(folder / "results.json")["metrics"]["roc_auc"]
 
 
 if __name__ == "__main__":
