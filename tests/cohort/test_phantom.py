@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
 from dynjax.cohort.folds import make_folds
+from dynjax.cohort.phantom import download
 from dynjax.cohort.phantom.anatomy import AFFINE, SHAPE, load_anatomy
 from dynjax.cohort.phantom.download import RECIPE, phantom_cohort
 from dynjax.cohort.phantom.subject import SEPARATION, best_auc, draw_subjects, render_scan
@@ -84,6 +85,17 @@ def test_laid_out_as_a_download_made_once_and_bit_identical(tmp_path, monkeypatc
     monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path))
     again = phantom_cohort(n=6, seed=2)
     assert again != folder and tree(again) == tree(folder)
+
+
+def test_no_two_settings_share_a_folder(monkeypatch):
+    """The digest in the folder's name is of all settings: labels and recipe stand nowhere else in it."""
+    monkeypatch.setattr(download, "_make", lambda *_: None)
+    first = {"n": 6, "seed": 2, "skull": False, "labels": ("CN", "AD")}
+    changes = [{}, {"n": 7}, {"seed": 3}, {"skull": True}, {"labels": ("CN", "MCI")}, {"labels": ("AD", "CN")}]
+    folders = [phantom_cohort(**first | change) for change in changes]
+    monkeypatch.setattr(download, "RECIPE", RECIPE + 1)
+    folders.append(phantom_cohort(**first))
+    assert len(set(folders)) == len(changes) + 1
 
 
 def test_a_second_cohort_with_skull_has_the_same_subjects_and_folds():
