@@ -137,6 +137,14 @@ def build_trunk(name: str, cut: str = "paper") -> Network:
     return _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
 
 
+def without_last_layer(params: Tree) -> Tree:
+    """Replaces the last layer [D, 2] of a classifier by the identity: `apply` then gives the features [N, D] under it."""
+    if "kernel" in params and params["kernel"].shape[1:] == (2,):
+        size = len(params["kernel"])
+        return {"kernel": jnp.eye(size), "bias": jnp.zeros(size)}
+    return {name: without_last_layer(inner) if isinstance(inner, dict) else inner for name, inner in params.items()}
+
+
 def _make_trunk(name: str, cut: str, rngs: nnx.Rngs):
     return TRUNKS[name](cut, rngs=rngs) if name in CUT_TRUNKS else TRUNKS[name](rngs=rngs)
 
