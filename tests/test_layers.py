@@ -17,10 +17,11 @@ FLOORS = [
     ["preprocess", "projection"],
     ["models"],
     ["pretrained"],
-    ["baselines", "audit", "training", "evaluation"],
+    ["baselines", "audit", "guard", "training", "evaluation"],
     ["report"],
     ["run"],
     ["verbs"],
+    ["config_file"],
     ["command_line"],
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -7,12 +7,16 @@ import numpy as np
 from dynjax.errors import InputError
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.data import Data
+from dynjax.run.guarding import keep_reference
 from dynjax.run.trained import load_trained, scored_checkpoint
 from dynjax.run.workdir import Workdir
 
 
 def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROUP_COLUMNS) -> None:
-    """Predicts every scan by the network of its fold, if that is trained, and writes and prints the scores."""
+    """Predicts every scan by the network of its fold, if that is trained, and writes and prints the scores.
+
+    Afterwards it keeps what is usual among the scans, by which `predict` judges others.
+    """
     probabilities = np.full(len(data.targets), np.nan, np.float32)
     trained = {}
     for fold in range(data.config.train.folds):
@@ -24,3 +28,4 @@ def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROU
             raise InputError(f"{path}: was trained on scans whose files have changed since")
         probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
     write_answers(workdir, data, trained, probabilities, columns)
+    keep_reference(workdir, data, trained)

@@ -9,27 +9,38 @@ import jax
 import numpy as np
 from ml_collections import FrozenConfigDict
 
-from dynjax.errors import InputError, UsageError
-from dynjax.models.build import Options, Tree, build_classifier
+from dynjax.errors import DynjaxError, InputError, UsageError
+from dynjax.models.build import Options, Tree, build_classifier, without_last_layer
 from dynjax.projection.project import WHOLE
 from dynjax.run import settings
 from dynjax.run.workdir import Workdir
-from dynjax.training import checkpoint
+from dynjax.training import checkpoint, processes
 from dynjax.training.examples import Images, read_ahead, steps_of
 
 BATCH, VOLUME_BATCH = 16, 2  # images or volumes that are predicted at a time
 
 
+class Answers(NamedTuple):
+    """A network's answers: probabilities of the positive class, float32 [N], and features under its last layer [N, D]."""
+
+    probabilities: np.ndarray
+    features: np.ndarray
+
+
 class Trained(NamedTuple):
-    """A fold's network: probability(images [N, H, W, C]) -> float32 [N], of the positive class.
+    """A fold's network: answer(images [N, H, W, C]) -> Answers.
 
     about: the checkpoint's description. parameters: how many numbers were trained.
     """
 
-    probability: Callable[[Images], np.ndarray]
+    answer: Callable[[Images], Answers]
     config: FrozenConfigDict
     about: dict[str, Any]
     parameters: int
+
+    def probability(self, images: Images) -> np.ndarray:
+        """Returns the probabilities of the positive class, float32 [N]."""
+        return self.answer(images).probabilities
 
 
 def load_trained(path: Path) -> Trained:
@@ -42,22 +53,34 @@ def load_trained(path: Path) -> Trained:
     shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     network = checkpoint.load_network(path, *shapes)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))
-    return Trained(functools.partial(probabilities, config, *network), config, about, parameters)
+    return Trained(functools.partial(answers, config, *network), config, about, parameters)
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
-    """Computes the probabilities of the positive class, float32 [N].
+    """Computes the probabilities of the positive class, float32 [N]. Args: as `answers`."""
+    return answers(config, params, batch_stats, images).probabilities
 
-    Args: images [N, H, W, C], or volumes [N, X, Y, Z, 1].
-    """
+
+def answers(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> Answers:
+    """Runs a network on images [N, H, W, C], or on volumes [N, X, Y, Z, 1]. Raises: DynjaxError as `check_numbers`."""
     _, predict = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     most = VOLUME_BATCH if config.projection.name in WHOLE else BATCH
-    size = min(
-        most, 2 ** (len(images) - 1).bit_length()
-    )  # filled up to powers of two, so that few programs are compiled
+    # Filled up to powers of two, so that few programs are compiled.
+    size = min(most, 2 ** (len(images) - 1).bit_length())
     order = np.resize(np.arange(len(images)), (steps_of(len(images), size), size))
-    answers = [np.asarray(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
-    return np.concatenate(answers)[: len(images)]
+    batches = [jax.device_get(predict(params, batch_stats, batch)) for batch in read_ahead(images, order)]
+    found = Answers(*(np.concatenate(parts)[: len(images)] for parts in zip(*batches)))
+    check_numbers(found.probabilities)
+    return found
+
+
+def check_numbers(probabilities: np.ndarray) -> None:
+    """Raises DynjaxError if a probability is NaN, which would be ranked, or called, by accident."""
+    if lost := int(np.isnan(probabilities).sum()):
+        raise DynjaxError(
+            f"{lost} of {len(probabilities)} scans got no number as their probability (NaN): look for extreme "
+            "intensities in them, or lower --config.train.learning_rate and train in a new --workdir"
+        )
 
 
 def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:
@@ -81,11 +104,12 @@ def scored_checkpoint(workdir: Workdir, fold: int) -> Path | None:
 
 def load_networks(workdir: Workdir) -> list[Trained]:
     """Loads the networks of all folds that are trained to their end; says so if some are not, or raises InputError."""
+    processes.check_backend()
     runs = workdir.repeats()
     checkpoints = [scored_checkpoint(run, fold) for run in runs for fold in run.begun_folds()]
     done = [load_trained(path) for path in checkpoints if path is not None]
     if not done:
-        raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
+        raise InputError(workdir.why_no_network())
     expected = done[0].config.train.folds * len(runs)
     if len(done) < expected:
         print(f"{len(done)} of {expected} folds are trained to the end; only their networks are used")
@@ -100,6 +124,7 @@ def _network(name: str, size: tuple[int, ...], options: Options):
     @jax.jit
     def predict(params, batch_stats, images):
         logits, _ = network.apply(params, batch_stats, images, train=False)
-        return jax.nn.softmax(logits)[:, 1]
+        features, _ = network.apply(without_last_layer(params), batch_stats, images, train=False)  # compiled once
+        return jax.nn.softmax(logits)[:, 1], features
 
     return jax.eval_shape(lambda: network.init(jax.random.key(0))), predict
