@@ -4,22 +4,19 @@ python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [
 python main.py prepare --config=... --out=DIR
 python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
-python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]
+python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv] [--allow-unlike]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from dynjax import command_line
-from dynjax.command_line import config_of, workdir_of
-from dynjax.errors import UsageError
+from dynjax.command_line import Verb, config_of, path_of, workdir_of
 from dynjax.memory import keep_freed_memory
 from dynjax.work.cluster import workers_of
 
@@ -30,6 +27,8 @@ OUT = flags.DEFINE_string(
 )
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train, evaluate: exclude refused scans, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop (exit code 75) after so many hours", 0)
+flags.register_validator("max-hours", lambda hours: hours is None or hours >= 0, "must be a number, 0 or more")
+ALLOW_UNLIKE = flags.DEFINE_bool("allow-unlike", False, "predict: answer scans, too, that are unlike all training scans")
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score only the folds that are trained")
 SHUFFLE = flags.DEFINE_bool(
     "shuffle", False, "audit: also train on shuffled labels, in --workdir: the AUC should be 0.5"
@@ -44,46 +43,43 @@ SCHEDULER = flags.DEFINE_string(
 PAPER = flags.DEFINE_bool("paper", False, "compare: also show the paper's figures (ADNI)")
 PAIRED = flags.DEFINE_bool("paired", False, "compare: exit 3 unless every run can be paired with the first")
 
-VERBS: dict[str, Callable[[list[str]], dict[str, Any]]] = {  # verb -> the arguments of dynjax.verbs.<verb>.<verb>
-    "train": lambda _: {
+# The flags of each verb, and what it does with them: the arguments of dynjax.verbs.<verb>.<verb>.
+VERBS = {
+    "train": Verb(("config", "workdir", "allow-refused", "max-hours", "scheduler"), lambda _: {
         "config": config_of(CONFIG), "workdir": _workdir_or_default(),
         "allow_refused": ALLOW_REFUSED.value, "max_hours": MAX_HOURS.value,
-    },
-    "prepare": lambda _: {"config": config_of(CONFIG), "out": _out()},
-    "check": lambda _: {"config": config_of(CONFIG), "out": _out()},
-    "audit": lambda _: {
-        "config": config_of(CONFIG),
+    }),
+    "prepare": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
+    "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
+    "audit": Verb(("config", "workdir", "shuffle", "allow-refused"), lambda _: {
+        "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value,
         "workdir": workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
         "shuffled": _workdir_or_default("-shuffled") if SHUFFLE.value else None,
-    },
-    "evaluate": lambda _: {
-        "workdir": workdir_of(WORKDIR), "finished_folds": FINISHED_FOLDS.value, "subgroups": SUBGROUPS.value,
-        "table": TABLE.value, "out": _out(), "allow_refused": ALLOW_REFUSED.value,
-    },
-    "predict": lambda scans: {"workdir": workdir_of(WORKDIR), "scans": scans, "out": _out()},
-    "report": lambda _: {"workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value},
-    "compare": lambda folders: {
-        "folders": folders, "with_paper": PAPER.value, "only_paired": PAIRED.value, "out": _out(),
-    },
+    }),
+    "evaluate": Verb(
+        ("workdir", "finished-folds", "subgroups", "table", "out", "allow-refused", "scheduler"), lambda _: {
+            "workdir": workdir_of(WORKDIR), "finished_folds": FINISHED_FOLDS.value, "subgroups": SUBGROUPS.value,
+            "table": TABLE.value, "out": path_of(OUT), "allow_refused": ALLOW_REFUSED.value,
+        }
+    ),
+    "predict": Verb(
+        ("workdir", "out", "allow-unlike"), lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
+        }, needs="at least one scan: SCAN.nii.gz ...",
+    ),
+    "report": Verb(("workdir", "show-ids", "beside"), lambda _: {
+        "workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value,
+    }),
+    "compare": Verb(("paper", "paired", "out"), lambda folders: {
+        "folders": folders, "with_paper": PAPER.value, "only_paired": PAIRED.value, "out": path_of(OUT),
+    }, needs="the folders of finished runs: DIR DIR ..."),
 }  # fmt: skip
-SCHEDULED = ("train", "prepare", "check", "evaluate")  # verbs that --scheduler is for
-NEEDS = {"predict": "at least one scan: SCAN.nii.gz ...", "compare": "the folders of finished runs: DIR DIR ..."}
 
 
 def _workdir_or_default(suffix: str = ""):
     return workdir_of(WORKDIR, Path("runs", command_line.config_name(flags.FLAGS["config"]) + suffix))
 
 
-def _around(verb: str):
-    if SCHEDULER.value and verb not in SCHEDULED:
-        raise UsageError(f"--scheduler={SCHEDULER.value}: is for {', '.join(SCHEDULED)}, not for {verb}")
-    return workers_of(SCHEDULER.value)
-
-
-def _out() -> Path | None:
-    return Path(OUT.value) if OUT.value else None
-
-
 if __name__ == "__main__":
     keep_freed_memory()
-    command_line.run(VERBS, NEEDS, _around)
+    command_line.run(VERBS, around=lambda _: workers_of(SCHEDULER.value))

@@ -1,49 +1,66 @@
 """Turns the shell's flags into a verb's arguments, and every expected failure into one message and an exit code."""
 
 import contextlib
-import difflib
 import importlib
 import os
-import runpy
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import FrozenConfigDict
 
+from dynjax import config_file
 from dynjax.errors import DynjaxError, Stopped, UsageError
-from dynjax.run.keys import GONE
-
-Verbs = Mapping[str, Callable[[list[str]], dict[str, Any]]]
+from dynjax.files import expanded
 
 
-def run(
-    verbs: Verbs, needs: Mapping[str, str], around: Callable[[str], AbstractContextManager] = contextlib.nullcontext
-) -> None:
+class Verb(NamedTuple):
+    """What the command line knows of a verb.
+
+    flags: the names of the flags that it takes.
+    arguments: turns positional arguments into the keyword arguments of dynjax.verbs.<verb>.<verb>.
+    needs: which positional arguments it takes, in words.
+    """
+
+    flags: tuple[str, ...]
+    arguments: Callable[[list[str]], dict[str, Any]]
+    needs: str = ""
+
+
+Verbs = Mapping[str, Verb]
+
+
+def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextlib.nullcontext) -> None:
     """Parses the flags, runs the verb, and exits with the code that `dynjax.errors` promises.
 
     Args:
-      verbs: for each verb, a function from positional arguments to the keyword arguments of dynjax.verbs.<verb>.<verb>.
-      needs: for each verb that takes positional arguments, which ones.
+      verbs: the verbs, by their names; the first is the default.
       around: gives the context manager in which a verb runs.
     """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.default_int_handler)
     logging.set_verbosity(logging.ERROR)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
+    _print_anything()
     try:
-        app.run(lambda argv: _do(verbs, needs, around, argv[1:]), flags_parser=_parse)
+        app.run(lambda argv: _do(verbs, around, argv[1:]), flags_parser=lambda argv: _parse(verbs, argv))
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
         _exit(Stopped("stopped; everything finished so far is saved; the same command continues from there"))
+    except MemoryError as error:
+        _exit(_out_of_memory(error))
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):  # a jax.errors.JaxRuntimeError of a device's memory
+            raise
+        _exit(_out_of_memory(error))
     except OSError as error:  # such as a full disk or a folder without write permission
-        _exit(DynjaxError(f"{error.filename or 'failed'}: {error.strerror or error}; everything saved before is kept"))
+        _exit(DynjaxError(f"{_named_file(error)}: {error.strerror or error}; everything saved before is kept"))
 
 
 def config_of(flag) -> FrozenConfigDict:
@@ -53,12 +70,20 @@ def config_of(flag) -> FrozenConfigDict:
 
 
 def workdir_of(flag, default: Path | None = None):
+    """Returns the workdir that the flag names; without a `default`, it must hold a run."""
     from dynjax.run.workdir import Workdir  # loads jax
 
     path = flag.value or default
     if not path:
         raise UsageError("--workdir=DIR is needed, the folder of a trained run")
-    return Workdir(path)
+    workdir = Workdir(path)
+    if default is None:
+        workdir.check_is_run()
+    return workdir
+
+
+def path_of(flag) -> Path | None:
+    return expanded(flag.value) if flag.value else None
 
 
 def config_name(flag) -> str:
@@ -67,75 +92,83 @@ def config_name(flag) -> str:
     return "-".join([Path(file).stem, *filter(None, variant.split(","))])
 
 
-def _do(verbs: Verbs, needs: Mapping[str, str], around: Callable, arguments: list[str]) -> None:
-    verb, *rest = arguments or ["train"]
-    if verb not in verbs:
-        raise UsageError(f"no verb is called {verb!r}; there are {', '.join(verbs)}")
-    if rest and verb not in needs:
-        raise UsageError(f"{verb} takes no further arguments: {' '.join(rest)}")
-    if verb in needs and not rest:
-        raise UsageError(f"{verb} needs {needs[verb]}")
-    arguments_of_verb = verbs[verb](rest)
-    with around(verb):
-        getattr(importlib.import_module(f"dynjax.verbs.{verb}"), verb)(**arguments_of_verb)  # loads jax, so not before
+def _do(verbs: Verbs, around: Callable, arguments: list[str]) -> None:
+    name, rest = _verb_of(verbs, arguments)
+    if rest and not verbs[name].needs:
+        raise UsageError(f"{name} takes no further arguments: {' '.join(rest)}")
+    if verbs[name].needs and not rest:
+        raise UsageError(f"{name} needs {verbs[name].needs}")
+    arguments_of_verb = verbs[name].arguments(rest)
+    with around(name):
+        getattr(importlib.import_module(f"dynjax.verbs.{name}"), name)(**arguments_of_verb)  # loads jax, so not before
+    sys.stdout.flush()  # here a full disk is an error that is caught
+
+
+def _verb_of(verbs: Verbs, arguments: list[str]) -> tuple[str, list[str]]:
+    name, *rest = arguments or [next(iter(verbs))]
+    if name not in verbs:
+        raise UsageError(f"no verb is called {name!r}; there are {', '.join(verbs)}")
+    return name, rest
+
+
+def _print_anything() -> None:
+    """Lets any text be printed: what the terminal's encoding lacks is escaped, and a closed output takes everything."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, for it stays open
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _out_of_memory(error: Exception) -> DynjaxError:
+    said = (str(error) or "nothing more can be had").splitlines()[0]
+    return DynjaxError(f"not enough memory ({said}): choose a smaller batch or grid; everything saved is kept")
+
+
+def _named_file(error: OSError) -> str:
+    """Returns the file of an error; one without a file comes from printing."""
+    return os.fsdecode(error.filename) if error.filename else "standard output"
 
 
 def _exit(error: DynjaxError) -> None:
     print(error, file=sys.stderr, flush=True)
-    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+    try:
         sys.stdout.flush()
+    except OSError:  # a full disk or a reader that is gone: Python would complain of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
         os._exit(error.exit_code)  # jax would wait for the other processes, which wait for this one
     sys.exit(error.exit_code)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(verbs: Verbs, argv: list[str]) -> list[str]:
     try:
-        if given := _config_argument(argv):
-            _check_config_options(argv, given)
-        return flags.FLAGS(argv)
+        argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+        others, options = config_file.split_options(argv)
+        words = flags.FLAGS(others, known_only=True)[1:]
+        if not any(word.startswith("-") for word in words):  # flags that are unknown, which are refused below
+            _check_flags(verbs, _verb_of(verbs, words)[0], options)
+        return flags.FLAGS(config_file.check_options(argv))
     except flags.Error as error:
         raise UsageError(str(error)) from None
 
 
-def _config_argument(argv: list[str]) -> str:
-    for index, argument in enumerate(argv):
-        if argument.lstrip("-").startswith("config="):
-            return argument.partition("=")[2]
-        if argument in ("--config", "-config") and index + 1 < len(argv):
-            return argv[index + 1]
-    return ""
+def _check_flags(verbs: Verbs, name: str, options: Mapping[str, str]) -> None:
+    """Raises UsageError for flags that the verb does not take, and for those that are given without a value."""
+    known = sorted({flag for verb in verbs.values() for flag in verb.flags} - {"config"})
+    given = [flag for flag in known if flags.FLAGS[flag].present]
+    empty = [f"--{flag}=: nothing is given" for flag in given if flags.FLAGS[flag].value in ("", [])]
+    if problems := _not_taken(verbs, name, [*options, *given]) + empty:
+        raise UsageError("\n".join(problems))
 
 
-def _check_config_options(argv: list[str], given: str) -> None:
-    """Raises UsageError if the config file is missing, or for each unknown --config.KEY, with the nearest known one."""
-    file = given.partition(":")[0]
-    if not Path(file).is_file():
-        raise UsageError(f"--config={given}: {file}: no such file; configs/README.md lists the configs")
-    known = list(_keys(_load(given)))
-    names = [argument.lstrip("-").partition("=")[0] for argument in argv if argument.startswith("-")]
-    unknown = [name for name in names if name.startswith("config.") and name.removeprefix("config.") not in known]
-    nearest = [difflib.get_close_matches(name.removeprefix("config."), known, n=1, cutoff=0.0)[0] for name in unknown]
-    if unknown:
-        raise UsageError("\n".join(map(_unknown_option, unknown, nearest)))
-
-
-def _unknown_option(name: str, nearest: str) -> str:
-    key = name.removeprefix("config.")
-    return f"--{name}: {GONE[key][1]}" if key in GONE else f"--{name}: no such option; did you mean --config.{nearest}?"
-
-
-def _load(given: str) -> ConfigDict:
-    file, _, variant = given.partition(":")
-    try:
-        return runpy.run_path(file)["get_config"](variant)
-    except DynjaxError:
-        raise
-    except Exception as error:  # a user's own config file can fail in any way
-        raise UsageError(f"--config={given}: {type(error).__name__}: {error}") from error
-
-
-def _keys(config: ConfigDict, prefix: str = ""):
-    for key, value in config.items():
-        yield prefix + key
-        if isinstance(value, ConfigDict):
-            yield from _keys(value, f"{prefix}{key}.")
+def _not_taken(verbs: Verbs, name: str, given: list[str]) -> list[str]:
+    """Says of each flag that the verb does not take which verbs do."""
+    problems = []
+    for flag in given:
+        own = flag.partition(".")[0]  # config for config.seed
+        takers = [other for other, verb in verbs.items() if own in verb.flags]
+        if name not in takers:
+            problems.append(f"--{flag}: is for {', '.join(takers)}, not for {name}")
+    return problems

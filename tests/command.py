@@ -8,6 +8,7 @@ for one run of each verb, and for tests of environment variables that are read b
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import resource
 import runpy
 import signal
 import subprocess
@@ -38,16 +39,20 @@ TINY = (
 Completed = subprocess.CompletedProcess[str]
 
 
-def main(*arguments, cache: Path | None = None, timeout: float = PATIENCE) -> Completed:
-    """Runs `main.py ARGUMENTS` from the repository's root to its end; fails if it prints a traceback."""
-    return _completed(start(*arguments, cache=cache), timeout)
+def main(*arguments, timeout: float = PATIENCE, **world) -> Completed:
+    """Runs `main.py ARGUMENTS` from the repository's root to its end; fails if it prints a traceback.
+
+    world: what `start` takes.
+    """
+    return _completed(start(*arguments, **world), timeout)
 
 
-def anew(*arguments, timeout: float = PATIENCE) -> Completed:
-    """Does what `main` does, in a Python that starts as the shell would start it."""
+def anew(*arguments, timeout: float = PATIENCE, environment: dict[str, str] | None = None, **how) -> Completed:
+    """Does what `main` does, in a Python that starts as the shell would start it. how: further arguments of Popen."""
     command = [sys.executable, "main.py", *map(str, arguments)]
-    pipe = subprocess.PIPE
-    return _completed(subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True), timeout)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "surrogateescape"}
+    env = os.environ | (environment or {})
+    return _completed(subprocess.Popen(command, cwd=ROOT, env=env, **streams | how), timeout)
 
 
 def script(path: Path, *arguments, cwd: Path) -> Completed:
@@ -55,10 +60,19 @@ def script(path: Path, *arguments, cwd: Path) -> Completed:
     return _completed(Forked(path, arguments, dict(os.environ), cwd), PATIENCE)
 
 
-def start(*arguments, cache: Path | None = None) -> "Forked":
-    """Starts `main.py ARGUMENTS`; its output can be read line by line."""
-    environment = os.environ | KEPT | ({"DYNJAX_CACHE": str(cache)} if cache else {})
-    return Forked(ROOT / "main.py", arguments, environment, ROOT)
+def start(
+    *arguments,
+    cache: Path | None = None,
+    environment: dict[str, str] | None = None,
+    limits: dict[int, int] | None = None,
+) -> "Forked":
+    """Starts `main.py ARGUMENTS`; its output can be read line by line.
+
+    Args: environment, variables besides those of this process, which are removed where their value is ''; limits, of
+    `resource`, such as {RLIMIT_FSIZE: 10**6}.
+    """
+    environment = os.environ | KEPT | ({"DYNJAX_CACHE": str(cache)} if cache else {}) | (environment or {})
+    return Forked(ROOT / "main.py", arguments, environment, ROOT, limits)
 
 
 def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cache: Path | None = None) -> int:
@@ -75,11 +89,11 @@ def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cach
 class Forked:
     """Runs `python PROGRAM ARGUMENTS` where everything is imported; is used like a subprocess.Popen."""
 
-    def __init__(self, program: Path, arguments, environment: dict[str, str], folder: Path):
+    def __init__(self, program: Path, arguments, environment: dict[str, str], folder: Path, limits=None):
         output, errors = os.pipe(), os.pipe()
         ends = [Connection(pipe[1], readable=False) for pipe in (output, errors)]
         self.args = [program, *map(str, arguments)]
-        what = (*ends, environment, program, self.args[1:], folder)
+        what = (*ends, environment, program, self.args[1:], folder, limits or {})
         self.process = _forking().Process(target=_run, args=what, daemon=True)
         self.process.start()
         for end in ends:
@@ -136,12 +150,15 @@ def _forking():
     return context
 
 
-def _run(output, errors, environment: dict[str, str], program: Path, arguments: list[str], folder: Path) -> None:
+def _run(output, errors, environment: dict[str, str], program: Path, arguments, folder: Path, limits) -> None:
     """Becomes `python PROGRAM ARGUMENTS`, in the forked process."""
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
     os.dup2(output.fileno(), 1)
     os.dup2(errors.fileno(), 2)
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update({name: value for name, value in environment.items() if value or name in KEPT})
     os.chdir(folder)
     sys.argv = [str(program), *arguments]
     runpy.run_path(str(program), run_name="__main__")

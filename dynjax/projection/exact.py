@@ -11,6 +11,10 @@ GAP = 1e-9  # the duality gap, relative to the primal objective, at which the Ra
 ITERATIONS = 100
 
 
+class NotConverged(ArithmeticError):
+    """A solver has not come close enough to the optimum."""
+
+
 def rank_svm(frames: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
     """Minimises lambda/2 |d|^2 + 2/(T(T-1)) sum_{q>t} max(0, 1 - d.V_q + d.V_t) over d, V_t the mean of frames 1..t.
 
@@ -19,7 +23,7 @@ def rank_svm(frames: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
 
     Args: frames [T, D]; regularisation, the paper's lambda.
     Returns: float64 [D]; zeros for a single frame.
-    Raises: ArithmeticError if the duality gap stays above 1e-6 of the objective.
+    Raises: NotConverged if the duality gap stays above 1e-6 of the objective.
     """
     means = _running_means(frames)
     count = len(means)
@@ -55,7 +59,7 @@ def rank_svm(frames: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
         length = min(1.0, 0.995 * min(_longest(values, change) for values, change in changes))
         alpha, lower, upper = alpha + length * step, lower + length * lower_step, upper + length * upper_step
     if gap > 1e-6 * primal:
-        raise ArithmeticError(f"rank pooling did not converge: duality gap {gap:.2g} of {primal:.2g}")
+        raise NotConverged(f"rank pooling did not converge: duality gap {gap:.2g} of {primal:.2g}")
     return beta @ means / regularisation
 
 

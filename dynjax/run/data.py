@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from dynjax.cohort.folds import make_folds, read_folds, write_folds
 from dynjax.cohort.scan import Cohort, shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
+from dynjax.memory import usable_memory
 from dynjax.projection.project import WHOLE
 from dynjax.projection.scale import scale_images, scale_volumes
 from dynjax.projection.store import fill_store, project_cohort, stored_image
@@ -116,7 +116,7 @@ def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Da
 def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
     """Decides whether volumes are read on demand. Raises: UsageError if they must be and cannot."""
     whole, processes = config.projection.name in WHOLE, jax.process_count()
-    size, memory = count * math.prod(config.volume.grid) * 4, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    size, memory = count * math.prod(config.volume.grid) * 4, usable_memory()
     large = whole and size > memory / 2  # scaling holds a second copy
     sizes = f"{count} volumes take {size / 2**30:.0f} GiB of memory, of {memory / 2**30:.0f}"
     if large and not settings.can_stream(config):

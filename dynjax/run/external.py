@@ -10,7 +10,7 @@ from dynjax.cohort.scan import Cohort
 from dynjax.csv_table import read_csv
 from dynjax.errors import InputError, listed
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.files import write_text
+from dynjax.files import expanded, write_text
 from dynjax.run import settings
 from dynjax.run.answers import write_answers
 from dynjax.run.checking import check_first
@@ -33,7 +33,7 @@ def evaluate_external(
     a volume of the table, or if a scan is refused and `allow_refused` is not set.
     """
     configure_jax()
-    source, other = Path(table).expanduser().absolute(), Workdir(out)
+    source, other = expanded(table).absolute(), Workdir(out)
     networks = load_networks(workdir)
     config = settings.with_table(networks[0].config, source)
     about = {"schema": 1, "run": str(workdir), "networks": len(networks), "config": settings.to_dict(config)}

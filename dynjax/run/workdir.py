@@ -9,8 +9,9 @@ from typing import Any
 
 from ml_collections import FrozenConfigDict
 
+from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError, listed
-from dynjax.files import lock, write_text
+from dynjax.files import can_be_written, expanded, lock, write_text
 from dynjax.run import settings
 
 
@@ -18,7 +19,7 @@ class Workdir:
     """The files of a run's folder, on whose names users' scripts rely."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path).expanduser().absolute()
+        self.path = expanded(path).absolute()
         self.config = self.path / "config.json"
         self.external = self.path / "external.json"  # instead of config.json, where another run's networks are scored
         self.folds = self.path / "folds.csv"
@@ -26,6 +27,7 @@ class Workdir:
         self.events = self.path / "events.jsonl"
         self.predictions = self.path / "predictions.csv"
         self.results = self.path / "results.json"
+        self.reference = self.path / "reference"  # what is usual among the scans, by which others are judged
         self.report = self.path / "report"
 
     def __str__(self) -> str:
@@ -53,6 +55,25 @@ class Workdir:
         """Returns the folder of a fold's checkpoint of its selected epoch."""
         return self.path / "checkpoints" / f"selected_{number}"
 
+    def check_is_run(self) -> None:
+        """Raises InputError unless the folder holds a run, or what is left of one."""
+        if not os.path.exists(self.path):
+            raise InputError(f"{self}: no such folder; --workdir is the folder of a trained run")
+        if not self.path.is_dir():
+            raise InputError(f"{self}: no folder; --workdir is the folder of a trained run")
+        files = (self.config, self.external, self.folds)
+        if not any(file.exists() for file in files) and not any(run.begun_folds() for run in self.repeats()):
+            raise InputError(f"{self}: holds no run, for there is no config.json; --workdir is the folder of one")
+
+    def why_no_network(self) -> str:
+        """Says why the folder holds no trained network, although it holds a run."""
+        if self.external.exists():
+            run = self._read(self.external).get("run")
+            return f"{self}: holds the answers of the networks of another run, and none itself; give --workdir={run}"
+        if self.config.exists() and (name := self.read_config().model.name) in BASELINES:
+            return f"{self}: {name} is a baseline, which is fitted anew within each fold, and answers no other scan"
+        return f"{self}: no fold is trained to the end; run train on this workdir first"
+
     def check(self, config: FrozenConfigDict) -> None:
         """Makes the folder if need be. Raises: UsageError if it is another config's, no workdir, or read-only."""
         if self.external.exists():
@@ -77,8 +98,10 @@ class Workdir:
             there = self._read(self.external)
             if any(there.get(key) != about[key] for key in ("run", "config")):
                 raise UsageError(f"{self}: holds the scores of another run or on another table; choose another --out")
-        elif self.path.is_file() or self._entries():
+        elif (os.path.exists(self.path) and not self.path.is_dir()) or self._entries():
             raise UsageError(f"{self}: is not the folder of an external evaluation; choose another --out")
+        if not can_be_written(self.external):
+            raise UsageError(f"{self}: no folder can be made or written there; choose another --out")
 
     def _entries(self) -> list[Path]:
         return list(self.path.iterdir()) if self.path.is_dir() else []
@@ -106,9 +129,11 @@ class Workdir:
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             written = json.loads(path.read_text(encoding="utf-8"))
-        except OSError:
+        except FileNotFoundError:
             raise InputError(f"{path}: no such file; is {self} the workdir of a run?") from None
-        except ValueError as error:
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: damaged: not JSON ({error})") from None
         if not isinstance(written, dict):
             raise InputError(f"{path}: damaged: not a config")

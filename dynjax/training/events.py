@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dynjax.files import lock, write_text
+from dynjax.files import append_text, lock, write_text
 
 
 class EventLog:
@@ -18,8 +18,8 @@ class EventLog:
 
     def append(self, event: dict[str, Any]) -> None:
         """Appends one event, which must not hold NaN or infinity."""
-        with lock(self.lock_file), open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(event, allow_nan=False) + "\n")
+        with lock(self.lock_file):
+            append_text(self.path, json.dumps(event, allow_nan=False) + "\n")
 
     def rewind(self, fold: int, epoch: int) -> None:
         """Removes the fold's lines after `epoch`, and any line that a kill cut short."""

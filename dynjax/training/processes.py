@@ -41,6 +41,18 @@ def any_of(*flags: bool) -> list[bool]:
     return multihost_utils.process_allgather(np.array(flags)).any(0).tolist()
 
 
+def check_backend() -> None:
+    """Starts JAX's devices. Raises: UsageError if JAX finds none, such as a GPU that JAX_PLATFORMS asks for."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # an assertion of JAX's where JAX_PLATFORMS names an absent GPU
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        reason = " ".join(str(error).split()) or "no such device"
+        raise UsageError(
+            f"JAX_PLATFORMS={asked}: JAX cannot compute here ({reason}); unset it, or set JAX_PLATFORMS=cpu"
+        ) from None
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
     """Connects this process with the others that the environment names; silences all but the first.
@@ -48,6 +60,7 @@ def joined() -> Iterator[None]:
     Raises: UsageError if the environment is wrong; DynjaxError if a process is lost or does not start.
     """
     if ADDRESS not in os.environ:
+        check_backend()
         yield
         return
     count, number = _position()
@@ -117,6 +130,7 @@ def _meet(count: int, number: int) -> None:
     except RuntimeError as error:  # the port is in use, or a process does not start
         reason = str(error).splitlines()[0]
         raise DynjaxError(f"{ADDRESS}={os.environ[ADDRESS]}: the processes cannot connect there ({reason})") from None
+    check_backend()
     any_of(False)  # connects them now, since this first call waits only half a minute for the others
 
 

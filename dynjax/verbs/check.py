@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dynjax.errors import InputError, UsageError
-from dynjax.files import can_be_written, write_text
+from dynjax.errors import InputError
+from dynjax.files import check_output, write_text
 from dynjax.run import settings
 from dynjax.run.checking import Inspections, inspect_anew
 from dynjax.run.data import find_cohort
@@ -26,14 +26,14 @@ def check(config: FrozenConfigDict, out: Path | None) -> None:
     Raises: UsageError if `out` cannot be written, InputError if a scan is refused.
     """
     config = settings.resolve(config)
-    if out is not None and not can_be_written(out):
-        raise UsageError(f"--out={out}: cannot be written; name a .json file in a folder that can")
+    check_output(out, ".json", "")
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
     found = inspect_anew(cohort, settings.projection_of(config))
+    if out is not None:  # before anything is printed, which a terminal may not take
+        write_text(out.absolute(), json.dumps([_answer(*item) for item in found.items()], indent=2) + "\n")
     _print_table(found)
     if out is not None:
-        write_text(out.absolute(), json.dumps([_answer(*item) for item in found.items()], indent=2) + "\n")
         print(f"written: {out}")
     refused = sum(inspection.verdict == "refused" for inspection in found.values())
     if refused:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.evaluation.predictions import by_subject, read_predictions
-from dynjax.files import write_text
+from dynjax.files import check_output, write_text
 from dynjax.report.comparison import Row, print_pairings, print_rows, to_csv, to_latex
 from dynjax.run.compared import read_rows
 from dynjax.run.workdir import Workdir
@@ -19,15 +19,15 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
     Raises: UsageError for an unknown suffix; InputError that lists every folder without results or, with `only_paired`
     and after everything is written, every run that cannot be tested against the first.
     """
-    if out is not None and out.suffix not in WRITERS:
-        raise UsageError(f"--out={out}: name a file that ends in {', '.join(WRITERS)}")
+    check_output(out, *WRITERS)
     if only_paired and len(folders) < 2:
         raise UsageError("--paired needs two runs: compare --paired DIR DIR ...")
     rows = read_rows(folders)
+    if out is not None:  # before anything is printed, which a terminal may not take
+        write_text(out.absolute(), WRITERS[out.suffix.lower()](rows, with_paper))
     print_rows(rows, with_paper)
     print_pairings(rows)
     if out is not None:
-        write_text(out.absolute(), WRITERS[out.suffix](rows, with_paper))
         print(f"written: {out}")
     unpaired = [f"{row.folder}: {row.unpaired}" for row in rows if row.unpaired]
     if only_paired and unpaired:

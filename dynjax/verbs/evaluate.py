@@ -17,6 +17,7 @@ from dynjax.run.runtime import configure_jax
 from dynjax.run.scoring import evaluate_data
 from dynjax.run.trained import scored_checkpoint
 from dynjax.run.workdir import Workdir
+from dynjax.training import processes
 
 
 def evaluate(
@@ -44,10 +45,13 @@ def evaluate(
         if finished_folds or not (table and out):
             raise UsageError("another cohort needs both --table=OTHER.csv and --out=DIR, without --finished-folds")
         return evaluate_external(workdir, table, out, columns, allow_refused)
+    if workdir.external.exists():
+        raise InputError(workdir.why_no_network())
     config = workdir.read_config()
+    configure_jax()
+    processes.check_backend()
     if config.train.repeats > 1:
         return each_repeat(config, workdir, lambda _, run: evaluate(run, finished_folds, subgroups))
-    configure_jax()
     cohort = without_refused(workdir, find_cohort(config))
     print(cohort.describe(), flush=True)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
@@ -55,11 +59,11 @@ def evaluate(
         return evaluate_baseline(config, workdir, cohort, folds, columns)
     paths = {fold: scored_checkpoint(workdir, fold) for fold in range(config.train.folds)}
     missing = [fold for fold, path in paths.items() if path is None]
+    if len(missing) == len(paths):
+        raise InputError(workdir.why_no_network())
     if missing and not finished_folds:
         advice = "run train on this workdir first, or score the others with --finished-folds"
         raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
-    if len(missing) == len(paths):
-        raise InputError(f"{workdir}: no fold is trained to the end; run train on this workdir first")
     data = load_data(config, cohort, folds)
     with workdir.lock_evaluation():
         evaluate_data(workdir, data, columns)

@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import os
 import runpy
 import signal
 from types import SimpleNamespace
@@ -66,7 +65,7 @@ def cohort_of(name, tmp_path):
 
 @pytest.fixture
 def a_gibibyte(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**18}.__getitem__)
+    monkeypatch.setattr(data, "usable_memory", lambda: 2**30)
 
 
 def test_volumes_that_are_more_than_memory_are_streamed(tmp_path, monkeypatch, capsys, a_gibibyte):

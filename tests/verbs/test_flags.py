@@ -1,0 +1,81 @@
+"""Which verb takes which flag: every other one is refused by the name of those that take it, none is ignored."""
+
+import re
+
+import pytest
+
+from tests.command import PHANTOMS, ROOT, TINY, main
+
+TAKEN = {
+    "train": {"config", "workdir", "allow-refused", "max-hours", "scheduler"},
+    "prepare": {"config", "out", "scheduler"},
+    "check": {"config", "out", "scheduler"},
+    "audit": {"config", "workdir", "shuffle", "allow-refused"},
+    "evaluate": {"workdir", "finished-folds", "subgroups", "table", "out", "allow-refused", "scheduler"},
+    "predict": {"workdir", "out", "allow-unlike"},
+    "report": {"workdir", "show-ids", "beside"},
+    "compare": {"paper", "paired", "out"},
+}
+VALUES = {
+    **{"config": "configs/dyn_alexnet.py", "config.seed": "1", "workdir": "w", "out": "o", "max-hours": "1"},
+    **{"scheduler": "local", "table": "t.csv", "subgroups": "sex", "beside": "b"},
+    **dict.fromkeys(
+        ("allow-refused", "allow-unlike", "shuffle", "finished-folds", "show-ids", "paper", "paired"), "true"
+    ),
+}
+
+
+def test_the_table_has_every_flag():
+    defined = set(re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"', (ROOT / "main.py").read_text()))
+    assert defined == set.union(*TAKEN.values()) == set(VALUES) - {"config.seed"}
+
+
+@pytest.mark.parametrize("verb", TAKEN)
+def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb):
+    given = [name for name in VALUES if name.partition(".")[0] not in TAKEN[verb]]
+    done = main(verb, *(f"--{name}={VALUES[name]}" for name in given))
+    expected = []
+    for name in given:
+        takers = ", ".join(other for other, flags in TAKEN.items() if name.partition(".")[0] in flags)
+        expected.append(f"--{name}: is for {takers}, not for {verb}")
+    assert (done.returncode, sorted(done.stderr.splitlines()), done.stdout) == (2, sorted(expected), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--table=t.csv", *TINY), "--table: is for evaluate, not for train"),
+        (("report", "--workdir", "w", "--nopaper"), "--paper: is for compare, not for report"),
+        (
+            ("predict", "--config.seed", "3", "--workdir=w", "a.nii"),
+            "--config.seed: is for train, prepare, check, audit",
+        ),
+        (("compare", "--config.train.stream", "a", "b"), "--config.train.stream: is for train, prepare, check, audit"),
+        (("--config.seed=3",), "--config.seed: --config=configs/NAME.py is needed, whose key it is"),
+        (
+            (*TINY, "--config.train.epoch=3"),
+            "--config.train.epoch: no such option; did you mean --config.train.epochs?",
+        ),
+        (("evaluate", "--workdir=w", "--table="), "--table=: nothing is given"),
+        (("evaluate", "--workdir="), "--workdir=: nothing is given"),
+        (("report", "--workdir=w", "--beside="), "--beside=: nothing is given"),
+        (("check", *TINY, "--out="), "--out=: nothing is given"),
+        ((*TINY, "--max-hours=nan"), "flag --max-hours=nan: must be a number, 0 or more"),
+        ((*TINY, "--max-hours=-1"), "--max-hours=-1"),
+        (("audit", "--confg=x"), "Unknown command line flag 'confg'"),
+        (("audit", "--paprika", "soup", TINY[0]), "Unknown command line flag 'paprika'"),
+        (("explode",), "no verb is called 'explode'"),
+        (("check", *TINY, "more"), "check takes no further arguments: more"),
+        (("check", "--config="), "--config=: : no such file"),
+        ((*PHANTOMS, "--config=configs"), "--config=configs: configs: no such file"),
+    ],
+)
+def test_what_is_given_wrongly_is_said_before_any_work(arguments, said):
+    done = main(*arguments)
+    assert (done.returncode, done.stdout) == (2, "") and said in done.stderr and len(done.stderr.splitlines()) <= 2
+
+
+def test_flags_may_stand_in_a_file(tmp_path):
+    (tmp_path / "flags").write_text("--table=t.csv\n--config=configs/dyn_alexnet.py\n")
+    done = main(f"--flagfile={tmp_path / 'flags'}")
+    assert (done.returncode, done.stderr) == (2, "--table: is for evaluate, not for train\n")
