@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from dynjax.errors import Stopped
+from dynjax.errors import DynjaxError, Stopped
 from dynjax.models.build import Network, Tree
 from dynjax.training import checkpoint, processes
 from dynjax.training.examples import Images, Parts, epoch_order, make_parts
 from dynjax.training.plan import Plan, make_plan
-from dynjax.training.record import Epoch, Record
+from dynjax.training.record import Epoch, Record, diverged
 from dynjax.training.saver import Due, Saver
 from dynjax.training.selection import Selection
 from dynjax.training.step import TrainState, create_state, make_optimizer, make_train_step
@@ -142,8 +143,8 @@ def train_fold(
       stop_requested: asked between two calls of the device.
       saver: writes the checkpoints; the last one is certain to be on the disk only after the saver's `with` block.
 
-    Raises: DynjaxError if a loss is not finite; Damaged if no checkpoint can be read; Stopped, after a checkpoint, if a
-      stop was requested.
+    Raises: DynjaxError if a loss, or a network that would be saved, is not finite; Damaged if no checkpoint can be
+      read; Stopped, after a checkpoint, if a stop was requested.
     """
     schedule, plan = trainer.schedule, trainer.plan
     if is_finished(fold.folder, schedule.epochs):
@@ -182,11 +183,30 @@ def _train(run: Run, state: TrainState, position: Position, epochs: int) -> tupl
         is_due = stop or _is_due(schedule, position, is_busy)
         if is_due or fold.selection:
             record.up_to(position.epoch)
-            _keep(run, snapshot(state), position, is_due)
+            kept = snapshot(state)
+            if position.epoch == schedule.epochs:
+                _check_loss(run, state, part, key)  # takes the state's memory
+                state = kept
+            _keep(run, kept, position, is_due)
         if stop and position.epoch < schedule.epochs:
             saver.wait()
             raise Stopped(f"stopped in fold {fold.number} after {position}; the same command continues from there")
     return state, position
+
+
+def _check_loss(run: Run, state: TrainState, part: tuple, key: Any) -> None:
+    """Raises DynjaxError if the loss after the last update is not finite: each loss so far is of before an update.
+
+    It is that of the first batch of the last part, from the same program, without a learning rate.
+    """
+    _, metrics = run.trainer.plan.run_epoch(state, *part, key, np.float32(0))
+    if not np.isfinite(np.asarray(metrics.loss)[0]):
+        raise DynjaxError(diverged("loss", run.fold.number, run.trainer.schedule.epochs))
+
+
+@jax.jit
+def _are_finite(arrays: Tree) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(arrays)]).all()
 
 
 def _is_due(schedule: Schedule, position: Position, is_busy: bool) -> bool:
@@ -195,8 +215,10 @@ def _is_due(schedule: Schedule, position: Position, is_busy: bool) -> bool:
 
 
 def _keep(run: Run, state: TrainState, position: Position, is_due: bool) -> None:
-    """Offers the state to the fold's selection and saves it if a checkpoint is due."""
+    """Offers the state to the fold's selection and saves it if it is due. Raises: DynjaxError for NaN in it."""
     fold, saver = run.fold, run.saver
+    if not _are_finite((state.params, state.batch_stats)):
+        raise DynjaxError(diverged("network", fold.number, position.epoch))
     about = fold.about | run.record.about() | {"n_train": len(fold.labels)}
     if fold.selection and not position.step:
         saver.wait()  # Orbax writes one checkpoint at a time

@@ -59,7 +59,7 @@ class Record:
             losses, accuracies = _joined(self.running.pop(0))  # [S] each
             self.loss, self.done = losses.mean().item(), self.done + 1
             if not math.isfinite(self.loss):
-                raise DynjaxError(_not_finite(self.fold, self.done))
+                raise DynjaxError(diverged("loss", self.fold, self.done))
             now = time.monotonic()
             seconds, self.start = now - self.start, now
             self.seconds += seconds
@@ -92,8 +92,9 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _not_finite(fold: int, epoch: int) -> str:
+def diverged(what: str, fold: int, epoch: int) -> str:
+    """Says that the loss, or another part of training, is no longer a finite number, and what to do."""
     return (
-        f"the loss of fold {fold} is not finite in epoch {epoch}. Lower --config.train.learning_rate, "
+        f"the {what} of fold {fold} is not finite in epoch {epoch}. Lower --config.train.learning_rate, "
         "or look for scans with extreme intensities, and train in a new --workdir; earlier checkpoints are kept"
     )

@@ -24,9 +24,9 @@ LABELS = np.array([0, 1] * 5, np.int32)
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 3, 1)).astype(np.float32) + LABELS[:, None, None, None]
 
 
-def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None, saver=None):
+def run(folder, schedule=SCHEDULE, images=IMAGES, stop_after=None, selection=None, saver=None, network=None):
     """Trains fold 1; returns the epochs that were run and where they began."""
-    network = linear_network()
+    network = network or linear_network()
     trainer = make_trainer(network, jax.jit(network.init), schedule, make_mesh(1, schedule.batch_size))
     epochs, starts = [], []
     fold = Fold(1, images, LABELS, folder, {"config": {"a": (1, 2)}}, selection)
@@ -115,6 +115,30 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(DynjaxError, match=r"fold 1 is not finite in epoch 1.*learning_rate") as error:
         run(tmp_path, images=images)
     assert error.value.exit_code == 1
+
+
+def statistics_that_overflow(after):
+    """The linear network, whose statistics, though no loss, become infinite in its last pass but `after`."""
+    network = linear_network()
+
+    def apply(*arguments, **how):
+        logits, stats = network.apply(*arguments, **how)
+        return logits, {"passes": jnp.where(stats["passes"] > after, jnp.inf, stats["passes"])}
+
+    return network._replace(apply=apply)
+
+
+@pytest.mark.parametrize("what", ["loss", "network"])
+def test_a_last_update_that_goes_astray_stops_the_run_too(what, tmp_path, monkeypatch):
+    """Each loss that training sees is of before an update: what the last one makes is looked at before it is saved."""
+    schedule = SCHEDULE._replace(batch_size=10)  # an epoch is one step
+    network = statistics_that_overflow(after=5) if what == "network" else linear_network()
+    rates = [0.05] * 5 + [3e38 if what == "loss" else 0.05]  # of parameters that are finite, and logits that are not
+    monkeypatch.setattr(Schedule, "learning_rate_of", lambda _, epoch: np.float32(rates[epoch]))
+    for _ in range(2):  # the same command ends in the same way
+        with pytest.raises(DynjaxError, match=f"the {what} of fold 1 is not finite in epoch 6.*learning_rate") as error:
+            run(tmp_path, schedule, network=network)
+        assert error.value.exit_code == 1 and checkpoint.epochs_done(tmp_path) in (2, 4)
 
 
 def test_what_a_killed_save_left_is_ignored_and_removed(tmp_path):
