@@ -1,22 +1,26 @@
 """Calibration of probabilities: log loss, logistic recalibration, and the expected calibration error (ECE).
 
-Every metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...].
+Every metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...]. It raises ValueError if
+a label or a probability is NaN.
 """
 
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
+from dynjax.evaluation.numbers import refuse_nan
+
 FLOOR = 2.0**-23  # probabilities are kept this far from 0 and 1: a float32 softmax resolves nothing closer to 1
 BINS = 10
 DRAWS = 2000
 STEPS = 50  # of Newton's method, at most
 STRIDE = 2.0  # longest Newton step; an unbounded one can leap to where the logistic function is flat
-TOLERANCE = 1e-9
+TOLERANCE = 1e-9  # of the last Newton step; relative to a coefficient above 1
 
 
 def log_loss(labels, probabilities, weights):
     """Returns the mean negative log-likelihood in nats, with probabilities kept FLOOR from 0 and 1."""
+    refuse_nan(labels=labels, probabilities=probabilities)
     p = np.clip(probabilities, FLOOR, 1 - FLOOR)
     return weights @ -np.log(np.where(labels == 1, p, 1 - p)) / weights.sum(-1)
 
@@ -24,40 +28,51 @@ def log_loss(labels, probabilities, weights):
 def calibration_intercept(labels, probabilities, weights):
     """Fits a in the logistic model logit P(label = 1) = a + logit(p): 0 if the mean p is right, below 0 if too high.
 
-    Calibration in the large (Cox 1958; Van Calster et al. 2019). NaN unless both labels have weight.
+    Calibration in the large (Cox 1958; Van Calster et al. 2019). NaN unless both labels have weight, and where Newton's
+    method has not converged.
     """
+    refuse_nan(labels=labels, probabilities=probabilities)
     x = _logits(probabilities)  # [N]
     total = weights @ (labels == 1)  # weight of the positives, [...]
     both = (total > 0) & (total < weights.sum(-1))
-    a = np.zeros(weights.shape[:-1])
+    a = step = np.zeros(weights.shape[:-1])
     for _ in range(STEPS):
         risk = expit(a[..., None] + x)  # [..., N]
         # An infinite curvature makes the step 0 where there is no solution.
         curvature = np.where(both, (weights * risk * (1 - risk)).sum(-1), np.inf)
         step = np.clip((total - (weights * risk).sum(-1)) / curvature, -STRIDE, STRIDE)
         a = a + step
-        if np.abs(step).max(initial=0) < TOLERANCE:
+        if _has_converged(a, step).all():
             break
-    return np.where(both, a, np.nan)
+    return np.where(both & _has_converged(a, step), a, np.nan)
 
 
 def calibration_slope(labels, probabilities, weights):
     """Fits b in the logistic model logit P(label = 1) = a + b logit(p): 1 is right, below 1 if p is too extreme.
 
-    Infinite where the probabilities separate the labels; NaN where all are equal or a label has no weight.
+    Infinite where the probabilities separate the labels; NaN where all are equal or a label has no weight, and where
+    Newton's method has not converged, as may be if the probabilities separate nearly all labels.
     """
+    refuse_nan(labels=labels, probabilities=probabilities)
     x = _logits(probabilities)  # [N]
     spread = x.std() or 1.0
     x = (x - x.mean()) / spread  # standardised, so that STRIDE suits both coefficients
     limit = _slope_if_separated(labels, x, weights)
     finite = limit == 0
     a, b = np.zeros((2, *weights.shape[:-1]))  # each [...]
+    converged = ~finite
     for _ in range(STEPS):
         step_a, step_b = _newton_step(labels, x, weights, a, b, finite)
         a, b = a + step_a, b + step_b
-        if max(np.abs(step_a).max(initial=0), np.abs(step_b).max(initial=0)) < TOLERANCE:
+        converged = _has_converged(a, step_a) & _has_converged(b, step_b)
+        if converged.all():
             break
-    return np.where(finite, b / spread, limit)
+    return np.select([~finite, converged], [limit, b / spread], np.nan)
+
+
+def _has_converged(coefficient, step) -> np.ndarray:
+    """Whether the last Newton step, [...], hardly changed the coefficient [...]; False for NaN."""
+    return np.abs(step) < TOLERANCE * np.maximum(1, np.abs(coefficient))
 
 
 def _newton_step(labels, x, weights, a, b, finite) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +93,7 @@ def ece(labels, probabilities, weights):
 
     There are BINS bins of equal numbers of subjects, by rank; subjects of equal probability share a bin.
     """
+    refuse_nan(labels=labels)
     bins = rank_bins(probabilities)  # [N]
     gaps = [weights @ np.where(bins == each, labels - probabilities, 0) for each in range(BINS)]  # [BINS] of [...]
     return np.abs(gaps).sum(0) / weights.sum(-1)
@@ -101,6 +117,7 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float |
 
 def rank_bins(probabilities) -> np.ndarray:
     """Returns each probability's bin [N], 0 the lowest, among BINS bins of equal numbers; equal ones share a bin."""
+    refuse_nan(probabilities=probabilities)
     return np.ceil(rankdata(probabilities) * BINS / len(probabilities)).astype(int) - 1
 
 

@@ -1,4 +1,4 @@
-"""Estimates metrics with 95 % intervals: Wilson's for proportions, DeLong's for the AUC, the bootstrap for the others.
+"""Estimates metrics with 95 % intervals: Wilson's for proportions, DeLong's for AUCs, the bootstrap for the others.
 
 `make coverage` measures how often they contain the true value. An interval is None where it or its metric is undefined.
 """
@@ -10,9 +10,15 @@ import numpy as np
 from scipy.special import ndtri
 
 from dynjax.evaluation.calibration import BINS, ece_if_calibrated
-from dynjax.evaluation.delong import auc_interval
-from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, THRESHOLD, confusion
+from dynjax.evaluation.delong import auc_interval, mean_auc_interval, placements
+from dynjax.evaluation.metrics import METRICS, PROPORTIONS, TABLES, THRESHOLD, confusion, whole_folds
+from dynjax.evaluation.numbers import refuse_nan
 from dynjax.evaluation.resampling import LEVEL, RESAMPLES, bca_intervals
+
+WITHIN_FOLDS = "roc_auc_within_folds"
+CENTRED = ("ece",)  # metrics that resampling raises: a subject drawn twice makes its bin look worse calibrated
+ECE_INTERVAL = "bootstrap centred at the estimate, for the ECE that as many subjects have on average"
+ECE_IF_CALIBRATED = "if_calibrated: were every probability true, simulated, which is how far noise alone raises it"
 
 Estimate = dict[str, Any]  # value: float | None, ci95: [low, high] | None; ece also has if_calibrated, a dict like this
 
@@ -23,10 +29,11 @@ def describe_intervals(seed: int) -> dict:
         "level": LEVEL,
         "proportions": "Wilson (accuracy, precision, recall, specificity)",
         "roc_auc": "DeLong on the logit scale; Newcombe's method 5 where the AUC is 0 or 1",
+        WITHIN_FOLDS: "the same, of the mean of the folds' AUCs",
         "others": "BCa bootstrap over subjects, stratified by label",
         "resamples": RESAMPLES,
         "seed": seed,
-        "ece": f"{BINS} bins of equally many subjects; if_calibrated: were every probability true, simulated",
+        "ece": f"{BINS} bins of equally many subjects; {ECE_INTERVAL}; {ECE_IF_CALIBRATED}",
     }
 
 
@@ -37,7 +44,9 @@ def estimate_all(
 
     Args: labels [N] of 0 and 1 and probabilities [N], one per subject; seed of the bootstrap; thresholds, one number or
       [N], from which a subject is called positive.
+    Raises: ValueError for NaN.
     """
+    refuse_nan(labels=labels, probabilities=probabilities, thresholds=thresholds)
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
     calls = (probabilities >= thresholds).astype(float)  # [N]
     statistics = {}
@@ -47,7 +56,7 @@ def estimate_all(
     values = {name: float(statistic(np.ones(len(labels)))) for name, statistic in statistics.items()}
     defined = {name: value for name, value in values.items() if np.isfinite(value)}
     resampled = {name: statistics[name] for name in defined if name not in PROPORTIONS and name != "roc_auc"}
-    intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, resampled, seed))
+    intervals: dict[str, list[float] | None] = dict(bca_intervals(labels, resampled, seed, CENTRED))
     if "roc_auc" in defined:
         intervals["roc_auc"] = auc_interval(labels, probabilities)
     for name, value in defined.items():
@@ -60,8 +69,23 @@ def estimate_all(
     return estimates
 
 
+def estimate_within_folds(labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray) -> Estimate:
+    """Estimates the mean over the folds of the AUC within each, which compares no scores of different networks.
+
+    Folds whose subjects are all of one label have no AUC and are left out; the value is None unless two are left.
+
+    Args: labels [N] of 0 and 1, probabilities [N] and fold [N] of each subject. Raises: ValueError for NaN.
+    """
+    refuse_nan(labels=labels, probabilities=probabilities, folds=folds)
+    parts = [placements(labels[own], probabilities[own]) for own in whole_folds(labels, folds)]
+    if len(parts) < 2:
+        return {"value": None, "ci95": None}
+    return {"value": float(np.mean([above.mean() for above, _ in parts])), "ci95": mean_auc_interval(parts)}
+
+
 def wilson(part: float, whole: float) -> list[float]:
-    """Returns Wilson's score interval (1927) of the proportion part / whole, for whole > 0."""
+    """Returns Wilson's score interval (1927) of part / whole, for whole > 0. Raises: ValueError for NaN."""
+    refuse_nan(counts=(part, whole))
     z = ndtri((1 + LEVEL) / 2)
     share = part / whole
     centre = share + z**2 / (2 * whole)

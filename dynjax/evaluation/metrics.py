@@ -6,19 +6,22 @@ from functools import partial
 import numpy as np
 
 from dynjax.evaluation.calibration import calibration_intercept, calibration_slope, ece, log_loss
+from dynjax.evaluation.numbers import refuse_nan
 
 THRESHOLD = 0.5
 PREVALENCES = (10, 30, 50)  # percent, at which predictive values are stated
 
-# A metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...], NaN where undefined.
+# A metric maps labels [N] of 0 and 1, probabilities [N] and weights [..., N] to values [...], NaN where undefined. It
+# raises ValueError if a label or a probability is NaN.
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def confusion(labels, probabilities, weights) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Returns the weight of true positives, false positives, true negatives and false negatives, each [...].
 
-    Subjects are called positive from a probability of THRESHOLD on.
+    Subjects are called positive from a probability of THRESHOLD on. Raises: ValueError for NaN.
     """
+    refuse_nan(labels=labels, probabilities=probabilities)
     positive, called = labels == 1, probabilities >= THRESHOLD  # [N]
     tp = weights @ (positive & called).astype(float)  # [...]
     fp = weights @ (~positive & called).astype(float)
@@ -82,6 +85,7 @@ def _from_confusion(name: str) -> Metric:
 
 def brier(labels, probabilities, weights):
     """Returns the Brier score: the mean squared difference between probability and label."""
+    refuse_nan(labels=labels, probabilities=probabilities)
     return _ratio(weights @ (probabilities - labels) ** 2, weights.sum(-1))
 
 
@@ -90,6 +94,20 @@ def roc_auc(labels, probabilities, weights):
     positive, negative = _by_score(labels, probabilities, weights)  # each [..., S]
     below = negative.cumsum(-1) - negative  # weight of the negatives with a lower score
     return _ratio((positive * (below + negative / 2)).sum(-1), positive.sum(-1) * negative.sum(-1))
+
+
+def whole_folds(labels: np.ndarray, folds: np.ndarray) -> list[np.ndarray]:
+    """Returns the members, bool [N], of each fold that has subjects of both labels."""
+    members = [folds == fold for fold in np.unique(folds)]
+    return [own for own in members if len(np.unique(labels[own])) == 2]
+
+
+def roc_auc_within_folds(labels, probabilities, weights, folds):
+    """Returns the mean over the folds of the AUC within each; NaN unless two folds have both labels, with weight."""
+    refuse_nan(labels=labels, folds=folds)
+    whole = whole_folds(labels, folds)
+    areas = [roc_auc(labels[own], probabilities[own], weights[..., own]) for own in whole]
+    return np.mean(areas, axis=0) if len(whole) > 1 else np.full(weights.shape[:-1], np.nan)
 
 
 def average_precision(labels, probabilities, weights):
@@ -131,6 +149,7 @@ METRICS: dict[str, Metric] = {
 
 def _by_score(labels, probabilities, weights) -> tuple[np.ndarray, np.ndarray]:
     """Sums the weights of positives and of negatives at each distinct score, ascending: [..., S] each."""
+    refuse_nan(labels=labels, probabilities=probabilities)
     order = np.argsort(probabilities, kind="stable")
     scores, labels, weights = probabilities[order], labels[order], weights[..., order]
     starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])  # where each distinct score begins, [S]

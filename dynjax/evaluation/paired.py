@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from dynjax.evaluation.delong import delong_test
 from dynjax.evaluation.metrics import METRICS, THRESHOLD
+from dynjax.evaluation.numbers import refuse_nan
 from dynjax.evaluation.predictions import Prediction, by_subject
 from dynjax.evaluation.resampling import Statistic, bca_intervals
 
@@ -71,7 +72,10 @@ def paired_tests(
     """Tests the difference in accuracy (McNemar) and in ROC AUC (DeLong) between two runs.
 
     Args: labels [N] of 0 and 1, both present; each run's probabilities [N]; each run's threshold, one number or [N].
+    Raises: ValueError for NaN.
     """
+    refuse_nan(labels=labels, first_probabilities=first, second_probabilities=second)
+    refuse_nan(first_thresholds=first_threshold, second_thresholds=second_threshold)
     first_calls, second_calls = (first >= first_threshold).astype(float), (second >= second_threshold).astype(float)
 
     def difference_of(metric: str, one: np.ndarray, other: np.ndarray) -> Statistic:
@@ -100,7 +104,11 @@ def mcnemar_test(first_right: np.ndarray, second_right: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[P]) -> list[P]:
-    """Corrects p values for their number by Holm's step-down method (1979); None, undefined, is not counted."""
+    """Corrects p values for their number by Holm's step-down method (1979); None, undefined, is not counted.
+
+    Raises: ValueError for NaN.
+    """
+    refuse_nan(p_values=[p for p in p_values if p is not None])
     known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected, largest = list(p_values), 0.0
     for rank, (p, index) in enumerate(known):

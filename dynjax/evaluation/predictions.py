@@ -7,6 +7,7 @@ import numpy as np
 
 from dynjax.csv_table import read_csv, write_csv
 from dynjax.errors import InputError
+from dynjax.evaluation.numbers import refuse_nan
 
 PREDICTION_COLUMNS = ["subject", "session", "fold", "label", "probability"]
 
@@ -22,7 +23,8 @@ class Prediction(NamedTuple):
 
 
 def write_predictions(path: Path, predictions: list[Prediction]) -> None:
-    """Writes predictions.csv, with nine digits, which restore a float32 exactly."""
+    """Writes predictions.csv, with nine digits, which restore a float32 exactly. Raises: ValueError for NaN."""
+    refuse_nan(probabilities=[row.probability for row in predictions])
     write_csv(path, PREDICTION_COLUMNS, ((*row[:-1], f"{row.probability:.9g}") for row in predictions))
 
 
@@ -46,7 +48,9 @@ def by_subject(predictions: list[Prediction], positive: str) -> tuple[np.ndarray
     """Returns folds, labels (1 for `positive`) and probabilities, each [N], one per subject.
 
     A subject's probability is the mean over its scans; subjects are in the order of their first scan.
+    Raises: ValueError for NaN.
     """
+    refuse_nan(probabilities=[row.probability for row in predictions])
     groups: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         groups.setdefault(prediction.subject, []).append(prediction)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.numbers import refuse_nan
 
 Group = dict[str, Any]  # column, group, n, n_positive, metrics (None if it is too small), note
 
@@ -25,7 +26,9 @@ def estimate_subgroups(
 
     Args: labels, probabilities and thresholds [N], one per subject; columns: the scan table's value for each subject,
       '' where it has none; seed of the bootstrap.
+    Raises: ValueError for NaN.
     """
+    refuse_nan(labels=labels, probabilities=probabilities, thresholds=thresholds)
     estimates = []
     for column, values in columns.items():
         groups = _groups(column, values)

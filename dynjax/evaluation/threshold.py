@@ -3,6 +3,7 @@
 import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.evaluation.numbers import refuse_nan
 
 
 def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -10,8 +11,9 @@ def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     It is 0.5 or halfway between two neighbouring probabilities; of equally good ones, the nearest to 0.5.
 
-    Args: labels [N] of 0 and 1, both present; probabilities [N].
+    Args: labels [N] of 0 and 1, both present; probabilities [N]. Raises: ValueError for NaN.
     """
+    refuse_nan(labels=labels, probabilities=probabilities)
     values = np.unique(probabilities)
     candidates = np.array([THRESHOLD, *(values[1:] + values[:-1]) / 2])  # [C]
     called = probabilities >= candidates[:, None]  # [C, N]

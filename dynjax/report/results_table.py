@@ -7,6 +7,8 @@ from dynjax.report.terminal import new_table, print_table
 from dynjax.report.wording import (
     IF_CALIBRATED,
     METRIC_NAMES,
+    OF_WHOLE_RUNS,
+    POOLING,
     SELECTIONS,
     estimate_text,
     interval,
@@ -25,6 +27,8 @@ def print_results(results: dict) -> None:
     for name, title in METRIC_NAMES.items():
         estimates = [each["metrics"][name] for each in (results, *folds)]
         table.add_row(*_row(title, *estimates))
+        for own, its_title in _of_whole_run(name, results):
+            table.add_row(*_row(f"  {its_title}", results["metrics"][own]))
         if name == "ece":
             table.add_row(*_row(f"  {IF_CALIBRATED}", *(estimate["if_calibrated"] for estimate in estimates)))
     print_table(table)
@@ -35,12 +39,20 @@ def print_repeats(results: dict) -> None:
     repeats = range(results["repeats"])
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
     headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
-    table = new_table(headings, title=f"{results['n_subjects']} {kind}, {len(repeats)} repeats")
+    title = f"{results['n_subjects']} {kind}, {len(repeats)} repeats"
+    table = new_table(headings, title=title, caption=POOLING)
     for name, title in METRIC_NAMES.items():
-        estimate = results["metrics"][name]
-        numbers = map(number, (estimate["repeat_sd"], *estimate["repeats"]))
-        table.add_row(title, number(estimate["value"]), interval(estimate["ci95"]), *numbers)
+        for own, its_title in [(name, title), *_of_whole_run(name, results)]:
+            estimate = results["metrics"][own]
+            numbers = map(number, (estimate["repeat_sd"], *estimate["repeats"]))
+            table.add_row(its_title, number(estimate["value"]), interval(estimate["ci95"]), *numbers)
     print_table(table)
+
+
+def _of_whole_run(name: str, results: dict) -> list[tuple[str, str]]:
+    """Returns (name, title) of the metric of OF_WHOLE_RUNS that follows a metric, if the results have it."""
+    own, title = OF_WHOLE_RUNS.get(name, ("", ""))
+    return [(own, title)] if results["metrics"].get(own, {}).get("value") is not None else []
 
 
 def print_subgroups(subgroups: Sequence[Group]) -> None:
@@ -85,6 +97,12 @@ def _title(results: dict) -> str:
 
 
 def _caption(results: dict) -> str:
+    made = _made(results)
+    return f"{made}\n{POOLING}" if _of_whole_run("roc_auc", results) else made
+
+
+def _made(results: dict) -> str:
+    """Says what gave the answers, and in how many seconds it was made."""
     weights, folds = results["weights"], results["folds"]
     seconds = sum(fold["train_seconds"] for fold in folds)
     if folds[0]["epoch"] is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dynjax.evaluation.intervals import WITHIN_FOLDS
 from dynjax.evaluation.metrics import PREVALENCES
 
 METRIC_NAMES = {
@@ -30,6 +31,12 @@ METRIC_NAMES = {
     },
 }
 IF_CALIBRATED = "ECE if calibrated"
+# Metrics that only a whole run has, no fold or subgroup: each follows the metric that it belongs to.
+OF_WHOLE_RUNS = {"roc_auc": (WITHIN_FOLDS, "ROC AUC within folds")}
+POOLING = (
+    "ROC AUC pools the scores of the folds' networks, which need not have the same scale, and may be too low for that; "
+    "within folds, only scores of one network are compared"
+)
 
 # How a run's epoch was selected. Selection on test subjects is optimistic and is marked so wherever a score is shown.
 SELECTIONS = {

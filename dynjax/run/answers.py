@@ -10,7 +10,7 @@ import numpy as np
 
 import dynjax
 from dynjax.cohort.scan import Cohort
-from dynjax.evaluation.intervals import describe_intervals, estimate_all
+from dynjax.evaluation.intervals import WITHIN_FOLDS, describe_intervals, estimate_all, estimate_within_folds
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.predictions import Prediction, by_subject, write_predictions
 from dynjax.evaluation.subgroups import estimate_subgroups
@@ -19,7 +19,7 @@ from dynjax.report.results_table import print_results, print_subgroups
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.results import write_results
-from dynjax.run.trained import Trained
+from dynjax.run.trained import Trained, check_numbers
 from dynjax.run.workdir import Workdir
 
 SCHEMA = 1
@@ -34,7 +34,7 @@ def write_answers(
     columns: Sequence[str] = SUBGROUP_COLUMNS,
     external: dict | None = None,
 ) -> None:
-    """Writes predictions.csv and results.json, and prints their tables.
+    """Writes predictions.csv and results.json, and prints their tables. Raises: DynjaxError for a probability of NaN.
 
     Args:
       trained: the network of each fold that is scored.
@@ -47,6 +47,7 @@ def write_answers(
         for scan, fold, probability in zip(data.cohort.scans, data.folds, probabilities)
         if fold in trained
     ]
+    check_numbers(np.array([prediction.probability for prediction in predictions]))
     results = _results(workdir, data, trained, predictions, columns)
     if external is not None:
         results |= {"folds_missing": [], "external": external}
@@ -65,6 +66,7 @@ def _results(
     threshold_of = {fold: each.about.get("threshold", THRESHOLD) for fold, each in trained.items()}
     thresholds = np.array([threshold_of[fold] for fold in folds])
     groups = _columns(cohort, predictions, columns)
+    within = {WITHIN_FOLDS: estimate_within_folds(labels, probabilities, folds)}
     return {
         "schema": SCHEMA,
         "positive_class": cohort.labels[1],
@@ -78,10 +80,11 @@ def _results(
             "shuffled": cohort.shuffled,
             "n_scans": len(cohort.scans),
             "excluded": cohort.excluded,
+            "notes": list(cohort.notes),
         },
         "model": {"name": config.model.name, "parameters": next(iter(trained.values())).parameters},
         "weights": next(iter(trained.values())).about["weights"],
-        "metrics": estimate_all(labels, probabilities, config.seed, thresholds),
+        "metrics": estimate_all(labels, probabilities, config.seed, thresholds) | within,
         "intervals": describe_intervals(config.seed),
         "subgroups": estimate_subgroups(labels, probabilities, thresholds, groups, config.seed),
         "folds": [

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
 from dynjax.errors import InputError
 from dynjax.evaluation.calibration import FLOOR
+from dynjax.evaluation.intervals import estimate_all
 from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions, write_predictions
 from dynjax.report.wording import METRIC_NAMES
@@ -141,6 +142,17 @@ def test_a_slope_without_a_value():
     np.testing.assert_equal(slope(labels, np.array([0.9, 0.4, 0.2, 0.1]), weights[:1]), [-np.inf])
     assert np.isnan(slope(labels, np.full(4, 0.3), weights)).all()
     assert np.isnan(METRICS["calibration_intercept"](labels, np.full(4, 0.3), weights)[2])
+
+
+def test_a_slope_that_newtons_method_does_not_find_is_undefined():
+    """Where the probabilities separate nearly all labels, steps go to and fro; null in results.json, not their last."""
+    labels = np.repeat((0, 1), 4)
+    probabilities = expit(np.array([-5.46, -3.83, -1.56, 0.79, 0.77, 1.06, 1.22, 4.74]))
+    slope = METRICS["calibration_slope"]
+    assert np.isnan(slope(labels, probabilities, np.ones(8)))
+    assert estimate_all(labels, probabilities, 0)["calibration_slope"] == {"value": None, "ci95": None}
+    near, both = expit(np.array([-9, 1e-4, 0, 9.0])), np.array([[1, 1, 1, 1], [1, 1e-9, 1, 1]])
+    np.testing.assert_equal(np.isnan(slope(np.array([0, 0, 1, 1]), near, both)), [False, True])
 
 
 def test_a_subjects_scans_count_once():

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.intervals import WITHIN_FOLDS, estimate_all, estimate_within_folds
 from dynjax.evaluation.repeated import Repeat, estimate_repeats
 from dynjax.evaluation.resampling import bca_intervals
 
 LABELS = np.arange(40) % 2
+FOLDS = np.arange(40) // 2 % 4
 
 
 def repeats(count, threshold=0.5):
     rng = np.random.default_rng(0)
     severity = LABELS + rng.normal(0, 1, 40)
     noisy = [1 / (1 + np.exp(-severity - rng.normal(0, 0.5, 40))) for _ in range(count)]
-    return [Repeat(each, np.full(40, threshold)) for each in noisy]
+    return [Repeat(each, np.full(40, threshold), FOLDS) for each in noisy]
 
 
 def test_the_value_is_the_mean_and_the_spread_that_of_the_repeats():
@@ -26,6 +27,10 @@ def test_the_value_is_the_mean_and_the_spread_that_of_the_repeats():
         assert found[name]["repeats"] == pytest.approx(values)
         assert found[name]["value"] == pytest.approx(np.mean(values))
         assert found[name]["repeat_sd"] == pytest.approx(np.std(values, ddof=1)) and found[name]["repeat_sd"] > 0
+    within = [estimate_within_folds(LABELS, each.probabilities, FOLDS)["value"] for each in three]
+    assert found[WITHIN_FOLDS]["repeats"] == pytest.approx(within) and len(set(within)) > 1
+    low, high = found[WITHIN_FOLDS]["ci95"]
+    assert low < found[WITHIN_FOLDS]["value"] < high
 
 
 def test_the_interval_is_between_subjects():
@@ -39,7 +44,7 @@ def test_the_interval_is_between_subjects():
 
 def test_what_a_repeat_leaves_undefined_is_none():
     (one,) = repeats(1)
-    nobody = Repeat(one.probabilities, np.full(40, 2.0))
+    nobody = Repeat(one.probabilities, np.full(40, 2.0), FOLDS)
     found = estimate_repeats(LABELS, [one, nobody], 0)["precision"]
     assert found["value"] is found["ci95"] is found["repeat_sd"] is found["repeats"][1] is None
     assert found["repeats"][0] is not None
