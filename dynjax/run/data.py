@@ -13,11 +13,13 @@ from dynjax.cohort.folds import make_folds, read_folds, write_folds
 from dynjax.cohort.scan import Cohort, shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
+from dynjax.files import lock
 from dynjax.memory import usable_memory
 from dynjax.projection.project import WHOLE
 from dynjax.projection.scale import scale_images, scale_volumes
 from dynjax.projection.store import fill_store, project_cohort, stored_image
 from dynjax.run import settings
+from dynjax.run.refused import RefusedScans, check_same, keep_refused
 from dynjax.run.workdir import Workdir
 from dynjax.training.examples import Images
 from dynjax.volumes.nifti import content_digest
@@ -101,10 +103,19 @@ def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np
     return make_folds(cohort, config.train.folds, config.seed)
 
 
-def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
-    """Writes the folds into the workdir unless they are there; called before anything is trained on them."""
-    if not workdir.folds.exists():
-        write_folds(workdir.folds, cohort, folds)
+def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray, refused: RefusedScans | None = None) -> np.ndarray:
+    """Writes the folds, and the refused scans if given, into the workdir unless folds are there; returns those there.
+
+    Called before anything is trained: of several jobs, one makes the folds of all. Raises: InputError if other scans
+    were refused then, or if the folds are not of the cohort's scans.
+    """
+    with lock(workdir.path / ".folds.lock"):
+        if refused is not None:
+            check_same(workdir, refused)
+            keep_refused(workdir, refused)
+        if not workdir.folds.exists():
+            write_folds(workdir.folds, cohort, folds)
+    return read_folds(workdir.folds, cohort, int(folds.max()) + 1)
 
 
 def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:

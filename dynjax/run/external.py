@@ -15,7 +15,6 @@ from dynjax.run import settings
 from dynjax.run.answers import write_answers
 from dynjax.run.checking import check_first
 from dynjax.run.data import Data, find_cohort, keep_folds, load_data
-from dynjax.run.refused import keep_refused
 from dynjax.run.runtime import configure_jax
 from dynjax.run.trained import Trained, load_networks
 from dynjax.run.workdir import Workdir
@@ -48,8 +47,7 @@ def evaluate_external(
     images = data.images(folds == 0)
     probabilities = np.mean([network.probability(images) for network in networks], axis=0)
     write_text(other.external, json.dumps(about, indent=2) + "\n")
-    keep_refused(other, refused)
-    keep_folds(other, cohort, folds)
+    keep_folds(other, cohort, folds, refused)
     summary = {"run": str(workdir), "networks": len(networks)}
     write_answers(other, data, {0: _together(networks)}, probabilities, columns, summary)
 
