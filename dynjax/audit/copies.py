@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
+from dynjax.volumes.reading import Reading
 from dynjax.work.parallel import map_scans, parallel_map
 
 SIDE = 16  # blocks along each axis of a reduced volume
@@ -48,16 +48,16 @@ class Pair(NamedTuple):
     correlation: float
 
 
-def reduce_cohort(paths: Sequence[Path], grid: Grid) -> Reduced:
+def reduce_cohort(paths: Sequence[Path], reading: Reading) -> Reduced:
     """Reads and reduces every scan once, in parallel, with at most one volume per core in memory.
 
     Raises: InputError that lists every refused scan.
     """
-    total = np.zeros(np.prod(grid.shape))  # [X Y Z]
+    total = np.zeros(np.prod(reading.grid.shape))  # [X Y Z]
     lock = threading.Lock()  # `reduce` runs in several threads, which share `total`
 
     def reduce(path: Path) -> tuple[str, np.ndarray]:
-        volume = load_volume(path, grid).data
+        volume = load_volume(path, *reading).data
         standard = _standardised(_flat(volume)[None])[0]  # [X Y Z]
         with lock:
             np.add(total, standard, out=total)
@@ -97,11 +97,11 @@ def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[
     return [(i, j) for i, j in pairs if residuals[i] @ residuals[j] >= bound]
 
 
-def confirm(pairs: Sequence[tuple[int, int]], paths: Sequence[Path], grid: Grid, mean: np.ndarray) -> list[Pair]:
+def confirm(pairs: Sequence[tuple[int, int]], paths: Sequence[Path], reading: Reading, mean: np.ndarray) -> list[Pair]:
     """Reads each pair of scans again and keeps those that correlate at BOUND or above without the mean [X Y Z]."""
 
     def correlate(pair: tuple[int, int]) -> Pair:
-        volumes = np.stack([_flat(load_volume(paths[index], grid).data) for index in pair])  # [2, X Y Z]
+        volumes = np.stack([_flat(load_volume(paths[index], *reading).data) for index in pair])  # [2, X Y Z]
         first, second = remove_mean(volumes, mean)
         return Pair(*pair, float(first @ second))
 

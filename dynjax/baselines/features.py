@@ -8,8 +8,8 @@ import numpy as np
 
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
-from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
+from dynjax.volumes.reading import Reading
 from dynjax.work.parallel import map_scans
 
 BLOCK = 64  # volumes; two such blocks are in memory at a time
@@ -30,14 +30,14 @@ class Features(NamedTuple):
     size: int
 
 
-def voxels(cohort: Cohort, grid: Grid) -> Features:
+def voxels(cohort: Cohort, reading: Reading) -> Features:
     """Returns the scalar products of the volumes, each divided by its length to remove its intensity scale."""
-    products = gram_matrix([scan.path for scan in cohort.scans], grid)
+    products = gram_matrix([scan.path for scan in cohort.scans], reading)
     lengths = np.sqrt(np.diag(products))  # [N]
-    return Features(products / np.outer(lengths, lengths), int(np.prod(grid.shape)))
+    return Features(products / np.outer(lengths, lengths), int(np.prod(reading.grid.shape)))
 
 
-def gram_matrix(paths: Sequence[Path], grid: Grid, block: int = BLOCK) -> np.ndarray:
+def gram_matrix(paths: Sequence[Path], reading: Reading, block: int = BLOCK) -> np.ndarray:
     """Returns the scalar products of all pairs of volumes, float64 [N, N].
 
     Holds 2 * block volumes in memory, and so reads each volume about N / (2 block) times.
@@ -46,17 +46,17 @@ def gram_matrix(paths: Sequence[Path], grid: Grid, block: int = BLOCK) -> np.nda
     products = np.empty((len(paths), len(paths)))
     for part, start in enumerate(starts, 1):
         one = slice(start, start + block)
-        rows = _read(paths[one], grid, f"reading scans, part {part} of {len(starts)}")  # [block, X Y Z]
+        rows = _read(paths[one], reading, f"reading scans, part {part} of {len(starts)}")  # [block, X Y Z]
         products[one, one] = _products(rows, rows)
         for other_start in starts[part:]:  # later blocks only, since the matrix is symmetric
             other = slice(other_start, other_start + block)
-            columns = _read(paths[other], grid, f"  against part {other_start // block + 1}")
+            columns = _read(paths[other], reading, f"  against part {other_start // block + 1}")
             products[one, other] = _products(rows, columns)
             products[other, one] = products[one, other].T
     return products
 
 
-def age_and_sex(cohort: Cohort, grid: Grid) -> Features:
+def age_and_sex(cohort: Cohort, reading: Reading) -> Features:
     """Returns age in years and sex from the scan table, [N, 2]. Raises: InputError that lists scans without them."""
     problems = []
     for scan in cohort.scans:
@@ -71,18 +71,18 @@ def age_and_sex(cohort: Cohort, grid: Grid) -> Features:
     return Features(np.array([[float(scan.age), scan.sex] for scan in cohort.scans], object), 2)
 
 
-def brain_volume(cohort: Cohort, grid: Grid) -> Features:
+def brain_volume(cohort: Cohort, reading: Reading) -> Features:
     """Measures grey and white matter in millilitres, by a threshold; skull and scalp count too unless stripped."""
-    millilitres = grid.spacing**3 / 1000
-    return _numbers(cohort, grid, lambda volume: millilitres * np.count_nonzero(_brighter(volume, TISSUE)))
+    millilitres = reading.grid.spacing**3 / 1000
+    return _numbers(cohort, reading, lambda volume: millilitres * np.count_nonzero(_brighter(volume, TISSUE)))
 
 
-def mean_intensity(cohort: Cohort, grid: Grid) -> Features:
+def mean_intensity(cohort: Cohort, reading: Reading) -> Features:
     """Measures the mean intensity of the head without background, in the file's own units."""
-    return _numbers(cohort, grid, lambda volume: volume[_brighter(volume, HEAD)].mean(dtype=np.float64))
+    return _numbers(cohort, reading, lambda volume: volume[_brighter(volume, HEAD)].mean(dtype=np.float64))
 
 
-FEATURES: dict[str, Callable[[Cohort, Grid], Features]] = {
+FEATURES: dict[str, Callable[[Cohort, Reading], Features]] = {
     "svm_voxels": voxels,
     "age_sex": age_and_sex,
     "brain_volume": brain_volume,
@@ -91,10 +91,10 @@ FEATURES: dict[str, Callable[[Cohort, Grid], Features]] = {
 BASELINES = tuple(FEATURES)
 
 
-def _numbers(cohort: Cohort, grid: Grid, measure: Callable[[np.ndarray], float]) -> Features:
+def _numbers(cohort: Cohort, reading: Reading, measure: Callable[[np.ndarray], float]) -> Features:
     """Measures one number per scan, [N, 1]."""
     paths = [scan.path for scan in cohort.scans]
-    values = map_scans(lambda path: measure(load_volume(path, grid).data), paths, "reading scans")
+    values = map_scans(lambda path: measure(load_volume(path, *reading).data), paths, "reading scans")
     return Features(np.array(values, np.float64)[:, None], 1)
 
 
@@ -104,9 +104,9 @@ def _brighter(volume: np.ndarray, share: float) -> np.ndarray:
     return volume > low + share * (high - low)
 
 
-def _read(paths: Sequence[Path], grid: Grid, description: str) -> np.ndarray:
+def _read(paths: Sequence[Path], reading: Reading, description: str) -> np.ndarray:
     """Reads volumes as float32 [len(paths), X Y Z]."""
-    return np.stack(map_scans(lambda path: load_volume(path, grid).data.ravel(order="F"), paths, description))
+    return np.stack(map_scans(lambda path: load_volume(path, *reading).data.ravel(order="F"), paths, description))
 
 
 def _products(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -19,8 +19,10 @@ from dynjax.preprocess.template import NAME
 from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.volumes.reading import Reading
 
 MNI = 4  # NIfTI's code of MNI space
+FIRST = {"volume_recipe": 1}  # what the records of before do not say
 
 
 class PreparedScan(NamedTuple):
@@ -45,16 +47,18 @@ def file_names(scans: Sequence[Scan]) -> list[str]:
     return names
 
 
-def prepare_scan(scan: Scan, name: str, folder: Path, grid: Grid, nan: str) -> PreparedScan:
+def prepare_scan(scan: Scan, name: str, folder: Path, reading: Reading) -> PreparedScan:
     """Prepares a scan unless `folder` has it, made from the same content in the same way. Raises: InputError."""
+    grid, nan, recipe = reading
     files = {"volume": f"{name}.nii.gz", "picture": f"qc/{name}.png"}
     made_of = {"recipe": RECIPE, "template": NAME, "grid": list(grid.shape), "spacing": grid.spacing, "nan": nan}
+    made_of["volume_recipe"] = recipe
     made_of["sha256"] = content_digest(scan.path)
     about = _read(folder / f"{name}.json")
     if _holds(folder, about, made_of, files):
         return PreparedScan(about, **files, new=False)
     try:
-        prepared = prepare_volume(load_volume(scan.path, nan=nan), grid)
+        prepared = prepare_volume(load_volume(scan.path, *reading.native), reading)
     except RefusedVolume as refused:
         raise InputError(f"{scan.path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
     _write(folder, **files, prepared=prepared, grid=grid)
@@ -75,7 +79,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _holds(folder: Path, about: dict[str, Any], made_of: dict[str, Any], files: dict[str, str]) -> bool:
     """Tells whether the record is of `made_of` and `files`, and its digests match the files."""
-    if about.get("made_of") != made_of or set(about.get("files", ())) != set(files.values()):
+    if FIRST | about.get("made_of", {}) != made_of or set(about.get("files", ())) != set(files.values()):
         return False
     try:
         return all(sha256_of(folder / file) == digest for file, digest in about["files"].items())

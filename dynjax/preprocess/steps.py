@@ -10,9 +10,11 @@ from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.registration import find_rough, matrix_of, refine
 from dynjax.preprocess.template import load_template
 from dynjax.volumes.finding import RefusedVolume
-from dynjax.volumes.grid import Grid, resample
+from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import Volume
 from dynjax.volumes.outliers import STRIPPED
+from dynjax.volumes.reading import Reading
+from dynjax.volumes.resampling import resample, resample_smoothly
 
 RECIPE = 1  # raise it whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
@@ -42,7 +44,7 @@ class Prepared(NamedTuple):
         return np.where(self.brain, inside, 0).astype(np.int16)
 
 
-def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
+def prepare_volume(raw: Volume, reading: Reading) -> Prepared:
     """Prepares a scan by N4, an affine registration to MNI space and one resampling.
 
     The brain's mask is the template's, or the scan's own if it has no skull. Raises: RefusedVolume.
@@ -54,14 +56,15 @@ def prepare_volume(raw: Volume, grid: Grid) -> Prepared:
     if not brightest > 0:
         raise RefusedVolume("registration", "it cannot be registered: nothing in it is as large as a head")
     try:
-        return _prepare(Volume(raw.data / brightest, raw.affine), grid)
+        return _prepare(Volume(raw.data / brightest, raw.affine), reading)
     except RuntimeError as error:  # ITK raises it for images unlike a head
         text = str(error).strip().splitlines()[-1]
         raise RefusedVolume("registration", f"it cannot be registered ({text})") from None
 
 
-def _prepare(raw: Volume, grid: Grid) -> Prepared:
+def _prepare(raw: Volume, reading: Reading) -> Prepared:
     """Prepares a scan whose intensities are scaled to BRIGHTEST; higher ones are clipped for the registration."""
+    grid, sample = reading.grid, resample if reading.recipe == 1 else resample_smoothly
     template = load_template()
     scan = shrink(to_image(np.clip(raw.data, 0, 1), raw.affine), 2.0)
     rough = find_rough(scan, template)
@@ -69,7 +72,7 @@ def _prepare(raw: Volume, grid: Grid) -> Prepared:
     affine = refine(without(scan, bias), template, rough)
     matrix = matrix_of(affine)
     like = to_image(np.zeros(grid.shape, np.float32), grid.affine)
-    head = resample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
+    head = sample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
     expected, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
     similarity = _alike(head[expected], wanted[expected])
     covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[expected].mean()

@@ -1,8 +1,10 @@
 """Projects each scan of a cohort once and stores its image.
 
-An image's file is named by the scan's content and by every setting that the image depends on.
+An image's file is named by the scan's content and by every setting that the image depends on. It ends with a digest, by
+which a damaged file is known when it is read; its image is then made again.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -14,12 +16,15 @@ from typing import NamedTuple
 import numpy as np
 
 from dynjax.errors import InputError
-from dynjax.files import atomic_path, cache_folder
+from dynjax.files import atomic_path, cache_folder, optional
+from dynjax.projection.exact import NotConverged
 from dynjax.projection.project import WHOLE, image_shape, project
 from dynjax.volumes.grid import Grid
-from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.volumes.nifti import Volume, content_digest, load_volume
+from dynjax.volumes.reading import NEWEST, Reading
 from dynjax.work.parallel import map_scans
 
+DIGEST = hashlib.sha256().digest_size  # bytes
 RECIPE = 1  # raise it whenever the same scan and settings give another image, so that stored images are not used
 
 
@@ -31,6 +36,12 @@ class Projection(NamedTuple):
     axis: str = "axial"
     weights: str = "simple"
     nan: str = "refuse"
+    recipe: int = NEWEST
+
+    @property
+    def reading(self) -> Reading:
+        """How the scan is read before it is projected."""
+        return Reading(self.grid, self.nan, self.recipe)
 
 
 class ProjectedCohort(NamedTuple):
@@ -45,10 +56,18 @@ def project_scan(path: Path, projection: Projection) -> np.ndarray:
 
     Raises: InputError for a scan that is refused.
     """
-    volume = load_volume(path, projection.grid, projection.nan)
+    return project_volume(path, load_volume(path, *projection.reading), projection)
+
+
+def project_volume(path: Path, volume: Volume, projection: Projection) -> np.ndarray:
+    """Returns what `project_scan` does, of the scan's volume on the grid; the path is for messages."""
     if projection.name in WHOLE:
         return volume.data
-    return project(volume.data, projection.name, projection.axis, projection.weights)
+    try:
+        return project(volume.data, projection.name, projection.axis, projection.weights)
+    except NotConverged as error:
+        advice = "choose another --config.projection.name, such as svr or dynamic"
+        raise InputError(f"{path}: refused: {error}, as happens with very large intensities; {advice}") from None
 
 
 def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCohort:
@@ -93,14 +112,14 @@ def _entry(digest: str, projection: Projection) -> Path:
 def _store(path: Path, projection: Projection) -> str:
     digest = content_digest(path)
     if not _entry(digest, projection).exists():
-        stored_image(path, digest, projection)
+        stored_image(path, digest, projection, is_optional=False)
     return digest
 
 
-def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
+def stored_image(path: Path, digest: str, projection: Projection, is_optional: bool = True) -> np.ndarray:
     """Returns a scan's image, or volume, from the store; if it is not there, makes and stores it.
 
-    Args: digest, the sha256 of the scan's content.
+    Args: digest, the sha256 of the scan's content; is_optional, whether a store that cannot be written is no error.
     Raises: InputError for a scan that is refused or has changed since the digest was taken.
     """
     entry = _entry(digest, projection)
@@ -109,16 +128,21 @@ def stored_image(path: Path, digest: str, projection: Projection) -> np.ndarray:
         image = project_scan(path, projection)
         if content_digest(path) != digest:
             raise InputError(f"{path}: has changed while it was used; run the same command again")
-        content = io.BytesIO()
-        np.save(content, image, allow_pickle=False)
-        with atomic_path(entry) as temporary:
-            temporary.write_bytes(content.getvalue())  # unlike np.save, it raises an error if the disk is full
+        buffer = io.BytesIO()
+        np.save(buffer, image, allow_pickle=False)
+        content = buffer.getvalue()
+        with optional() if is_optional else contextlib.nullcontext(), atomic_path(entry) as temporary:
+            temporary.write_bytes(content + hashlib.sha256(content).digest())  # unlike np.save, it fails on a full disk
     return image
 
 
 def _read(entry: Path) -> np.ndarray | None:
     """Reads a stored image; returns None if its file is missing or damaged."""
     try:
-        return np.load(entry, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        stored = memoryview(entry.read_bytes())
+    except OSError:
         return None
+    content, digest = stored[:-DIGEST], stored[-DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    return np.load(io.BytesIO(content), allow_pickle=False)

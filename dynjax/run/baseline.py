@@ -11,14 +11,17 @@ from dynjax.cohort.scan import Cohort
 from dynjax.run import settings
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.data import Data, keep_folds
-from dynjax.run.trained import Trained
+from dynjax.run.refused import RefusedScans
+from dynjax.run.trained import Answers, Trained
 from dynjax.run.workdir import Workdir
 from dynjax.training.examples import Images
 
 SIGMOID = 2  # parameters of the sigmoid that turns a decision value into a probability
 
 
-def train_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray) -> None:
+def train_baseline(
+    config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, folds: np.ndarray, refused: RefusedScans
+) -> None:
     """Fits the baseline `config.model.name` in each fold and scores it as networks are scored, unless that is done.
 
     Raises: InputError for refused scans, or for a scan table that lacks a column which the baseline needs.
@@ -26,7 +29,7 @@ def train_baseline(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, f
     if workdir.results.exists():
         print(f"nothing to do: the baseline is fitted and evaluated, see {workdir.results}")
     else:
-        evaluate_baseline(config, workdir, cohort, folds)
+        evaluate_baseline(config, workdir, cohort, folds, refused=refused)
 
 
 def evaluate_baseline(
@@ -35,14 +38,15 @@ def evaluate_baseline(
     cohort: Cohort,
     folds: np.ndarray,
     columns: Sequence[str] = SUBGROUP_COLUMNS,
+    refused: RefusedScans | None = None,
 ) -> None:
-    """Fits and scores the baseline anew: fitted baselines are not stored."""
+    """Fits and scores the baseline anew: fitted baselines are not stored. Args: as `keep_folds` and `write_answers`."""
     from dynjax.baselines.fit import cross_validate  # scikit-learn is slow to import
 
     name = config.model.name
-    features = FEATURES[name](cohort, settings.projection_of(config).grid)
+    features = FEATURES[name](cohort, settings.projection_of(config).reading)
     workdir.claim(config)
-    keep_folds(workdir, cohort, folds)
+    folds = keep_folds(workdir, cohort, folds, refused)
     targets = np.array(cohort.targets, np.int32)
     subjects = [scan.subject for scan in cohort.scans]
     answers = cross_validate(name, features.values, targets, folds, subjects, config.seed)
@@ -57,5 +61,5 @@ def evaluate_baseline(
     write_answers(workdir, data, fitted, answers.probabilities, columns)
 
 
-def _unavailable(images: Images) -> np.ndarray:
+def _unavailable(images: Images) -> Answers:
     raise NotImplementedError("a baseline predicts only within cross-validation")

@@ -23,14 +23,17 @@ Inspections = dict[Path, Inspection]
 
 
 def inspect_anew(cohort: Cohort, projection: Projection) -> Inspections:
-    """Inspects every scan, whether it is known already or not, and compares each with the others."""
+    """Inspects every scan, whether it is known already or not, and compares each with the others.
+
+    A row of the scan table that cannot be used has the table and the line for its path.
+    """
     found = _inspect([scan.path for scan in cohort.scans], projection)
     KnownGood(cohort.source, projection).remember(found)
-    return _compared(found)
+    return _compared(found) | {Path(row.where): Inspection((row.finding,), None) for row in cohort.refused}
 
 
 def check_first(
-    config: FrozenConfigDict, workdir: Workdir, cohort: Cohort, allow_refused: bool
+    config: FrozenConfigDict, workdir: Workdir | None, cohort: Cohort, allow_refused: bool
 ) -> tuple[Cohort, RefusedScans]:
     """Returns the scans that can be used, and why others cannot; inspects those not yet known to be good.
 
@@ -39,14 +42,18 @@ def check_first(
     """
     found = inspect_unknown(cohort, settings.projection_of(config))
     lost = {scan: found[scan.path] for scan in cohort.scans if scan.path in found and not found[scan.path].facts}
-    problems = [f"{scan.path}: refused: {inspection.reason}; {inspection.remedy}" for scan, inspection in lost.items()]
-    if lost and not allow_refused:
+    refused = {row.ids: row.finding.kind for row in cohort.refused}
+    refused |= {(scan.subject, scan.session): inspection.findings[0].kind for scan, inspection in lost.items()}
+    problems = [str(row) for row in cohort.refused]
+    problems += [f"{scan.path}: refused: {inspection.reason}; {inspection.remedy}" for scan, inspection in lost.items()]
+    of_all = f"{len(problems)} of {len(cohort.scans) + len(cohort.refused)} scans"
+    if problems and not allow_refused:
         advice = "put them right, or go on without them by --allow-refused"
-        raise InputError(f"{len(lost)} of {len(cohort.scans)} scans cannot be used; {advice}:\n{listed(problems)}")
-    refused = {(scan.subject, scan.session): inspection.findings[0].kind for scan, inspection in lost.items()}
-    check_same(workdir, refused)
-    if lost:
-        print(f"going on without {len(lost)} of {len(cohort.scans)} scans:\n{listed(problems)}", flush=True)
+        raise InputError(f"{of_all} cannot be used; {advice}:\n{listed(problems)}")
+    if workdir is not None:
+        check_same(workdir, refused)
+    if problems:
+        print(f"going on without {of_all}:\n{listed(problems)}", flush=True)
     return without(cohort, refused), refused
 
 
@@ -71,7 +78,7 @@ def _is_stored(path: Path, projection: Projection) -> bool:
 
 
 def _inspect(paths: Sequence[Path], projection: Projection) -> Inspections:
-    inspect = functools.partial(inspect_scan, grid=projection.grid, nan=projection.nan)
+    inspect = functools.partial(inspect_scan, **projection.reading._asdict())
     return dict(zip(paths, parallel_map(inspect, paths, "checking scans", travels=True)))
 
 

@@ -11,7 +11,7 @@ from dynjax.run.baseline import train_baseline
 from dynjax.run.checking import check_first
 from dynjax.run.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.run.fold_training import check_devices, check_unchanged, train_folds
-from dynjax.run.refused import keep_refused
+from dynjax.run.recipe import with_own_recipe
 from dynjax.run.repeats import each_repeat
 from dynjax.run.results import is_complete, results_so_far
 from dynjax.run.scoring import evaluate_data
@@ -31,6 +31,7 @@ def cross_validate(
     """
     with processes.joined():
         check_devices(config)  # fails early
+        config = with_own_recipe(config, workdir)
         if config.train.repeats > 1:
             each_repeat(config, workdir, lambda own, folder: _cross_validate(own, folder, allow_refused, max_hours))
         else:
@@ -64,15 +65,14 @@ def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is
     cohort, refused = check_first(config, workdir, cohort, allow_refused)
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
-        train_baseline(config, workdir, cohort, folds)
+        train_baseline(config, workdir, cohort, folds, refused)
         return None
     if is_done:
         print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return None
     data = load_data(config, cohort, folds)
     workdir.claim(config)  # only now: a refused table or scan leaves the workdir free for another config
-    keep_refused(workdir, refused)
-    keep_folds(workdir, cohort, folds)
+    data = data._replace(folds=keep_folds(workdir, cohort, folds, refused))
     check_unchanged(config, workdir, data)
     return data
 

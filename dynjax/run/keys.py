@@ -4,17 +4,21 @@ Choices are named by the module where they stand, and looked up only when a conf
 config files do, loads neither jax nor scikit-learn.
 """
 
+import math
 import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+LARGEST_SEED = 2**32 - 1  # scikit-learn's
+LARGEST_GRID = 2**27  # voxels: half a GiB of float32
+
 
 class Key(NamedTuple):
-    """A key's default and its check; a value that `valid` refuses `must` be what it says.
+    """A key's default and its check; a value of another type or that `valid` refuses `must` be what it says.
 
-    later: the first runs did not have the key, and a run without it has the default.
+    later: the first runs did not have the key, and a run without it has the default or, if that is given, `before`.
     shared: jobs that differ in this key alone share a workdir.
     """
 
@@ -23,18 +27,44 @@ class Key(NamedTuple):
     must: Callable[[], str]
     later: bool = False
     shared: bool = False
+    before: Any = None
+
+    def holds(self, value: Any) -> bool:
+        """Tells whether the key can have the value, which may be of any type."""
+        return _is_like(self.default, value) and self.valid(value)
 
 
-def _any(default: Any, **how: bool) -> Key:
+def _is_like(default: Any, value: Any) -> bool:
+    """Tells whether a value is of the default's type: a whole number may stand for one with a fraction."""
+    if isinstance(default, tuple):
+        item = default[0] if default else 0
+        return isinstance(value, tuple | list) and all(_is_like(item, each) for each in value)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    if isinstance(default, str):
+        return isinstance(value, str) and "\0" not in value
+    return type(value) is type(default)
+
+
+TYPES = {bool: "True or False", str: "text", tuple: "whole numbers with commas between them"}
+
+
+def _any(default: Any, **how: Any) -> Key:
     """Any value of the default's type."""
-    return Key(default, lambda value: True, lambda: "", **how)
+    return _must(default, lambda value: True, TYPES[type(default)], **how)
 
 
-def _must(default: Any, valid: Callable[[Any], bool], text: str, **how: bool) -> Key:
+def _between(default: int | float, lowest: int | float, highest: int | float, **how: Any) -> Key:
+    """A number from `lowest` to `highest`, which is whole if the default is."""
+    kind = "a whole number" if isinstance(default, int) else "a number"
+    return _must(default, lambda value: lowest <= value <= highest, f"{kind}, {lowest} to {highest}", **how)
+
+
+def _must(default: Any, valid: Callable[[Any], bool], text: str, **how: Any) -> Key:
     return Key(default, valid, lambda: f"must be {text}", **how)
 
 
-def _one_of(default: str, *where: str, **how: bool) -> Key:
+def _one_of(default: str, *where: str, **how: Any) -> Key:
     """One of the names that stand at 'module:NAME', tuples or the keys of dictionaries, or a name without a colon."""
 
     def choices() -> list[str]:
@@ -45,13 +75,15 @@ def _one_of(default: str, *where: str, **how: bool) -> Key:
 
 KEYS: dict[str, Key] = {
     # of the folds, the initial values, the order of batches, dropout and the bootstrap
-    "seed": _must(0, lambda seed: seed >= 0, "0 or more"),
+    "seed": _between(0, 0, LARGEST_SEED),
     #
     # a CSV, an ADNI collection CSV, a folder that holds one, a BIDS dataset, a CAPS folder; '' is the phantom cohort
     "cohort.table": _any(""),
     # (negative, positive); scans with other labels are left out
     "cohort.labels": _must(
-        ("CN", "AD"), lambda labels: len(labels) == 2 == len(set(labels)), "two labels, (negative, positive)"
+        ("CN", "AD"),
+        lambda labels: len(labels) == 2 == len(set(labels)) and all(labels),
+        "two labels, (negative, positive)",
     ),
     # the column that holds the labels; '' is 'label', ADNI's 'Group', BIDS's 'diagnosis' or the like
     "cohort.label_column": _any("", later=True),
@@ -61,18 +93,22 @@ KEYS: dict[str, Key] = {
     "cohort.description": _any(""),
     # shuffles the labels among the subjects: a score above chance is then a leak
     "cohort.shuffle": _any(False, later=True),
-    "cohort.phantom.n": _must(100, lambda n: 4 <= n <= 9999, "4 to 9999"),
-    "cohort.phantom.seed": _must(0, lambda seed: seed >= 0, "0 or more"),
+    "cohort.phantom.n": _between(100, 4, 9999),
+    "cohort.phantom.seed": _between(0, 0, LARGEST_SEED),
     "cohort.phantom.skull": _any(False),
     #
     # voxels along x, y and z, centred on MNI (0, -18, 20) mm
     "volume.grid": _must(
-        (110, 110, 110), lambda grid: len(grid) == 3 and min(grid) >= 32, "three numbers of voxels, at least 32 each"
+        (110, 110, 110),
+        lambda grid: len(grid) == 3 and min(grid) >= 32 and math.prod(grid) <= LARGEST_GRID,
+        f"three numbers of voxels, at least 32 each and at most {LARGEST_GRID} voxels together",
     ),
     # mm
-    "volume.spacing": _must(2.0, lambda spacing: spacing > 0, "above 0 mm"),
+    "volume.spacing": _between(2.0, 0.05, 50.0),
     # refuses scans with NaN, or sets NaN to 'zero' where it lies outside the brain of a masked scan
-    "volume.nan": _one_of("refuse", "volumes.nifti:NAN", later=True),
+    "volume.nan": _one_of("refuse", "volumes.reading:NAN", later=True),
+    # how a volume gets onto the grid, see dynjax/volumes/reading.py; runs of before have 1, and go on with it
+    "volume.recipe": _must(2, lambda recipe: recipe in (1, 2), "1 or 2", later=True, before=1),
     #
     # also 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned'; 'none' leaves the volume as it is
     "projection.name": _one_of("dynamic", "projection.project:PROJECTIONS", "projection.project:WHOLE"),
@@ -93,29 +129,29 @@ KEYS: dict[str, Key] = {
     # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
     "model.cut": _one_of("paper", "models.build:CUTS"),
     # how many patches 'patches3d' joins after half of the epochs: all, or those that do best alone
-    "model.n_patches": _must(27, lambda n: 1 <= n <= 27, "1 to 27", later=True),
-    "model.dropout": _must(0.5, lambda rate: 0 <= rate < 1, "at least 0 and below 1"),
+    "model.n_patches": _between(27, 1, 27, later=True),
+    "model.dropout": _must(0.5, lambda rate: 0 <= rate < 1, "a number, at least 0 and below 1"),
     # of convolutions and matrix products; 'bfloat16' is for accelerators
     "model.dtype": _one_of("float32", "models.build:DTYPES", later=True),
     #
-    "train.epochs": _must(150, lambda n: n >= 1, "1 or more"),
-    "train.batch_size": _must(16, lambda n: n >= 1, "1 or more"),
-    "train.learning_rate": _must(1e-4, lambda rate: rate > 0, "above 0"),
+    "train.epochs": _between(150, 1, 10**6),
+    "train.batch_size": _between(16, 1, 2**16),
+    "train.learning_rate": _between(1e-4, 1e-12, 1e3),
     # multiplies the learning rate after each epoch
-    "train.learning_rate_decay": _must(1.0, lambda rate: 0 < rate <= 1, "above 0 and at most 1"),
+    "train.learning_rate_decay": _must(1.0, lambda rate: 0 < rate <= 1, "a number, above 0 and at most 1"),
     # times the parameters, added to their gradients (L2, not AdamW)
-    "train.weight_decay": _must(0.0, lambda decay: decay >= 0, "0 or more"),
-    "train.folds": _must(5, lambda n: n >= 2, "2 or more"),
+    "train.weight_decay": _between(0.0, 0.0, 1e3),
+    "train.folds": _between(5, 2, 10**4),
     # of the whole cross-validation, on other folds and from other seeds each time
-    "train.repeats": _must(1, lambda n: 1 <= n <= 100, "1 to 100", later=True),
+    "train.repeats": _between(1, 1, 100, later=True),
     # () trains all folds; a job array gives each job one: --config.train.only_folds=2
     "train.only_folds": _any((), shared=True),
     # that divide the examples of each batch among them
-    "train.devices": _must(1, lambda n: n >= 1, "1 or more", later=True, shared=True),
+    "train.devices": _between(1, 1, 2**16, later=True, shared=True),
     # reads a 3D network's volumes from the store as they are needed, in place of keeping all in memory
     "train.stream": _any(False, later=True, shared=True),
     # epochs; a checkpoint is left out where writing would take more than a tenth of the time
-    "train.checkpoint_every": _must(10, lambda n: n >= 1, "1 or more"),
+    "train.checkpoint_every": _between(10, 1, 10**6),
     #
     # which epoch is scored: the last; by 'validation' the one that a fifth of a fold's training subjects, held out,
     # choose with a threshold; by 'test' the best on the fold's test subjects, which is OPTIMISTIC

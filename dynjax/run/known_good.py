@@ -5,20 +5,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynjax.files import cache_folder, write_text
+from dynjax.files import cache_folder, optional, write_text
 from dynjax.projection.store import Projection
 from dynjax.volumes.finding import Finding
 from dynjax.volumes.inspection import Facts, Inspection
 from dynjax.volumes.nifti import file_digest
 
-RECIPE = 1  # raise it whenever a scan may get another verdict: older memories are then not used
+RECIPE = 2  # raise it whenever a scan may get another verdict: older memories are then not used
 
 
 class KnownGood:
-    """The remembered inspections of one cohort, for one grid and one treatment of NaN."""
+    """The remembered inspections of one cohort, read in one way."""
 
     def __init__(self, source: str, projection: Projection):
-        description = json.dumps([RECIPE, source, projection.grid, projection.nan])
+        description = json.dumps([RECIPE, source, projection.reading])
         key = hashlib.sha256(description.encode()).hexdigest()[:16]
         self.path = cache_folder() / "checked" / f"{key}.json"
 
@@ -34,7 +34,8 @@ class KnownGood:
     def remember(self, found: dict[Path, Inspection]) -> None:
         """Replaces the memory by these inspections, without refused scans, which are inspected every time."""
         good = {file_digest(path): inspection for path, inspection in found.items() if inspection.facts is not None}
-        write_text(self.path, json.dumps(good))
+        with optional():
+            write_text(self.path, json.dumps(good))
 
 
 def _inspection(stored: list) -> Inspection:

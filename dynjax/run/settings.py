@@ -9,11 +9,12 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError, listed
+from dynjax.files import expanded
 from dynjax.models.build import VOLUMETRIC, Options
 from dynjax.projection.dynamic import AXES
 from dynjax.projection.project import WHOLE
 from dynjax.projection.store import Projection
-from dynjax.run.keys import GONE, KEYS, Key
+from dynjax.run.keys import GONE, KEYS
 from dynjax.volumes.grid import Grid
 
 
@@ -36,15 +37,8 @@ def _gone(flat: dict[str, Any]) -> list[str]:
 
 
 def _wrong_values(flat: dict[str, Any]) -> list[str]:
-    problems = [f"{name}={flat[name]!r}: {key.must()}" for name, key in KEYS.items() if not _holds(key, flat[name])]
+    problems = [f"{name}={flat[name]!r}: {key.must()}" for name, key in KEYS.items() if not key.holds(flat[name])]
     return problems or _wrong_pairs(flat)
-
-
-def _holds(key: Key, value: Any) -> bool:
-    try:
-        return key.valid(value)
-    except (TypeError, ValueError):  # a value of another type, in a config edited by hand
-        return False
 
 
 def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
@@ -93,16 +87,25 @@ def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
     resolved = ConfigDict(_without_gone(config.to_dict()))
     if not _wrong_keys(flatten(resolved)):
         cohort = resolved.cohort
-        cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
-        cohort.table = cohort.table and str(Path(cohort.table).expanduser().absolute())
+        if isinstance(cohort.labels, tuple | list):
+            cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
+        if cohort.table and isinstance(cohort.table, str):
+            cohort.table = str(expanded(cohort.table).absolute())
     check(resolved)
     return FrozenConfigDict(resolved)
 
 
-def with_table(config: FrozenConfigDict, table: Path) -> FrozenConfigDict:
-    """Returns the config with another scan table."""
+# The keys that describe one scan table. Another table has its own, or the default; all others hold for it as well.
+OF_ONE_TABLE = ("cohort.table", "cohort.label_column", "cohort.description", "cohort.shuffle")
+
+
+def with_table(
+    config: FrozenConfigDict, table: Path, label_column: str = "", description: str = ""
+) -> FrozenConfigDict:
+    """Returns the config with another scan table, and nothing of what described the first."""
     changed = ConfigDict(config.to_dict())
-    changed.cohort.table = str(table)
+    changed.update_from_flattened_dict({key: KEYS[key].default for key in OF_ONE_TABLE})
+    changed.cohort.update(table=str(table), label_column=label_column, description=description)
     return FrozenConfigDict(changed)
 
 
@@ -157,7 +160,7 @@ def _without_gone(values: dict[str, Any]) -> dict[str, Any]:
 
 def _later() -> dict[str, Any]:
     """Returns the keys that the first runs did not have, with the values that those runs had in effect."""
-    return {name: key.default for name, key in KEYS.items() if key.later}
+    return {name: key.default if key.before is None else key.before for name, key in KEYS.items() if key.later}
 
 
 def identity(config: ConfigDict | FrozenConfigDict | dict) -> dict[str, Any]:
@@ -177,7 +180,8 @@ def projection_of(config: FrozenConfigDict) -> Projection:
     """Returns how the config turns volumes into images."""
     grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
     projection = config.projection
-    return Projection(grid, projection.name, projection.axis, projection.weights, config.volume.nan)
+    reading = (config.volume.nan, config.volume.recipe)
+    return Projection(grid, projection.name, projection.axis, projection.weights, *reading)
 
 
 def network_options(config: FrozenConfigDict) -> Options:

@@ -96,7 +96,8 @@ class Workdir:
         """Raises UsageError unless the folder is new, or holds the same networks' answers to the same table."""
         if self.external.exists():
             there = self._read(self.external)
-            if any(there.get(key) != about[key] for key in ("run", "config")):
+            same = settings.identity(there.get("config", {})) == settings.identity(about["config"])
+            if there.get("run") != about["run"] or not same:
                 raise UsageError(f"{self}: holds the scores of another run or on another table; choose another --out")
         elif (os.path.exists(self.path) and not self.path.is_dir()) or self._entries():
             raise UsageError(f"{self}: is not the folder of an external evaluation; choose another --out")
@@ -122,6 +123,10 @@ class Workdir:
         except UsageError as error:
             raise InputError(f"{self.config}: {error}") from None
         return config
+
+    def recipe(self) -> int | None:
+        """Returns the recipe by which the run reads its scans, or None if there is no run. Raises: InputError."""
+        return settings.identity(self._written())["volume.recipe"] if self.config.exists() else None
 
     def _written(self) -> dict[str, Any]:
         return self._read(self.external)["config"] if self.external.exists() else self._read(self.config)

@@ -10,12 +10,16 @@ from dynjax.cohort.folds import make_folds, read_folds
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
 from dynjax.run import settings
+from dynjax.run.checking import check_first
 from dynjax.run.crossvalidation import cross_validate
 from dynjax.run.data import find_cohort
+from dynjax.run.recipe import with_own_recipe
+from dynjax.run.refused import without_refused
+from dynjax.run.repeats import repeat_seeds
 from dynjax.run.results import read_results
 from dynjax.run.runtime import configure_jax
 from dynjax.run.workdir import Workdir
-from dynjax.volumes.grid import Grid
+from dynjax.volumes.reading import Reading
 
 CONFOUNDERS = ("site", "scanner", "sex", "age")  # columns that a network may learn instead of the disease
 REMEDY = """\
@@ -23,19 +27,27 @@ scans that train one fold are tested in another, so scores would be too high. Re
 scan table, or give all of them the same subject there, which keeps them in one fold"""
 
 
-def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Workdir | None = None) -> None:
+def audit(
+    config: FrozenConfigDict,
+    workdir: Workdir | None = None,
+    shuffled: Workdir | None = None,
+    allow_refused: bool = False,
+) -> None:
     """Audits the folds written in the workdir or, without one, the folds that the config would get.
 
-    With `shuffled`, it also trains the config in that folder on shuffled labels, which only a leak can predict.
+    With `shuffled`, it also trains the config in that folder on shuffled labels, which only a leak can predict. The
+    scans that the run in the workdir excluded are left out; without one, `allow_refused` leaves out refused scans.
 
     Raises: InputError that lists every subject and volume on both sides of a fold, or if shuffled labels are predicted.
     """
     config = settings.resolve(config)
+    config = config if workdir is None else with_own_recipe(config, workdir)
     shuffled_config = _with_shuffled_labels(config) if shuffled is not None else None
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
+    cohort = _without_refused(config, cohort, workdir, allow_refused)
     _print_associations(cohort, config.seed)
-    findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).grid)
+    findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).reading)
     for finding in findings:
         if not finding.leak:
             print(f"warning: within one fold, so no leak, but counted twice: {finding.text}")
@@ -45,7 +57,21 @@ def audit(config: FrozenConfigDict, workdir: Workdir | None = None, shuffled: Wo
     print(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
     print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None and shuffled_config is not None:
-        _train_on_shuffled_labels(shuffled_config, shuffled)
+        _train_on_shuffled_labels(shuffled_config, shuffled, allow_refused)
+
+
+def _without_refused(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None, allow_refused: bool) -> Cohort:
+    if workdir is None and allow_refused:
+        return check_first(config, None, cohort, allow_refused)[0]
+    if workdir is None and cohort.refused:
+        advice = "put them right, or audit the others by --allow-refused"
+        raise InputError(f"{len(cohort.refused)} scans cannot be used; {advice}:\n{listed(cohort.refused)}")
+    if workdir is None:
+        return cohort
+    kept = without_refused(workdir.repeats()[0], cohort)
+    if left := len(cohort.scans) + len(cohort.refused) - len(kept.scans):
+        print(f"audited without the {left} scans that the run excluded, see refused.csv", flush=True)
+    return kept
 
 
 def _with_shuffled_labels(config: FrozenConfigDict) -> FrozenConfigDict:
@@ -55,9 +81,9 @@ def _with_shuffled_labels(config: FrozenConfigDict) -> FrozenConfigDict:
     return settings.resolve(changed)
 
 
-def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> None:
+def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool) -> None:
     configure_jax()
-    cross_validate(config, workdir)
+    cross_validate(config, workdir, allow_refused)
     estimate = read_results(workdir.results)["metrics"]["roc_auc"]
     (low, high), value = estimate["ci95"], estimate["value"]
     found = f"on shuffled labels the AUC is {value:.3f}, its 95 % interval {low:.3f} to {high:.3f}"
@@ -69,20 +95,20 @@ def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir) -> Non
 
 def _partitions(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None) -> dict[str, np.ndarray]:
     """Returns the fold of every scan, by the name of the repeat if the cross-validation is repeated."""
-    count, seed = config.train.folds, config.seed
+    count = config.train.folds
     if workdir:
         found = [read_folds(run.folds, cohort, count) for run in workdir.repeats()]
     else:
-        found = [make_folds(cohort, count, seed + repeat) for repeat in range(config.train.repeats)]
+        found = [make_folds(cohort, count, seed) for seed in repeat_seeds(config)]
     return {f"repeat_{repeat}" if len(found) > 1 else "": folds for repeat, folds in enumerate(found)}
 
 
-def _find(cohort: Cohort, partitions: dict[str, np.ndarray], grid: Grid) -> list[Overlap]:
+def _find(cohort: Cohort, partitions: dict[str, np.ndarray], reading: Reading) -> list[Overlap]:
     scans, paths = cohort.scans, [scan.path for scan in cohort.scans]
-    reduced = reduce_cohort(paths, grid)
+    reduced = reduce_cohort(paths, reading)
     near = near_pairs(reduced.vectors)
     alike = {name: worth_comparing(near, scans, folds, reduced.digests) for name, folds in partitions.items()}
-    confirmed = confirm(sorted({pair for pairs in alike.values() for pair in pairs}), paths, grid, reduced.mean)
+    confirmed = confirm(sorted({pair for pairs in alike.values() for pair in pairs}), paths, reading, reduced.mean)
     findings = []
     for name, folds in partitions.items():
         here = [pair for pair in confirmed if pair[:2] in alike[name]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from dynjax.cohort.scan import Cohort, Scan
 from dynjax.cohort.table import OPTIONAL, PHANTOM_MARK, REQUIRED
 from dynjax.csv_table import to_csv
 from dynjax.errors import InputError, UsageError, listed
-from dynjax.files import can_be_written, lock, write_text
+from dynjax.files import can_be_written, expanded, lock, write_text
 from dynjax.projection.store import Projection
 from dynjax.run import settings
 from dynjax.run.data import find_cohort
@@ -55,7 +56,7 @@ def _prepare_all(folder: Path, cohort: Cohort, projection: Projection) -> list[P
 
     def attempt(item: tuple[Scan, str]) -> PreparedScan | InputError:
         try:
-            return prepare_scan(*item, folder, projection.grid, projection.nan)
+            return prepare_scan(*item, folder, projection.reading)
         except InputError as error:
             return error
 
@@ -71,8 +72,8 @@ def _check_installed() -> None:
 def _checked(out: Path | None) -> Path:
     if out is None:
         raise UsageError("--out=DIR is needed, the folder for the prepared scans")
-    folder = out.expanduser().absolute()
-    if (folder.exists() and not folder.is_dir()) or not can_be_written(folder / REPORT):
+    folder = expanded(out).absolute()
+    if (os.path.lexists(folder) and not folder.is_dir()) or not can_be_written(folder / REPORT):
         raise UsageError(f"--out={out}: cannot be written; name a folder that can")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
         raise UsageError(f"--out={out}: holds files that `prepare` did not make; name another folder")
@@ -86,12 +87,13 @@ def _begin(folder: Path, cohort: Cohort) -> None:
     (folder / TABLE).unlink(missing_ok=True)
     (folder / PHANTOM_MARK).unlink(missing_ok=True)
     if cohort.synthetic:
-        shutil.copyfile(Path(cohort.source).parent / PHANTOM_MARK, folder / PHANTOM_MARK)
+        source = Path(cohort.source)  # a folder, if it is BIDS or CAPS
+        shutil.copyfile((source if source.is_dir() else source.parent) / PHANTOM_MARK, folder / PHANTOM_MARK)
 
 
 def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list[PreparedScan | InputError]) -> None:
     records = {scan: found for scan, found in zip(cohort.scans, outcomes) if not isinstance(found, InputError)}
-    refused = [str(found) for found in outcomes if isinstance(found, InputError)]
+    refused = [*map(str, cohort.refused), *(str(found) for found in outcomes if isinstance(found, InputError))]
     scans = {"scans": [record.about for record in records.values()], "refused": refused}
     write_text(folder / REPORT, json.dumps(_about(cohort, projection) | scans, indent=2) + "\n")
     write_text(folder / TABLE, _table(records))
@@ -101,7 +103,7 @@ def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list
         similarity, picture = min((record.about["similarity"], record.picture) for record in records.values())
         print(f"look at the pictures; {folder / picture} is least like the template (correlation {similarity:.2f})")
     if refused:
-        raise InputError(f"{len(refused)} of {len(outcomes)} scans are refused:\n{listed(refused)}")
+        raise InputError(f"{len(refused)} of {len(outcomes) + len(cohort.refused)} scans are refused:\n{listed(refused)}")
 
 
 def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:
@@ -109,16 +111,17 @@ def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:
         "cohort": cohort.source,
         "synthetic": cohort.synthetic,
         "versions": {"dynjax": __version__} | {name: version(name) for name in ("SimpleITK", "nilearn")},
-        "parameters": {**projection.grid._asdict(), "nan": projection.nan},
+        "parameters": {**projection.grid._asdict(), "nan": projection.nan, "recipe": projection.recipe},
     }
 
 
 def _table(records: dict[Scan, PreparedScan]) -> str:
     """Formats the cohort's own table with the paths of the prepared volumes."""
-    others = list(dict.fromkeys(name for scan in records for name, _ in scan.others))
+    known = (*REQUIRED, *OPTIONAL)
+    others = list(dict.fromkeys(name for scan in records for name, _ in scan.others if name not in known))
     rows = []
     for scan, record in records.items():
         acquired = scan.acquired.isoformat() if scan.acquired else ""
         row = [scan.subject, scan.session, scan.label, record.volume, scan.age, scan.sex, scan.site, acquired]
         rows.append(row + [dict(scan.others).get(name, "") for name in others])
-    return to_csv([*REQUIRED, *OPTIONAL, *others], rows)
+    return to_csv([*known, *others], rows)

@@ -38,6 +38,12 @@ class Content:
             count -= len(parts[-1])
         return b"".join(parts)
 
+    def peek(self, count: int) -> bytes:
+        """Returns what the next `read(count)` returns, without moving on."""
+        data = self.read(count)
+        self._left = memoryview(data + self._left)
+        return data
+
     def skip(self, limit: int) -> int:
         """Reads to the end, or until more than `limit` bytes are read, and returns the number of bytes."""
         count = 0

@@ -10,6 +10,16 @@ REMEDIES = {
     # reasons to refuse a scan
     "missing": "correct its path in the scan table",
     "unreadable": "make it a regular file with permission to read",
+    "folder": "name the scan in it, a file, in the scan table",
+    "Git LFS": "fetch it with `git lfs pull`",
+    "web page": "download it again: a server sent this in place of the scan",
+    "empty": AGAIN,
+    "compressed twice": "decompress it once with gunzip",
+    "archive": "unpack it, and name the scan in it in the scan table",
+    "bad row": "correct that line of the table",
+    "not fetched": "fetch it with `datalad get`, in its dataset",
+    "not downloaded": "download the image, and unpack it into the folder ADNI",
+    "DICOM": "convert with dcm2niix, and put the .nii.gz into the folder of the DICOM files",
     "not an image": "name a NIfTI, MGH or Analyze file in the scan table",
     "damaged": AGAIN,
     "truncated": AGAIN,
@@ -26,10 +36,15 @@ REMEDIES = {
     # reasons to warn about a scan
     "NaN outside": "",
     "orientation": "check in a viewer that left and right are correct, and set its sform_code",
+    "origin": "register it to the template, as `python main.py prepare` does, or set its origin",
+    "origins": "preprocess all scans in the same way: the places of the two kinds differ by what their origins say",
+    "background": "set the background to 0, or pad the volume to the field of view of the others",
+    "qform": "the sform is used; copy it over the qform",
     "sform and qform": "the sform is used; copy it over the qform if it is right, otherwise copy the qform over it",
     "trailing bytes": AGAIN + " unless those bytes are known to be harmless",
     "grid": "preprocess all scans in the same way, onto one grid",
     "field of view": LOOK,
+    "template": "register it to MNI space, as `python main.py prepare` does",
     "skull": "strip its skull as in the other scans; `python main.py prepare` does that",
 }
 

@@ -2,12 +2,10 @@
 
 from typing import NamedTuple
 
-import nibabel
 import numpy as np
-from nibabel.processing import resample_from_to
 
 CENTRE = (0.0, -18.0, 20.0)  # mm, MNI: the middle of the field of view of ADNI's 110-voxel derivatives
-TOLERANCE = 0.01  # largest difference, relative to a voxel, of spacing or axis direction from the grid's
+TOLERANCE = 0.01  # largest difference, relative to a voxel, of spacing, axis direction or origin from the grid's
 
 
 class Grid(NamedTuple):
@@ -24,12 +22,48 @@ class Grid(NamedTuple):
         return affine
 
 
-def fits(shape: tuple[int, ...], affine: np.ndarray, grid: Grid) -> bool:
-    """Tells whether a volume has the grid's shape, spacing and axes; its origin is left to registration."""
-    return shape == grid.shape and bool(np.allclose(affine[:3, :3] / grid.spacing, np.eye(3), rtol=0, atol=TOLERANCE))
+def fits(shape: tuple[int, ...], affine: np.ndarray, grid: Grid, recipe: int) -> bool:
+    """Tells whether a volume is taken as it lies: it has the grid's shape, spacing, axes and, by recipe 2, origin."""
+    relative = (affine - grid.affine)[:3] / grid.spacing  # differences in voxels, [3, 4]
+    compared = relative[:, :3] if recipe == 1 else relative
+    return shape == grid.shape and bool((abs(compared) <= TOLERANCE).all())
 
 
-def resample(data: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
-    """Resamples a volume linearly onto the grid, 0 outside the volume: float32 [X, Y, Z], x fastest in memory."""
-    image = resample_from_to(nibabel.Nifti1Image(data, affine), (grid.shape, grid.affine), order=1, mode="constant")
-    return np.asfortranarray(image.dataobj, np.float32)
+def has_origin(shape: tuple[int, ...], affine: np.ndarray) -> bool:
+    """Tells whether an affine says where a volume lies.
+
+    It does not if 0 mm is at the centre of a corner voxel, where programs put it that know no origin, or in the middle
+    of the volume, where readers put it if the header has none: (size - 1) / 2 or, in FreeSurfer, size / 2 voxels from
+    the end of each axis. All are compared to TOLERANCE of a voxel.
+    """
+    last = np.array(shape) - 1
+    zero = np.linalg.solve(affine, [0.0, 0.0, 0.0, 1.0])[:3]  # the voxel index of 0 mm
+    from_middle = abs(zero - last / 2)
+    at_corner = abs(from_middle - last / 2) <= TOLERANCE
+    in_middle = np.minimum(from_middle, abs(from_middle - 0.5)) <= TOLERANCE
+    return not (at_corner.all() or in_middle.all())
+
+
+def place(shape: tuple[int, ...], affine: np.ndarray, recipe: int) -> np.ndarray:
+    """Returns the affine that says where a volume is taken to lie.
+
+    It is the volume's own or, if that has no origin, one that puts its middle at CENTRE; recipe 1 always takes its own.
+    """
+    if recipe == 1 or has_origin(shape, affine):
+        return affine
+    centred = affine.copy()
+    centred[:3, 3] = CENTRE - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return centred
+
+
+def covers(shape: tuple[int, ...], affine: np.ndarray, grid: Grid) -> bool:
+    """Tells whether all voxels of the grid lie within a volume's field of view."""
+    to_voxels = np.linalg.inv(affine) @ grid.affine
+    corners = (to_voxels @ corners_of([(0, size - 1) for size in grid.shape]))[:3]  # voxels of the volume, [3, 8]
+    last = np.array(shape)[:, None] - 1
+    return bool(((corners >= -TOLERANCE) & (corners <= last + TOLERANCE)).all())
+
+
+def corners_of(ends) -> np.ndarray:
+    """Returns the corners, homogeneous [4, 8], of a box from ends[i][0] to ends[i][1] along each axis i."""
+    return np.array(np.meshgrid(*ends, [1], indexing="ij")).reshape(4, -1)

@@ -17,9 +17,12 @@ LARGEST_HEADER = 2**24  # bytes before the voxels, extensions included
 ZOOMS = (0.2, 10.0)  # mm: range of voxel sizes in brain scans
 
 NIFTI1, NIFTI2 = 348, 540  # header sizes in bytes; the first four bytes hold the size, and so show the byte order
+NIFTI_STARTS = tuple(size.to_bytes(4, order) for size in (NIFTI1, NIFTI2) for order in ("little", "big"))
 MGH_BYTES = 284
+MGH_START = b"\x00\x00\x00\x01"
 # (header size, whether it is a pair's .hdr) -> magic
 MAGIC = {(NIFTI1, False): b"n+1", (NIFTI1, True): b"ni1", (NIFTI2, False): b"n+2", (NIFTI2, True): b"ni2"}
+SMALLEST_EXTENSION = 16  # bytes
 XFORM_CODES = range(6)
 UNITS = {0: "", 2: "", 1: "metres", 3: "micrometres"}  # of length, by the lowest three bits of xyzt_units; 2 is mm
 
@@ -59,7 +62,6 @@ def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
     unit = UNITS.get(int(header["xyzt_units"]) & 7, "an unknown unit")
     if unit:
         raise RefusedVolume("header", f"its header gives lengths in {unit}, not in mm")
-    _check_zooms(header["pixdim"][1:4], "header", "its header's pixdim")
     affine, findings = _nifti_affine(header, shape)
     least = 0 if pair else size + 4
     return _layout(shape, dtype, _offset(header, least), *_nifti_scale(header), affine, findings=findings)
@@ -67,7 +69,7 @@ def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
 
 def mgh_layout(block: bytes) -> VoxelLayout:
     """Reads the first 284 bytes of an MGH file. Raises: RefusedVolume."""
-    if len(block) < MGH_BYTES or block[:4] != b"\x00\x00\x00\x01":
+    if len(block) < MGH_BYTES or not block.startswith(MGH_START):
         raise RefusedVolume("not an image", "it has no MGH header")
     header = MGHHeader(block[:MGH_BYTES], check=False)
     try:
@@ -91,7 +93,8 @@ def analyze_layout(image: Any) -> VoxelLayout:
 def check_extensions(data: bytes, header_size: int, big_endian: bool) -> None:
     """Checks the chain of extensions between a NIfTI header and its voxels.
 
-    Raises: RefusedVolume for an extension whose size is impossible.
+    Sizes that are no multiple of 16, against the standard, are read as other readers read them, and so are zeros up to
+    the voxels. Raises: RefusedVolume for an extension whose size is impossible.
     """
     # The byte after the header is 0 if there are no extensions; they begin three bytes later.
     if data[header_size : header_size + 1] in (b"", b"\x00"):
@@ -99,7 +102,9 @@ def check_extensions(data: bytes, header_size: int, big_endian: bool) -> None:
     position = header_size + 4
     while position + 8 <= len(data):
         size = struct.unpack_from(">i" if big_endian else "<i", data, position)[0]
-        if size < 16 or size % 16 or position + size > len(data):
+        if size == 0 and not data[position:].strip(b"\0"):
+            return
+        if size < SMALLEST_EXTENSION or position + size > len(data):
             raise RefusedVolume("header", f"an extension of its header claims {size} bytes, of {len(data) - position}")
         position += size
 
@@ -158,16 +163,18 @@ def _nifti_type(header) -> np.dtype:
         raise RefusedVolume("voxel type", f"its voxel type is unknown: datatype {code}") from None
     if dtype.kind == "V" and not dtype.fields:
         raise RefusedVolume("voxel type", f"its voxel type has no numbers: datatype {code}")
-    if bits != 8 * dtype.itemsize:
+    if bits not in (0, 8 * dtype.itemsize):  # 0: left out, as it follows from the type
         raise RefusedVolume("header", f"its header claims voxels of {bits} bits, for {dtype}")
     return dtype
 
 
 def _nifti_scale(header) -> tuple[float, float]:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
-    if not (math.isfinite(slope) and math.isfinite(inter)):
+    if slope == 0 or not math.isfinite(slope):  # unscaled: the standard writes 0, other programs NaN
+        return 1.0, 0.0
+    if not math.isfinite(inter):
         raise RefusedVolume("header", f"its header scales voxels by {slope} and adds {inter}")
-    return (slope, inter) if slope else (1.0, 0.0)  # a slope of 0 means unscaled
+    return slope, inter
 
 
 def _offset(header, least: int) -> int:
@@ -178,29 +185,52 @@ def _offset(header, least: int) -> int:
 
 
 def _nifti_affine(header, shape) -> tuple[np.ndarray, tuple[Finding, ...]]:
-    codes = {name: int(header[f"{name}_code"]) for name in ("qform", "sform")}
-    for name, code in codes.items():
-        if code not in XFORM_CODES:
-            raise RefusedVolume("header", f"its header's {name}_code is {code}")
-    qform = _qform(header) if codes["qform"] else None
-    if not codes["sform"]:
-        if qform is None:
-            return header.get_base_affine(), (_unknown_orientation("sform_code and qform_code are 0"),)
-        return qform, ()
-    sform = header.get_sform()
-    other, name = (header.get_base_affine(), "pixdim") if qform is None else (qform, "qform")
-    return sform, _disagreement(sform, other, name, shape)
+    """Returns the affine of the sform, qform or pixdim, the first that is set, and checks only what it is made of."""
+    qform_code, sform_code = int(header["qform_code"]), int(header["sform_code"])
+    _check_code("sform_code", sform_code)
+    if sform_code:
+        sform = header.get_sform()
+        return sform, _beside(header, sform, shape)
+    if qform_code:
+        return _qform(header), ()
+    _check_pixdim(header)
+    return header.get_base_affine(), (_unknown_orientation("sform_code and qform_code are 0"),)
+
+
+def _beside(header, sform: np.ndarray, shape) -> tuple[Finding, ...]:
+    """Warns if what stands beside the sform, which is used, disagrees with it or is broken."""
+    if not header["qform_code"]:
+        return _disagreement(sform, header.get_base_affine(), "pixdim", shape)
+    try:
+        return _disagreement(sform, _qform(header), "qform", shape)
+    except RefusedVolume as broken:
+        return (Finding("qform", broken.finding.detail),)
 
 
 def _qform(header) -> np.ndarray:
+    """Raises: RefusedVolume if the qform, or the pixdim that it needs, is broken."""
+    _check_code("qform_code", int(header["qform_code"]))
+    _check_pixdim(header)
     factor = float(header["pixdim"][0])
     if factor not in (-1, 0, 1):
         raise RefusedVolume("header", f"its header's pixdim[0] is {factor}, not 1 or -1")
     header["pixdim"][0] = factor or 1  # the standard reads 0 as 1
     try:
-        return header.get_qform()
+        qform = header.get_qform()
     except ValueError:
         raise RefusedVolume("affine", "the quaternion of its qform is not a rotation") from None
+    if not np.isfinite(qform).all():
+        raise RefusedVolume("affine", "its qform is not finite")
+    return qform
+
+
+def _check_code(name: str, code: int) -> None:
+    if code not in XFORM_CODES:
+        raise RefusedVolume("header", f"its header's {name} is {code}")
+
+
+def _check_pixdim(header) -> None:
+    _check_zooms(header["pixdim"][1:4], "header", "its header's pixdim")
 
 
 def _disagreement(sform: np.ndarray, other: np.ndarray, name: str, shape) -> tuple[Finding, ...]:

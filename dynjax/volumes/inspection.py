@@ -8,10 +8,12 @@ import numpy as np
 from nibabel.orientations import inv_ornt_aff, io_orientation
 
 from dynjax.volumes.finding import Finding, RefusedVolume
-from dynjax.volumes.grid import Grid, fits
+from dynjax.volumes.grid import Grid, corners_of, covers, fits, has_origin, place
 from dynjax.volumes.header import VoxelLayout
 from dynjax.volumes.missing import check_size, zero_outside
 from dynjax.volumes.nifti import check_finite, check_range, open_scan, read_volume, voxels
+from dynjax.volumes.reading import NEWEST
+from dynjax.volumes.resampling import REACH, background, smoothing
 
 BLOCK = 2**20  # bytes of whole slices examined together
 
@@ -19,14 +21,15 @@ BLOCK = 2**20  # bytes of whole slices examined together
 class Facts(NamedTuple):
     """Properties of a scan that are compared within its cohort; axes in RAS+, lengths in mm.
 
-    shape: voxels along each axis. spacing: size of a voxel. centre: of the field of view. filled: litres of nonzero
-    voxels.
+    shape: voxels along each axis. spacing: size of a voxel. centre: of the field of view, where it is taken to lie.
+    filled: litres of voxels that are not background. has_origin: whether the header says where the volume lies.
     """
 
     shape: tuple[int, ...]
     spacing: tuple[float, ...]
     centre: tuple[float, ...]
     filled: float
+    has_origin: bool = True
 
 
 class Inspection(NamedTuple):
@@ -51,20 +54,22 @@ class Inspection(NamedTuple):
         return "; ".join(dict.fromkeys(remedies))  # each once
 
 
-def inspect_scan(path: Path, grid: Grid, nan: str = "refuse") -> Inspection:
+def inspect_scan(path: Path, grid: Grid, nan: str = "refuse", recipe: int = NEWEST) -> Inspection:
     """Inspects a scan a few slices at a time; refuses what `load_volume` refuses with the same arguments.
 
     Memory and time are bounded by `header.LARGEST` and `header.LARGEST_HEADER`, whatever the file claims.
     """
     try:
         with open_scan(path) as scan:
-            survey = _Survey(scan.layout)
+            survey = _Survey(scan.layout, recipe)
             for count in survey.blocks():
                 survey.add(scan.read(count))
             scan.finish()
         if nan == "zero" and survey.nan:
             scan.findings.append(_zeroed(path, survey))
         survey.check_values()
+        if recipe > 1:
+            scan.findings += _placed(survey) + _surrounded(path, survey, grid)
         survey.check_place(grid)
         return Inspection(tuple(scan.findings), survey.facts())
     except RefusedVolume as refused:
@@ -80,16 +85,46 @@ def _zeroed(path: Path, survey: "_Survey") -> Finding:
     return Finding("NaN outside", f"{count} of its voxels, outside the brain, are NaN and read as 0")
 
 
-class _Survey:
-    """Takes in all voxels in the file's order, and keeps their extremes, counts and outline."""
+def _placed(survey: "_Survey") -> list[Finding]:
+    if has_origin(survey.layout.shape, survey.layout.affine):
+        return []
+    return [Finding("origin", "its header has no origin, so it is taken as centred on the grid")]
 
-    def __init__(self, layout: VoxelLayout):
-        self.layout = layout
-        self.nan = self.infinite = self.filled = 0
+
+def _surrounded(path: Path, survey: "_Survey", grid: Grid) -> list[Finding]:
+    """Draws the outline again if the background is not 0; warns if that is filled in outside the field of view."""
+    value = survey.background()
+    if value == 0:
+        return []
+    survey.clear()
+    with open_scan(path) as scan:
+        for count in survey.blocks():
+            survey.draw(survey.values(scan.read(count)) != np.float32(value))
+    if covers(*survey.in_ras(), grid):
+        return []
+    text = f"its background is {value:g}, which is also put around its field of view, where the grid is larger"
+    return [Finding("background", text)]
+
+
+class _Survey:
+    """Takes in all voxels in the file's order, and keeps their extremes, counts, faces and outline.
+
+    affine: where the volume is taken to lie, voxel index in the file to mm.
+    """
+
+    def __init__(self, layout: VoxelLayout, recipe: int):
+        self.layout, self.recipe = layout, recipe
+        self.affine = place(layout.shape, layout.affine, recipe)
+        self.nan = self.infinite = 0
         self.extremes: list = []  # the lowest and highest finite stored voxel of every block
-        self.outline = [np.zeros(size, bool) for size in layout.shape]  # for each axis: slices with a nonzero voxel
-        self.background = -layout.inter / layout.slope  # the stored value of 0
-        self.slices = 0
+        self.faces: list[np.ndarray] = []  # stored voxels of the six faces, block by block
+        self.zero = -layout.inter / layout.slope  # the stored value of 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Begins the outline."""
+        self.filled = self.slices = 0
+        self.outline = [np.zeros(size, bool) for size in self.layout.shape]  # for each axis: slices that are not empty
 
     def blocks(self) -> list[int]:
         """Returns the size in bytes of each block of whole slices."""
@@ -100,8 +135,9 @@ class _Survey:
 
     def add(self, data: bytes) -> None:
         block = np.frombuffer(data, self.layout.dtype).reshape((*self.layout.shape[:2], -1), order="F")  # [X, Y, n]
+        self._keep_faces(block)
         with np.errstate(invalid="ignore"):  # one NaN makes both extremes NaN
-            filled, low, high = block != self.background, block.min(), block.max()
+            filled, low, high = block != self.zero, block.min(), block.max()
         if np.isfinite(low) and np.isfinite(high):
             self.extremes += [low, high]
         else:
@@ -111,10 +147,15 @@ class _Survey:
             if finite.any():
                 self.extremes += [block[finite].min(), block[finite].max()]
             filled &= ~missing
-        self._draw(filled)
+        self.draw(filled)
 
-    def _draw(self, filled: np.ndarray) -> None:
-        """Adds a block of slices to the outline; filled: bool [X, Y, n], true where a voxel is not 0."""
+    def _keep_faces(self, block: np.ndarray) -> None:
+        ends = [end for end in (0, self.layout.shape[2] - 1) if 0 <= end - self.slices < block.shape[2]]
+        sides = [block[[0, -1]], block[:, [0, -1]], block[:, :, [end - self.slices for end in ends]]]
+        self.faces += [side.ravel() for side in sides]
+
+    def draw(self, filled: np.ndarray) -> None:
+        """Adds a block of slices to the outline; filled: bool [X, Y, n], true where a voxel is not background."""
         self.filled += int(np.count_nonzero(filled))
         seen = np.asarray(filled.any(2))  # [X, Y]
         self.outline[0] |= seen.any(1)
@@ -125,37 +166,48 @@ class _Survey:
     def check_values(self) -> None:
         """Raises: RefusedVolume for NaN, infinite values, or extremes that `check_range` refuses."""
         check_finite(self.nan, self.infinite)
+        check_range(*self._range())
+
+    def background(self) -> float:
+        """Returns the background's value, as `load_volume` finds it; NaN on the faces are read as 0."""
+        stored = np.concatenate(self.faces)
+        values = np.nan_to_num(voxels(self.layout, stored.tobytes(), stored.shape), nan=0.0)
+        return background(values, *self._range())
+
+    def values(self, data: bytes) -> np.ndarray:
+        """Converts stored slices to their values, NaN to 0: float32 [X, Y, n]."""
+        shape = (*self.layout.shape[:2], len(data) // (math.prod(self.layout.shape[:2]) * self.layout.dtype.itemsize))
+        return np.nan_to_num(voxels(self.layout, data, shape), nan=0.0)
+
+    def _range(self) -> tuple[float, float]:
         stored = np.array([min(self.extremes), max(self.extremes)], self.layout.dtype)
-        check_range(*sorted(voxels(self.layout, stored.tobytes(), (2,)).tolist()))
+        low, high = sorted(voxels(self.layout, stored.tobytes(), (2,)).tolist())
+        return low, high
 
     def check_place(self, grid: Grid) -> None:
-        """Raises: RefusedVolume if the box around all nonzero voxels does not overlap the grid."""
+        """Raises: RefusedVolume if the box around all voxels that are not background does not overlap the grid."""
+        deviations = [0.0] * 3 if self.recipe == 1 else smoothing(self.affine, grid.spacing)
         ends = []
-        for filled in self.outline:
-            slices = np.flatnonzero(filled)
-            ends.append((slices[0] - 1, slices[-1] + 1))  # interpolation reaches one voxel further
-        box = _corners(self.layout.affine, ends)
-        field = _corners(grid.affine, [(0, size - 1) for size in grid.shape])
+        for filled, deviation in zip(self.outline, deviations):
+            slices, reach = np.flatnonzero(filled), 1 + round(REACH * deviation)  # interpolation reaches one voxel
+            ends.append((slices[0] - reach, slices[-1] + reach))
+        box = (self.affine @ corners_of(ends))[:3]  # mm, [3, 8]
+        field = (grid.affine @ corners_of([(0, size - 1) for size in grid.shape]))[:3]
         apart = (box.max(1) < field.min(1)) | (box.min(1) > field.max(1))
-        if apart.any() and not fits(*_in_ras(self.layout), grid):
+        if apart.any() and not fits(*self.in_ras(), grid, self.recipe):
             raise RefusedVolume("outside the grid", "it does not overlap the grid's field of view")
 
     def facts(self) -> Facts:
-        shape, affine = _in_ras(self.layout)
+        shape, affine = self.in_ras()
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
         middle = (np.array(shape) - 1) / 2  # voxels
         centre = (affine @ [*middle, 1])[:3]
         litres = self.filled * float(abs(np.linalg.det(affine[:3, :3]))) / 1e6
-        return Facts(shape, tuple(spacing.tolist()), tuple(centre.tolist()), litres)
+        known = has_origin(self.layout.shape, self.layout.affine)
+        return Facts(shape, tuple(spacing.tolist()), tuple(centre.tolist()), litres, known)
 
-
-def _in_ras(layout: VoxelLayout) -> tuple[tuple[int, ...], np.ndarray]:
-    """Returns shape and affine with the axes in RAS+, as `read_volume` orders them."""
-    orientation = io_orientation(layout.affine)
-    shape = tuple(layout.shape[axis] for axis in np.argsort(orientation[:, 0]))
-    return shape, layout.affine @ inv_ornt_aff(orientation, layout.shape)
-
-
-def _corners(affine: np.ndarray, ends) -> np.ndarray:
-    """Returns the corners in mm, [3, 8], of a box from voxel ends[i][0] to voxel ends[i][1] along each axis i."""
-    return (affine @ np.array(np.meshgrid(*ends, [1], indexing="ij")).reshape(4, -1))[:3]
+    def in_ras(self) -> tuple[tuple[int, ...], np.ndarray]:
+        """Returns shape and affine with the axes in RAS+, as `read_volume` orders them."""
+        orientation = io_orientation(self.affine)
+        shape = tuple(self.layout.shape[axis] for axis in np.argsort(orientation[:, 0]))
+        return shape, self.affine @ inv_ornt_aff(orientation, self.layout.shape)

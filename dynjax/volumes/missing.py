@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from dynjax.volumes.finding import RefusedVolume
+from dynjax.volumes.resampling import faces
 
 MOST_VOXELS = 2**24  # 256 x 256 x 256: the most that can be labelled in little memory
 MASKED = 0.5  # a scan is masked if at least this share of the voxels on its six faces is 0 or NaN
@@ -19,11 +20,11 @@ def zero_outside(data: np.ndarray) -> np.ndarray:
     count = int(np.count_nonzero(missing))
     check_size(data.size, count)
     background = missing | (data == 0)
-    if np.mean(_faces(background)) < MASKED:
+    if np.mean(faces(background)) < MASKED:
         raise RefusedVolume("NaN", f"{count} of its voxels are NaN, and it is not masked")
     labels, number = ndimage.label(background)  # [X, Y, Z], 0 for the brain
     outside = np.zeros(number + 1, bool)  # for each label, whether it reaches a face
-    outside[_faces(labels)] = True
+    outside[faces(labels)] = True
     outside[0] = False
     inside = np.count_nonzero(missing & ~outside[labels])
     if inside:
@@ -35,8 +36,3 @@ def check_size(voxels: int, missing: int) -> None:
     """Checks that a volume is small enough to label. Raises: RefusedVolume for more voxels than MOST_VOXELS."""
     if voxels > MOST_VOXELS:
         raise RefusedVolume("too large", f"{missing} of its voxels are NaN, and it is too large to tell where")
-
-
-def _faces(volume: np.ndarray) -> np.ndarray:
-    """Returns the voxels of the six faces, [n]."""
-    return np.concatenate([volume.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])

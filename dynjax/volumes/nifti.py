@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,12 @@ from nibabel.wrapstruct import WrapStructError
 from dynjax.errors import InputError
 from dynjax.volumes.content import Content
 from dynjax.volumes.finding import Finding, RefusedVolume
-from dynjax.volumes.grid import Grid, fits, resample
+from dynjax.volumes.grid import Grid, fits, place
 from dynjax.volumes.header import (
     LARGEST_HEADER,
     MGH_BYTES,
+    MGH_START,
+    NIFTI_STARTS,
     VoxelLayout,
     analyze_layout,
     check_extensions,
@@ -32,9 +33,12 @@ from dynjax.volumes.header import (
     nifti_layout,
 )
 from dynjax.volumes.missing import zero_outside
+from dynjax.volumes.parts import START, absent, check_fetched, parts_of, sibling, size_of, unlike
+from dynjax.volumes.reading import NEWEST
+from dynjax.volumes.resampling import background, faces, resample, resample_smoothly
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr")
-NAN = ("refuse", "zero")  # how to treat a scan with NaN
+MGH_SUFFIXES = (".mgz", ".mgh")
+SUFFIXES = (".nii", ".nii.gz", *MGH_SUFFIXES, ".img", ".hdr", ".img.gz", ".hdr.gz")  # in capitals as well
 TRAILING = 2**20  # bytes that may follow the voxels: MGH's footer, padding
 LARGEST_MAT = 2**16  # bytes of the .mat file that SPM writes beside an Analyze pair; a real one has a few hundred
 EXTREME, SMALLEST = 1e30, 1e-30  # larger values overflow sums in float32; smaller ranges vanish in it
@@ -90,31 +94,34 @@ class OpenScan:
 def open_scan(path: Path) -> Iterator[OpenScan]:
     """Opens a scan and checks its header. Raises: RefusedVolume for anything that is wrong with the file."""
     try:
-        if not path.name.endswith(SUFFIXES):
+        if path.is_dir():
+            raise RefusedVolume("folder", "it is a folder, not a regular file")
+        if not path.name.lower().endswith(SUFFIXES):
             raise RefusedVolume("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
-        sizes = [_size(part) for part in _parts(path)]
-        with open(_parts(path)[-1], "rb") as file:
+        parts = parts_of(path)
+        sizes = [size_of(part) for part in parts]
+        with open(parts[-1], "rb") as file:
             content = Content(file, sizes[-1])
             with np.errstate(all="ignore"):  # a header's numbers may be anything; they are checked
-                layout = _pair_layout(path, content) if len(sizes) > 1 else _single_layout(path, content)
+                layout = _pair_layout(*parts, content) if len(parts) > 1 else _single_layout(path, content)
             end = layout.offset + layout.size
             if not content.compressed and sizes[-1] < end:
                 raise RefusedVolume("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")
             yield OpenScan(layout, content)
     except FileNotFoundError as error:
-        missing = "no such file" if error.filename == str(path) else f"no such file: {error.filename}"
-        raise RefusedVolume("missing", missing) from None
+        raise absent(path, Path(error.filename)) from None
     except OSError as error:
         raise RefusedVolume("unreadable", f"it cannot be read: {error.strerror or error}") from None
     except DAMAGE as error:
         raise RefusedVolume("damaged", f"damaged or not an image ({error})") from None
 
 
-def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse") -> Volume:
+def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse", recipe: int = NEWEST) -> Volume:
     """Reads a NIfTI-1/2, MGH or Analyze file, and resamples it to `grid` if one is given that it does not fit.
 
     Args:
       nan: 'refuse' refuses a scan with NaN; 'zero' reads NaN outside the brain of a masked scan as 0.
+      recipe: by which the volume gets onto the grid; `dynjax.volumes.reading.Reading` describes each.
 
     Raises: InputError with the file's name, the reason and the remedy, for anything but one finite 3D volume.
     """
@@ -122,15 +129,22 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse")
         data, affine = read_volume(Path(path))
         if nan == "zero" and np.isnan(data).any():
             data = zero_outside(data)
-        _check_values(data)
-        if grid is None or fits(data.shape, affine, grid):
+        low, high = _check_values(data)
+        if grid is None:
             return Volume(data, affine)
-        resampled = resample(data, affine, grid)
-        if not resampled.any():
-            raise RefusedVolume("outside the grid", "it does not overlap the grid's field of view")
-        return Volume(resampled, grid.affine)
+        affine = place(data.shape, affine, recipe)
+        if fits(data.shape, affine, grid, recipe):
+            return Volume(data, affine)
+        return _resampled(data, affine, grid, 0.0 if recipe == 1 else background(faces(data), low, high), recipe)
     except RefusedVolume as refused:
         raise InputError(f"{path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
+
+
+def _resampled(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float, recipe: int) -> Volume:
+    resampled = (resample if recipe == 1 else resample_smoothly)(data, affine, grid, fill)
+    if (resampled == np.float32(fill)).all():
+        raise RefusedVolume("outside the grid", "it does not overlap the grid's field of view")
+    return Volume(resampled, grid.affine)
 
 
 def read_volume(path: Path) -> Volume:
@@ -150,10 +164,13 @@ def content_digest(path: str | Path) -> str:
     Raises: InputError if a file is missing.
     """
     digest = hashlib.sha256()
-    for part in _parts(Path(path)):
+    for part in parts_of(Path(path)):
         try:
             with open(part, "rb") as file:
                 hashlib.file_digest(file, lambda: digest)
+        except FileNotFoundError:
+            finding = absent(Path(path), part).finding
+            raise InputError(f"{path}: {finding.detail}; {finding.remedy}") from None
         except OSError as error:
             raise InputError(f"{part}: {error.strerror}") from None
     return digest.hexdigest()
@@ -164,7 +181,7 @@ def file_digest(path: Path) -> str:
 
     Raises: OSError if a file is missing.
     """
-    states = [(str(part.absolute()), part.stat().st_size, part.stat().st_mtime_ns) for part in _parts(path)]
+    states = [(str(part.absolute()), part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(path)]
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
@@ -191,43 +208,35 @@ def check_finite(nan: int, infinite: int) -> None:
         raise RefusedVolume("infinite", f"{infinite} of its voxels are infinite")
 
 
-def _check_values(data: np.ndarray) -> None:
+def _check_values(data: np.ndarray) -> tuple[float, float]:
+    """Returns the lowest and highest value. Raises: RefusedVolume if a value is not finite, or as `check_range`."""
     with np.errstate(invalid="ignore"):
         low, high = float(data.min()), float(data.max())  # both NaN if any voxel is
     if not np.isfinite(high - low):
         check_finite(int(np.isnan(data).sum()), int(np.isinf(data).sum()))
     check_range(low, high)
-
-
-def _parts(path: Path) -> list[Path]:
-    """Returns the files of a scan, the one with the voxels last."""
-    return [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix in (".img", ".hdr") else [path]
-
-
-def _size(path: Path) -> int:
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode):
-        raise RefusedVolume("unreadable", "it is not a regular file")
-    return state.st_size
+    return low, high
 
 
 def _single_layout(path: Path, content: Content) -> VoxelLayout:
-    if path.suffix in (".mgz", ".mgh"):
+    start, is_mgh = content.peek(START), path.name.lower().endswith(MGH_SUFFIXES)
+    if not start.startswith(MGH_START if is_mgh else NIFTI_STARTS):
+        raise unlike(start, "MGH" if is_mgh else "NIfTI")
+    if is_mgh:
         return mgh_layout(content.read(MGH_BYTES))
-    start = content.read(4)
     size, big_endian = header_size(start)
-    header = start + content.read(size)  # four bytes more than the header: whether extensions follow
+    header = content.read(size + 4)  # the last four bytes tell whether extensions follow
     layout = nifti_layout(header)
     check_extensions(header + content.read(layout.offset - len(header)), size, big_endian)
     return layout
 
 
-def _pair_layout(path: Path, content: Content) -> VoxelLayout:
+def _pair_layout(header: Path, image: Path, content: Content) -> VoxelLayout:
     """Reads a pair as NIfTI if its header has NIfTI's magic, otherwise as Analyze or SPM."""
-    header, image = _parts(path)
-    if header.stat().st_size > LARGEST_HEADER:
-        raise RefusedVolume("header", f"its .hdr file has {header.stat().st_size} bytes")
-    block = header.read_bytes()
+    check_fetched(content.peek(START))
+    block = _whole_header(header)
+    if not block.startswith(NIFTI_STARTS):
+        raise unlike(block[:START], "NIfTI or Analyze")
     magics = block[344:347], block[4:7]  # of NIfTI-1 and of NIfTI-2
     if any(magic in (b"n+1", b"ni1", b"n+2", b"ni2") for magic in magics):
         layout = nifti_layout(block, pair=True)
@@ -238,8 +247,16 @@ def _pair_layout(path: Path, content: Content) -> VoxelLayout:
     return layout
 
 
+def _whole_header(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        block = Content(file, path.stat().st_size).read(LARGEST_HEADER + 1)
+    if len(block) > LARGEST_HEADER:
+        raise RefusedVolume("header", f"its .hdr file has more than {LARGEST_HEADER} bytes")
+    return block
+
+
 def _load_analyze(path: Path) -> VoxelLayout:
-    beside = path.with_suffix(".mat")
-    if beside.exists() and _size(beside) > LARGEST_MAT:
+    beside = sibling(path, "mat")
+    if beside.exists() and size_of(beside) > LARGEST_MAT:
         raise RefusedVolume("header", f"its .mat file has {beside.stat().st_size} bytes")
     return analyze_layout(nibabel.load(path))

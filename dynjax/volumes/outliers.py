@@ -20,14 +20,24 @@ def unlike_the_cohort(facts: Sequence[Facts]) -> list[list[Finding]]:
 
     A grid is unusual if more than half of the scans share another one. A scan is taken to have a skull if the median
     scan fills no more than a brain does and this one half as much again: in a masked scan every nonzero voxel is brain.
+    Where some scans have an origin and others none, the fewer of the two are named, however small the cohort is.
     """
-    if len(facts) < FEWEST:
-        return [[] for _ in facts]
-    columns = _grids(facts), _fields_of_view(facts), _skulls(facts)
+    columns = [_origins(facts)]
+    if len(facts) >= FEWEST:
+        columns += [_grids(facts), _fields_of_view(facts), _skulls(facts)]
     findings = []
     for of_scan in zip(*columns):
         findings.append([finding for finding in of_scan if finding is not None])
     return findings
+
+
+def _origins(facts: Sequence[Facts]) -> list[Finding | None]:
+    without = sum(not one.has_origin for one in facts)
+    if without in (0, len(facts)):
+        return [None] * len(facts)
+    text = f"{without} of {len(facts)} scans have no origin and are centred on the grid; the others lie where theirs is"
+    rarer = 2 * without > len(facts)  # whether the scans with an origin are the fewer
+    return [Finding("origins", text) if one.has_origin == rarer else None for one in facts]
 
 
 def _grids(facts: Sequence[Facts]) -> list[Finding | None]:

@@ -8,7 +8,7 @@ import pytest
 from dynjax.audit.copies import SIDE, block_means, confirm, near_pairs, reduce_cohort, remove_mean
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
-from dynjax.volumes.grid import Grid
+from dynjax.volumes.reading import Reading
 
 
 def heads(rng, count, size):
@@ -60,7 +60,7 @@ def test_block_means_of_sizes_that_do_not_divide():
 
 def test_strangers_of_the_phantom_cohort_stay_below_the_bounds():
     paths = [scan.path for scan in load_cohort(phantom_cohort(12)).scans]
-    reduced = reduce_cohort(paths, Grid())
+    reduced = reduce_cohort(paths, Reading())
     assert len(set(reduced.digests)) == 12 and near_pairs(reduced.vectors) == []
     everyone = [(i, j) for i in range(12) for j in range(i)]
-    assert confirm(everyone, paths, Grid(), reduced.mean) == []
+    assert confirm(everyone, paths, Reading(), reduced.mean) == []

@@ -8,8 +8,10 @@ from dynjax.baselines.features import FEATURES, gram_matrix
 from dynjax.cohort.scan import Cohort, Scan
 from dynjax.errors import InputError
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.reading import Reading
 
 GRID = Grid((32, 32, 32), 2.0)
+READING = Reading(GRID)
 
 
 @pytest.fixture
@@ -29,27 +31,27 @@ def cohort(tmp_path):
 @pytest.mark.parametrize("block", [1, 3, 64])
 def test_products_are_those_of_all_voxels_whatever_the_blocks(cohort, block):
     voxels = np.stack([nibabel.load(scan.path).get_fdata().ravel() for scan in cohort.scans])
-    products = gram_matrix([scan.path for scan in cohort.scans], GRID, block)
+    products = gram_matrix([scan.path for scan in cohort.scans], READING, block)
     np.testing.assert_allclose(products, voxels @ voxels.T, rtol=1e-5)
-    features = FEATURES["svm_voxels"](cohort, GRID)
+    features = FEATURES["svm_voxels"](cohort, READING)
     assert features.size == 32**3 and np.diag(features.values) == pytest.approx(1)
 
 
 def test_one_number_a_scan(cohort):
-    volumes = FEATURES["brain_volume"](cohort, GRID)
+    volumes = FEATURES["brain_volume"](cohort, READING)
     expected = [4 / 3 * np.pi * (2 * (6 + index)) ** 3 / 1000 for index in range(7)]  # ml of a ball
     assert volumes.values.shape == (7, 1) and volumes.values[:, 0] == pytest.approx(expected, rel=0.03)
-    brightness = FEATURES["mean_intensity"](cohort, GRID).values[:, 0]
+    brightness = FEATURES["mean_intensity"](cohort, READING).values[:, 0]
     shares = ((np.arange(7) + 6) / 14) ** 3
     assert brightness == pytest.approx(250 + 650 * shares + 10, rel=0.02), "background does not count"
 
 
 def test_age_and_sex_are_the_tables_and_what_lacks_is_listed(cohort):
-    values = FEATURES["age_sex"](cohort, GRID).values
+    values = FEATURES["age_sex"](cohort, READING).values
     assert values[:2].tolist() == [[70.0, "F"], [71.0, "M"]]
     scans = (cohort.scans[0]._replace(age="n/a"), cohort.scans[1]._replace(sex=""), *cohort.scans[2:])
     with pytest.raises(InputError, match=r"needs a numeric age and a sex") as error:
-        FEATURES["age_sex"](cohort._replace(scans=scans), GRID)
+        FEATURES["age_sex"](cohort._replace(scans=scans), READING)
     assert "subject s0, session 1: age ''" in str(error.value) and "subject s1, session 1: sex ''" in str(error.value)
     assert "s2" not in str(error.value)
 
@@ -58,4 +60,4 @@ def test_a_scan_that_is_refused_is_named(cohort):
     cohort.scans[3].path.write_bytes(b"no scan")
     for name in ("svm_voxels", "brain_volume"):
         with pytest.raises(InputError, match=r"3\.nii: refused"):
-            FEATURES[name](cohort, GRID)
+            FEATURES[name](cohort, READING)

@@ -15,7 +15,7 @@ from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.picture import BRAIN, ENLARGED, TISSUE, draw
 from dynjax.preprocess.steps import Prepared, prepare_volume
 from dynjax.volumes.finding import RefusedVolume
-from dynjax.volumes.grid import Grid
+from dynjax.volumes.reading import Reading
 from dynjax.volumes.nifti import Volume
 
 OBLIQUE = nibabel.affines.from_matvec(
@@ -63,13 +63,13 @@ def one_voxel(value: float) -> np.ndarray:
 )
 def test_what_cannot_hold_a_head_is_refused(data, reason):
     with pytest.raises(RefusedVolume, match=reason):
-        prepare_volume(Volume(data, np.diag([2.5, 2.5, 2.5, 1.0])), Grid())
+        prepare_volume(Volume(data, np.diag([2.5, 2.5, 2.5, 1.0])), Reading())
 
 
 def test_a_stripped_scan_keeps_its_own_mask():
     scan = render_scan(draw_subjects(10, seed=1)[3], 0, 1, load_anatomy()).astype(np.float32)
     scan[:, :, :20] = 0  # as nobody would strip it: no lower cerebellum
-    prepared = prepare_volume(Volume(np.asfortranarray(scan), AFFINE), Grid())
+    prepared = prepare_volume(Volume(np.asfortranarray(scan), AFFINE), Reading())
     voxels = np.count_nonzero(scan) * np.linalg.det(prepared.matrix)
     assert prepared.brain.sum() == pytest.approx(voxels, rel=0.03) and prepared.similarity > 0.5
     assert not prepared.volume[:, :, :16].any() and (prepared.volume > 0)[prepared.brain].all()

@@ -1,5 +1,6 @@
 """The stored projections: used while nothing changed, never after anything did."""
 
+import functools
 import os
 import resource
 import tracemalloc
@@ -12,9 +13,10 @@ from dynjax.errors import InputError
 from dynjax.projection import store
 from dynjax.projection.dynamic import dynamic_image
 from dynjax.projection.scale import scale_volumes
-from dynjax.projection.store import Projection, project_cohort
+from dynjax.projection.store import Projection, fill_store, project_cohort, stored_image
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
+from dynjax.volumes.reading import Reading
 
 GRID = Grid((32, 34, 36), 2.0)
 
@@ -66,6 +68,7 @@ def test_whole_volumes_are_read_and_not_stored_again(scans):
 
 CHANGES = [{"axis": "coronal"}, {"name": "max"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]
 CHANGES += [{"grid": Grid((36, 34, 36), 2.0)}]
+IN_READING = [{"nan": "zero"}, {"recipe": 1}]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -76,11 +79,14 @@ def test_any_setting_makes_another_entry(scans, reads, change):
     assert len(reads) == 6 and (before.images.shape != after.images.shape or (before.images != after.images).any())
 
 
-def test_what_becomes_of_nan_makes_another_entry(scans, reads):
+@pytest.mark.parametrize("change", IN_READING)
+def test_any_way_of_reading_makes_another_entry(scans, reads, change):
     """A scan whose NaN were set to zero must not be taken for one that had none."""
-    project_cohort(scans, Projection(GRID, nan="zero"))
+    project_cohort(scans, Projection(GRID)._replace(**change))
     project_cohort(scans, Projection(GRID))
     assert len(reads) == 6
+    changed = {key for each in (*CHANGES, *IN_READING) for key in each}
+    assert changed == set(Projection._fields) and set(Reading._fields) <= changed
 
 
 def test_each_volume_is_divided_by_its_own_maximum():
@@ -105,13 +111,39 @@ def test_a_renamed_scan_needs_no_reading(scans, reads):
     assert len(reads) == 3
 
 
-def test_an_entry_that_is_not_whole_is_made_anew(scans, reads, tmp_path):
-    before = project_cohort(scans, Projection(GRID))
-    for entry in (tmp_path / "cache").rglob("*.npy"):
-        entry.write_bytes(entry.read_bytes()[:100])
-    after = project_cohort(scans, Projection(GRID))
+def flipped(content: bytes, place: float) -> bytes:
+    """Flips one bit, at a share of the length."""
+    position = round(place * (len(content) - 1))
+    return content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :]
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[:100],
+    "cut at its end": lambda content: content[:-1],
+    "longer": lambda content: content + b"\0",
+    "without a digest": lambda content: content[: -store.DIGEST],
+    "another image": lambda content: (
+        content[:128] + bytes(len(content) - 128 - store.DIGEST) + content[-store.DIGEST :]
+    ),
+} | {f"a bit at {place:.0%}": functools.partial(flipped, place=place) for place in (0, 0.001, 0.01, 0.5, 0.9, 0.999, 1)}
+
+
+@pytest.mark.parametrize("name", ["dynamic", "none"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_an_image_that_is_damaged_in_the_store_is_made_anew(scans, reads, tmp_path, damage, name):
+    projection = Projection(GRID, name)
+    digests = fill_store(scans, projection)
+    before = [stored_image(path, digest, projection) for path, digest in zip(scans, digests)]
+    entries = list((tmp_path / "cache").rglob("*.npy"))
+    good = [entry.read_bytes() for entry in entries]
+    for entry in entries:
+        entry.write_bytes(damage(entry.read_bytes()))
+    assert len(reads) == len(entries) == 3
+    after = [stored_image(path, digest, projection) for path, digest in zip(scans, digests)]
     assert len(reads) == 6
-    np.testing.assert_array_equal(before.images, after.images)
+    np.testing.assert_array_equal(before, after)
+    assert [entry.read_bytes() for entry in entries] == good
 
 
 def test_a_disk_that_is_full_is_named_and_what_is_stored_stays_good(scans, tmp_path):
@@ -120,7 +152,7 @@ def test_a_disk_that_is_full_is_named_and_what_is_stored_stays_good(scans, tmp_p
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(OSError, match=r"File too large: '.*/projections/.*\.npy'"):
-            project_cohort(scans, Projection(GRID))
+            fill_store(scans, Projection(GRID))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 1

@@ -65,6 +65,11 @@ def changed(content: bytes, position: int, value: int) -> bytes:
     return bytes(content)
 
 
+def zip_in_place(path: Path) -> None:
+    path.with_name(path.name + ".gz").write_bytes(zipped(path.read_bytes()))
+    path.unlink()
+
+
 def cases() -> list[Case]:
     made = [*_good(), *_gzip(), *_plain(), *_dims(), *_fields(), *_scales(), *_extensions(), *_affines(), *_values()]
     made += [*_mgh(), *_pairs(), *_no_files(), *_bombs()]
@@ -96,7 +101,11 @@ def _good():
     yield _fine("good_big_endian", order=">")
     yield _fine("good_4d", brain()[..., None])
     yield _fine("good_unscaled", scl_slope=0)
+    yield _fine("good_unscaled_whatever_is_added", scl_slope=0, scl_inter=np.nan)
     yield _fine("good_extension", extensions=struct.pack("<ii", 32, 6) + b"a comment".ljust(24, b"\0"))
+    yield _fine("good_bits_left_out", bitpix=0)
+    yield _fine("GOOD_IN_CAPITALS")._replace(file="GOOD.NII")
+    yield _case("GOOD.NII.GZ", "ok", "", zipped(content))
     yield _case("good.nii.gz", "ok", "", zipped(content))
     yield _case("good_bgzip.nii.gz", "ok", "", b"".join(map(zipped, [*blocks, b""])))
     yield _case("good_not_zipped.nii.gz", "ok", "", content)
@@ -104,10 +113,31 @@ def _good():
 
 def _gzip():
     good = zipped(nifti())
-    yield _case("empty.nii.gz", "refused", "no NIfTI header", b"")
-    yield _case("text.nii.gz", "refused", "no NIfTI header", b"subject,age\n" * 99)
-    yield _case("zipped_text.nii.gz", "refused", "no NIfTI header", zipped(b"subject,age\n" * 99))
-    yield _case("zipped_twice.nii.gz", "refused", "no NIfTI header", zipped(good))
+    text, page = b"subject,age\n" * 99, b"\r\n<!DOCTYPE html>\n<title>504 Gateway Time-out</title>"
+    lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    stand_ins = {
+        "empty": (b"", "it is empty"),
+        "text": (text, "it is text, 'subject,age'"),
+        "web_page": (page, "it is a web page or another answer of a server, '<!DOCTYPE html>'"),
+        "answer": (
+            b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+            'another answer of a server, "<?xml',
+        ),
+        "lfs": (lfs, "it is a pointer of Git LFS"),
+        "annex": (b"/annex/objects/MD5E-s1896--ab.nii.gz\n", "it is a pointer of git-annex"),
+        "zipped_twice": (good, "it is compressed twice"),
+        "zip_archive": (b"PK\x03\x04" + bytes(99), "it is a zip archive"),
+        "bzip2": (b"BZh91AY" + bytes(99), "it is compressed by bzip2"),
+        "xz": (b"\xfd7zXZ\0" + bytes(99), "it is compressed by xz"),
+        "tar": (bytes(257) + b"ustar" + bytes(250), "it is a tar archive"),
+        "dicom": (bytes(128) + b"DICM" + bytes(400), "it is a DICOM file"),
+        "noise": (b"\x07\xff\x81\0" * 99, "it has no NIfTI header"),
+    }
+    for name, (start, says) in stand_ins.items():
+        yield _case(f"{name}.nii.gz", "refused", says, zipped(start))
+        if name != "zipped_twice":
+            yield _case(f"{name}_at_once.nii.gz", "refused", says, start)
+        yield _case(f"{name}.mgz", "refused", says.replace("NIfTI", "MGH"), zipped(start))
     yield _case("cut.nii.gz", "refused", "truncated", good[:-500])
     yield _case("cut_in_gzip_header.nii.gz", "refused", "truncated", good[:5])
     yield _case("no_trailer.nii.gz", "refused", "truncated", good[:-8])
@@ -129,7 +159,7 @@ def _gzip():
 
 def _plain():
     content = nifti()
-    yield _case("empty.nii", "refused", "no NIfTI header", b"")
+    yield _case("empty.nii", "refused", "it is empty", b"")
     yield _case("three_bytes.nii", "refused", "no NIfTI header", content[:3])
     yield _case("text.nii", "refused", "no NIfTI header", b"this is no image, " * 40)
     yield _case("half_a_header.nii", "refused", "truncated", content[:200])
@@ -182,7 +212,6 @@ def _fields():
     yield _refused("rgb", "not plain numbers", np.zeros(SHAPE, [("R", "u1"), ("G", "u1"), ("B", "u1")]))
     yield _refused("rgba", "not plain numbers", np.zeros(SHAPE, [(c, "u1") for c in "RGBA"]))
     yield _refused("bitpix", "claims voxels of 32 bits", bitpix=32)
-    yield _refused("bitpix_0", "claims voxels of 0 bits", bitpix=0)
     yield _refused("type_promised", "truncated", datatype=64, bitpix=64)
     yield _refused("type_denied", "bytes follow its voxels", datatype=2, bitpix=8)
     for name, offset in (("0", 0), ("in_header", 16), ("negative", -352), ("fraction", 352.5), ("nan", np.nan)):
@@ -200,7 +229,7 @@ def _fields():
 
 def _scales():
     for name, value in (("inf", np.inf), ("minus_inf", -np.inf), ("nan", np.nan)):
-        yield _refused(f"slope_{name}", "scales voxels by", scl_slope=value)
+        yield _fine(f"slope_{name}", scl_slope=value, scl_inter=value)
         yield _refused(f"inter_{name}", "scales voxels by", scl_inter=value)
     yield _refused("slope_huge", "too large for float32", scl_slope=1e37)
     yield _refused("slope_overflows", "too large for float32", version=2, scl_slope=1e300)
@@ -210,8 +239,15 @@ def _scales():
 
 def _extensions():
     good = struct.pack("<ii", 16, 6) + bytes(8)
-    for name, size in (("0", 0), ("8", 8), ("odd", 17), ("huge", 2**31 - 16), ("negative", -16), ("over_the_end", 48)):
+    for name, size in (("0", 0), ("8", 8), ("huge", 2**31 - 16), ("negative", -16), ("over_the_end", 48)):
         yield _refused(f"extension_{name}", "extension", extensions=struct.pack("<ii", size, 6) + bytes(24))
+    for size in (17, 20, 24, 40):
+        odd = struct.pack("<ii", size, 6) + b"x" * (size - 8)
+        yield _fine(f"extension_of_{size}", extensions=odd)
+        yield _fine(f"extension_of_{size}_and_another", extensions=odd + good)
+        yield _fine(f"extension_of_{size}_in_big_endian", extensions=struct.pack(">ii", size, 6) + odd[8:], order=">")
+    for zeros in (4, 8, 16, 300):
+        yield _fine(f"extension_and_{zeros}_zeros", extensions=good + bytes(zeros))
     yield _refused("extension_chain_broken", "extension", extensions=good * 3 + struct.pack("<ii", 32, 6) + bytes(8))
     endless = nifti(extensions=good * 1000, vox_offset=1e9)
     yield _case("extension_chain_endless.nii", "refused", "voxels at byte", endless)
@@ -221,14 +257,23 @@ def _extensions():
 
 def _affines():
     for name, value in (("0", 0), ("nan", np.nan), ("inf", np.inf), ("tiny", 0.05), ("huge", 50), ("negative", -2)):
-        yield _refused(f"pixdim_{name}", "pixdim", pixdim2=value)
-    yield _refused("qfac", "pixdim[0]", pixdim0=3)
+        yield _refused(f"pixdim_{name}", "pixdim", pixdim2=value, sform_code=0)
+        yield _refused(f"pixdim_{name}_alone", "pixdim", pixdim2=value, sform_code=0, qform_code=0)
+        yield _warned(f"pixdim_{name}_beside_a_qform", "pixdim", pixdim2=value)
+        if name != "negative":
+            yield _warned(f"pixdim_{name}_beside_a_sform", "by its pixdim", pixdim2=value, qform_code=0)
+    yield _fine("pixdim_negative_beside_a_sform", pixdim1=-2, pixdim2=-2, pixdim3=-2, qform_code=0)
+    for name, field in (
+        ("qfac", {"pixdim0": 3}),
+        ("qform_code_99", {"qform_code": 99}),
+        ("quaternion_too_long", {"quatern_b": 0.9, "quatern_c": 0.9, "quatern_d": 0.9}),
+        ("quaternion_of_nan", {"quatern_b": np.nan}),
+        ("qoffset_of_nan", {"qoffset_x": np.nan}),
+    ):
+        yield _warned(f"{name}_beside_a_sform", "", **field)
+        yield _refused(f"{name}_alone", "", sform_code=0, **field)
     yield _refused("sform_code", "sform_code is 17", sform_code=17)
     yield _refused("sform_code_negative", "sform_code is -1", sform_code=-1)
-    yield _refused("qform_code", "qform_code is 99", qform_code=99)
-    yield _refused("quaternion", "not a rotation", sform_code=0, quatern_b=1, quatern_c=1)
-    yield _refused("quaternion_nan", "", sform_code=0, quatern_b=np.nan)
-    yield _refused("qoffset_nan", "not finite", sform_code=0, qoffset_x=np.nan)
     yield _refused("srow_zero", "affine makes voxels of", srow_x=0, srow_y=0, srow_z=0)
     yield _refused("srow_row_zero", "affine", srow_z=0)
     yield _refused("srow_nan", "not finite", srow_x=(np.nan, 0, 0, 0))
@@ -239,6 +284,15 @@ def _affines():
     yield _refused("far_away", "field of view", srow_x=(2, 0, 0, 5000))
     yield _refused("farther_away", "field of view", srow_x=(2, 0, 0, -3e38))
     yield _warned("no_orientation", "orientation is unknown", sform_code=0, qform_code=0)
+    yield _warned("no_orientation_and_no_origin", "no origin", sform_code=0, qform_code=0)
+    for name, origin in (
+        ("of_0", (0, 0, 0)),
+        ("in_the_middle", (-11, -13, -15)),
+        ("in_the_middle_of_mgh", (-12, -14, -16)),
+    ):
+        rows = {f"srow_{axis}": np.append(2 * np.eye(3)[i], origin[i]) for i, axis in enumerate("xyz")}
+        yield _warned(f"origin_{name}", "no origin", qform_code=0, **rows)
+    yield _warned("origin_of_0_in_lps", "no origin", srow_x=(-2, 0, 0, 0), srow_y=(0, -2, 0, 0), srow_z=(0, 0, 2, 0))
     yield _warned("forms_disagree", "sform and qform", qoffset_x=100)
     yield _warned("forms_flipped", "sform and qform", srow_x=(-2, 0, 0, 11))
     yield _warned("pixdim_disagrees", "by its pixdim", qform_code=0, pixdim1=1)
@@ -295,6 +349,14 @@ def _pairs():
         return Case(name, verdict, says, write)
 
     yield pair("good.img", "ok", "", lambda path: None)
+    yield pair("GOOD_PAIR.IMG", "ok", "", lambda path: None)
+    yield pair("good_pair.img.gz", "ok", "", lambda path: None)
+    yield pair("analyze_pair.img.gz", "warning", "which side is left", lambda path: None, nibabel.AnalyzeImage)
+    yield pair("half_zipped.img", "ok", "", lambda path: zip_in_place(path.with_suffix(".hdr")))
+    yield pair(
+        "lfs.img", "refused", "Git LFS", lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    )
+    yield pair("page.img", "refused", "web page", lambda path: path.with_suffix(".hdr").write_bytes(b"<html>"))
     yield pair("analyze.img", "warning", "which side is left", lambda path: None, nibabel.AnalyzeImage)
     yield pair("no_img.hdr", "refused", "no such file", lambda path: path.with_suffix(".img").unlink())
     yield pair("no_hdr.img", "refused", "no such file", lambda path: path.with_suffix(".hdr").unlink())
@@ -321,7 +383,18 @@ def _pairs():
 
 def _no_files():
     yield Case("missing.nii", "refused", "no such file", lambda path: None)
-    yield Case("folder.nii", "refused", "not a regular file", lambda path: path.mkdir())
+    yield Case("folder.nii", "refused", "it is a folder", lambda path: path.mkdir())
+    yield Case("folder", "refused", "it is a folder", lambda path: path.mkdir())
+    yield Case(
+        "dangling.nii",
+        "refused",
+        "it is a link to gone.nii, which is not there",
+        lambda path: path.symlink_to("gone.nii"),
+    )
+    yield Case(
+        "unfetched.nii.gz", "refused", "its content was not fetched: it is a link of git-annex",
+        lambda path: path.symlink_to("../.git/annex/objects/qF/8V/MD5E-s1896--x.nii.gz/MD5E-s1896--x.nii.gz"),
+    )  # fmt: skip
     yield Case("pipe.nii", "refused", "not a regular file", lambda path: os.mkfifo(path))
     yield Case("endless.nii", "refused", "not a regular file", lambda path: path.symlink_to("/dev/zero"))
     yield Case("circle.nii", "refused", "cannot be read", lambda path: path.symlink_to(path))

@@ -87,29 +87,38 @@ def test_the_default_grid():
     assert grid.shape == (110, 110, 110)
     np.testing.assert_array_equal(grid.affine, [[2, 0, 0, -109], [0, 2, 0, -127], [0, 0, 2, -89], [0, 0, 0, 1]])
     near = grid.affine @ np.diag([1.004, 1, 1, 1])
-    assert fits(grid.shape, near, grid) and not fits(grid.shape, near @ np.diag([1.01, 1, 1, 1]), grid)
+    assert fits(grid.shape, near, grid, 2) and not fits(grid.shape, near @ np.diag([1.01, 1, 1, 1]), grid, 2)
     moved = grid.affine.copy()
     moved[:3, 3] += 40
-    assert fits(grid.shape, moved, grid) and not fits((110, 110, 109), grid.affine, grid)
+    assert fits(grid.shape, moved, grid, 1) and not fits((110, 110, 109), grid.affine, grid, 1)
 
 
-def test_resampling_is_linear_and_zero_outside(tmp_path):
-    """A linear ramp sampled on another grid is the same ramp; where the file has no voxels there is 0."""
+@pytest.mark.parametrize("recipe, margin", [(1, 0), (2, 3)])
+def test_resampling_is_linear_and_zero_outside(tmp_path, recipe, margin):
+    """A linear ramp sampled on another grid is the same ramp; where the file has no voxels there is 0.
+
+    Recipe 2 smooths first, which changes a ramp near its ends only, by some of the `margin` of 3 mm.
+    """
     shape, spacing = (30, 34, 38), 1.5
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = [-20, -40, -5]
     x, y, z = np.meshgrid(*(affine[i, 3] + spacing * np.arange(shape[i]) for i in range(3)), indexing="ij")
     path = save(tmp_path / "a.nii.gz", (100 + x + 2 * y + 3 * z).astype(np.float32), affine)
     grid = Grid((20, 24, 28), 2.0)
-    volume = load_volume(path, grid)
+    volume = load_volume(path, grid, recipe=recipe)
     assert volume.data.shape == grid.shape and volume.data.dtype == np.float32
     np.testing.assert_array_equal(volume.affine, grid.affine)
     gx, gy, gz = np.meshgrid(*(grid.affine[i, 3] + 2.0 * np.arange(grid.shape[i]) for i in range(3)), indexing="ij")
     ends = affine[:3, 3] + spacing * (np.array(shape) - 1)
-    inside = (gx >= -20) & (gx <= ends[0]) & (gy >= -40) & (gy <= ends[1]) & (gz >= -5) & (gz <= ends[2])
-    assert 0.2 < inside.mean() < 1
-    np.testing.assert_allclose(volume.data[inside], (100 + gx + 2 * gy + 3 * gz)[inside], rtol=1e-4, atol=1e-3)
-    assert (volume.data[~inside] == 0).all()
+
+    def within(margin):
+        ranges = zip((gx, gy, gz), affine[:3, 3] + margin, ends - margin)
+        return np.logical_and.reduce([(low <= each) & (each <= high) for each, low, high in ranges])
+
+    exact = within(margin)
+    assert 0.2 < exact.mean() < 1
+    np.testing.assert_allclose(volume.data[exact], (100 + gx + 2 * gy + 3 * gz)[exact], rtol=1e-4, atol=1e-2)
+    assert (volume.data[~within(0)] == 0).all() and (volume.data[within(0)] != 0).any()
 
 
 def corrupt(path, position, value):

@@ -1,0 +1,88 @@
+"""Resamples volumes onto the grid, and tells with what to fill the grid outside a volume's field of view."""
+
+import math
+
+import nibabel
+import numpy as np
+from nibabel.processing import resample_from_to
+from scipy import ndimage, sparse
+
+from dynjax.volumes.grid import TOLERANCE, Grid
+
+FWHM = math.sqrt(8 * math.log(2))  # full width at half maximum of a Gaussian of deviation 1
+REACH = 4.0  # deviations of the Gaussian beyond which it is 0
+DARK = 10  # percentile of the faces' voxels, taken for air where these have no common value
+NEAR_ZERO = 0.05  # share of the range of values: air that is no farther from 0 is taken for 0
+
+
+def resample(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0.0) -> np.ndarray:
+    """Resamples a volume linearly onto the grid, `fill` outside the volume: float32 [X, Y, Z], x fastest in memory."""
+    image = nibabel.Nifti1Image(data, affine)
+    resampled = resample_from_to(image, (grid.shape, grid.affine), order=1, mode="constant", cval=fill)
+    return np.asfortranarray(resampled.dataobj, np.float32)
+
+
+def resample_smoothly(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0.0) -> np.ndarray:
+    """Resamples as `resample` does, but smooths along each axis whose voxels are smaller than the grid's.
+
+    Texture finer than the grid would otherwise become noise on it. The Gaussian's full width at half maximum is
+    sqrt(spacing^2 - side^2) mm, which makes voxels of `side` mm as blurred as those of `spacing` mm.
+    """
+    deviations = smoothing(affine, grid.spacing)
+    if not any(deviations):
+        return resample(data, affine, grid, fill)
+    to_voxels = np.linalg.inv(affine) @ grid.affine
+    turn = abs(to_voxels[:3, :3] - np.diag(np.diag(to_voxels)[:3]))
+    if (turn @ grid.shape > TOLERANCE).any():  # the axes differ from the grid's by that many voxels at its end
+        # Transposed, because x is fastest in memory: [Z, Y, X] in C order.
+        smoothed = ndimage.gaussian_filter(data.T, deviations[::-1], mode="nearest", truncate=REACH).T
+        return resample(smoothed, affine, grid, fill)
+    volume = data - np.float32(fill) if fill else data  # 0 outside
+    for axis in (2, 1, 0):  # z first, whose slices are contiguous
+        places = np.round(to_voxels[axis, axis] * np.arange(grid.shape[axis]) + to_voxels[axis, 3], 9)  # exact at ends
+        volume = _sample(volume, axis, places, deviations[axis])
+    return np.asfortranarray(volume + np.float32(fill))
+
+
+def _sample(volume: np.ndarray, axis: int, places: np.ndarray, deviation: float) -> np.ndarray:
+    """Smooths a volume along one axis and interpolates it there at `places`, in voxels; 0 at those outside."""
+    size = volume.shape[axis]
+    smoothed = np.eye(size)
+    if deviation:
+        smoothed = ndimage.gaussian_filter1d(smoothed, deviation, axis=0, mode="nearest", truncate=REACH)
+    below = np.clip(np.floor(places).astype(int), 0, size - 2)
+    above = (places - below)[:, None]
+    inside = ((places >= 0) & (places <= size - 1))[:, None]
+    weights = inside * ((1 - above) * smoothed[below] + above * smoothed[below + 1])  # [places, size]
+    slices = np.moveaxis(volume, axis, 0)
+    sampled = sparse.csr_array(weights.astype(np.float32)) @ slices.T.reshape(-1, size).T
+    return np.moveaxis(sampled.reshape(len(places), *slices.shape[1:], order="F"), 0, axis)
+
+
+def smoothing(affine: np.ndarray, spacing: float) -> list[float]:
+    """Returns the deviations of the Gaussian of `resample_smoothly`, in voxels; 0 along an axis that it leaves."""
+    sides = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    finer = (1 - TOLERANCE) * spacing
+    return [math.sqrt(spacing**2 - side**2) / (FWHM * side) if side < finer else 0.0 for side in sides]
+
+
+def faces(volume: np.ndarray) -> np.ndarray:
+    """Returns the voxels of the six faces of a volume [X, Y, Z], [n]."""
+    return np.concatenate([volume.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
+
+
+def background(faces: np.ndarray, low: float, high: float) -> float:
+    """Returns the value of the air around the head: 0 in most volumes, another one where 0 is within the brain.
+
+    It is the value that most voxels of the faces have. If they have none in common, it is 0 in a volume without
+    negative values; in others it is a low percentile of the faces, unless that is nearly 0.
+
+    Args: faces, finite values [n]; low and high, the extremes of the whole volume.
+    """
+    common = np.median(faces)  # a value that more than half of them have is their median
+    if 2 * np.count_nonzero(faces == common) > faces.size:
+        return float(common)
+    if low >= 0:
+        return 0.0
+    dark = min(float(np.percentile(faces, DARK)), 0.0)
+    return 0.0 if abs(dark) <= NEAR_ZERO * (high - low) else dark
