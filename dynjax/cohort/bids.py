@@ -1,8 +1,4 @@
-"""Reads a BIDS dataset, or Clinica's derivative of one (CAPS): scans by file name, all else from tables.
-
-The tables are participants.tsv (by participant_id), sessions.tsv (by participant_id and session_id) and each subject's
-sub-*_sessions.tsv (by session_id). They are in the dataset's folder, or in that of the dataset it was derived from.
-"""
+"""Reads a BIDS dataset, or Clinica's derivative of one (CAPS): scans by file name, all else from `bids_tables`."""
 
 import collections
 import fnmatch
@@ -10,18 +6,19 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from dynjax.cohort.rows import read_rows
-from dynjax.cohort.scan import MISSING, Scan, natural_key, parse_date
+from dynjax.cohort.bids_tables import IDS, Tables, first_date, read_scans_date, read_tables
+from dynjax.cohort.folders import expand
+from dynjax.cohort.listing import Fault, Ids, Listing, bad_row, empty_listing
+from dynjax.cohort.scan import RefusedRow, Scan, is_date
+from dynjax.cohort.series import Choices, differing_entities, name_key, name_preference, partial_entity
 from dynjax.errors import InputError, UsageError, listed
+from dynjax.volumes.finding import Finding
 
 LABELS = ("diagnosis", "diagnosis_bl", "diagnosis_sc", "group", "dx", "dx_bl", "label")  # in order of preference
-AGE, SEX, SITE, ACQUIRED = ("age", "age_bl"), ("sex",), ("site",), ("acq_time", "examination_date")
-IDS = ("participant_id", "session_id")
+AGE, SEX, SITE, ACQUIRED = ("age", "age_bl"), ("sex",), ("site",), ("acquired", "acq_time", "examination_date")
 MARKS = ("participants.tsv", "dataset_description.json")
 NO_SESSION = "n/a"  # the session of every scan in a dataset without sessions
 CLINICA_SITE = re.compile(r"sub-ADNI(\d{3})S\d{4,5}")  # ADNI's subject 002_S_0295 is sub-ADNI002S0295
-
-Rows = dict[tuple[str, str], dict[str, str]]  # (subject, session) -> columns; '' as session in participants.tsv
 
 
 class FolderLayout(NamedTuple):
@@ -35,37 +32,15 @@ class FolderLayout(NamedTuple):
     scans: tuple[str, ...]
 
 
+class Files(NamedTuple):
+    """The T1w scans of a dataset by subject and session, and the folders that cannot be read, with the reason."""
+
+    groups: dict[Ids, list[Path]]
+    unreadable: dict[Path, str]
+
+
 CAPS = FolderLayout("CAPS folder", "subjects/sub-*/", ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",))
 BIDS = FolderLayout("BIDS dataset", "sub-*/", ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*"))
-
-
-class Tables(NamedTuple):
-    """The rows of the tables of participants and of sessions."""
-
-    participants: Rows
-    sessions: Rows
-
-    def value(self, subject: str, session: str, columns: tuple[str, ...]) -> str:
-        """Returns the first known value of `columns`, '' if there is none; a session's precedes its subject's."""
-        rows = self.sessions.get((subject, session), {}), self.participants.get((subject, ""), {})
-        for column in columns:
-            for row in rows:
-                text = row.get(column, "")
-                if text.lower() not in MISSING:
-                    return text
-        return ""
-
-    def others(self, subject: str, session: str, known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-        """Returns (column, text) for each column not in `known`; a session's text replaces its subject's."""
-        row = self.participants.get((subject, ""), {}) | self.sessions.get((subject, session), {})
-        return tuple((name, text) for name, text in row.items() if name not in known)
-
-    def columns(self) -> list[str]:
-        """Returns the columns with a known value in any row, those of the sessions first."""
-        names: dict[str, None] = {}  # an ordered set
-        for row in (*self.sessions.values(), *self.participants.values()):
-            names |= {name: None for name, text in row.items() if text.lower() not in MISSING}
-        return [name for name in names if name not in (*IDS, "#")]
 
 
 def layout_of(folder: Path) -> FolderLayout | None:
@@ -79,42 +54,57 @@ def layout_of(folder: Path) -> FolderLayout | None:
     return BIDS if is_marked and any(folder.glob(BIDS.subjects)) else None
 
 
-def read_dataset(
-    folder: Path, layout: FolderLayout, description: str, label_column: str, excluded: dict[str, int]
-) -> tuple[list[Scan], str]:
-    """Returns the dataset's scans, one for each subject and session, and the column of their labels.
+def read_dataset(folder: Path, layout: FolderLayout, description: str, label_column: str) -> Listing:
+    """Returns the dataset's scans, one for each subject and session.
 
     Args:
       description: a pattern for file names, such as '*acq-mprage*'; scans with other names are excluded.
       label_column: '' takes the first of LABELS that has a value.
-      excluded: counts the excluded scans by reason.
 
     Raises: InputError for a dataset without scans or labels, or with unusable tables or names; UsageError if the
     dataset lacks `label_column`.
     """
-    groups = _group_scans(folder, layout)
-    tables = _read_tables(folder)
+    files, listing = _find_scans(folder, layout), empty_listing("")
+    tables = read_tables(folder, files.groups, listing, files.unreadable)
     column = _find_label_column(folder, layout, tables, label_column)
-    scans, problems = [], []
-    for (subject, session), paths in groups.items():
-        path = _choose(paths, description, excluded)
+    choices, undated = Choices("{} sessions have"), collections.Counter[str]()
+    for (subject, session), paths in files.groups.items():
+        path = _choose(paths, description, listing.excluded, choices)
         if path is None:
             continue
         reason = _reason_to_exclude(subject, session, tables, column)
         if reason:
-            excluded[reason] += 1
+            listing.excluded[reason] += 1
             continue
-        try:
-            scans.append(_scan(subject, session, path, tables, column))
-        except ValueError as error:
-            problems.append(f"{subject}, {session}: {error}; BIDS writes 2006-01-31T12:00:00")
-    if problems:
-        raise InputError(f"{folder}: this {layout.name} cannot be used:\n{listed(problems)}")
-    scanned = {subject for subject, _ in groups}
-    unscanned = [subject for subject, _ in tables.participants if subject not in scanned]
+        listing.scans.append(_scan(subject, session, path, tables, column, undated))
+        _add_fault(subject, session, tables, listing)
+    for lost, reason in files.unreadable.items():
+        _add_unreadable(lost, reason, folder, tables, column, listing)
+    seen = {subject for subject, _ in files.groups} | {_ids_of(lost, folder)[0] for lost in files.unreadable}
+    unscanned = [subject for subject, _ in tables.participants if subject not in seen]
     if unscanned:
-        excluded["subject of participants.tsv without a T1w scan"] = len(unscanned)
-    return scans, column
+        listing.excluded["subject of participants.tsv without a T1w scan"] = len(unscanned)
+    listing.notes.extend([*choices.notes(), *(f"{text}: {count}" for text, count in undated.items() if count)])
+    return listing._replace(kind=f"a {layout.name}, labels from {column}")
+
+
+def _add_fault(subject: str, session: str, tables: Tables, listing: Listing) -> None:
+    """Adds the fault of a scan whose row in a table has one."""
+    faults = [bad_row(table, row, [row.fault]) for table, row in tables.rows(subject, session) if row.fault]
+    if faults:
+        listing.faults[subject, session] = faults[0]
+
+
+def _add_unreadable(lost: Path, reason: str, folder: Path, tables: Tables, column: str, listing: Listing) -> None:
+    """Adds a folder that cannot be read as a scan with a fault, or as refused if its label is not known."""
+    subject, session = _ids_of(lost, folder)
+    fault = Fault(str(lost), Finding("unreadable", f"this folder cannot be read ({reason})"))
+    label = tables.value(subject, session, (column,))
+    if label:
+        listing.scans.append(Scan(subject, session, label, lost))
+        listing.faults[subject, session] = fault
+    else:
+        listing.refused.append(RefusedRow(subject, session, *fault))
 
 
 def _reason_to_exclude(subject: str, session: str, tables: Tables, column: str) -> str | None:
@@ -125,119 +115,76 @@ def _reason_to_exclude(subject: str, session: str, tables: Tables, column: str) 
     return None
 
 
-def _scan(subject: str, session: str, path: Path, tables: Tables, column: str) -> Scan:
+def _scan(
+    subject: str, session: str, path: Path, tables: Tables, column: str, undated: collections.Counter[str]
+) -> Scan:
     label = tables.value(subject, session, (column,))
     age = tables.value(subject, session, AGE)
     sex = tables.value(subject, session, SEX)
     site = tables.value(subject, session, SITE) or "".join(CLINICA_SITE.findall(subject))
-    acquired = parse_date(tables.value(subject, session, ACQUIRED))
-    others = tables.others(subject, session, (*IDS, "#", column, *AGE, *SEX, *SITE, *ACQUIRED))
+    texts = tables.dates(subject, session)
+    acquired = first_date(texts) or first_date(beside := [read_scans_date(path, undated)])
+    if acquired is None and not all(map(is_date, texts + beside)):
+        undated["sessions with a date that cannot be read"] += 1
+    others = tables.others(subject, session, (*IDS, column, *AGE, *SEX, *SITE, *ACQUIRED))
     return Scan(subject, session, label, path, age, sex, site, acquired, others)
 
 
-def _group_scans(folder: Path, layout: FolderLayout) -> dict[tuple[str, str], list[Path]]:
-    """Returns all T1w scans by (subject, session).
-
-    Raises: InputError if there are none, or if a file's name does not match its folder.
-    """
-    groups, problems = collections.defaultdict(list), []
-    paths = [path for pattern in layout.scans for path in folder.glob(pattern)]
+def _find_scans(folder: Path, layout: FolderLayout) -> Files:
+    """Finds all T1w scans. Raises: InputError if there are none, or if a file's name does not match its folder."""
+    files, problems = Files(collections.defaultdict(list), {}), []
+    paths = [path for pattern in layout.scans for path in expand(folder, pattern, files.unreadable)]
     for path in sorted(paths):
         if path.name.startswith(".") or not path.name.endswith((".nii", ".nii.gz")):
             continue
-        entities = [part for part in path.parent.relative_to(folder).parts if part.startswith(("sub-", "ses-"))]
+        entities = _entities(path.parent, folder)
         if not path.name.startswith("_".join(entities) + "_"):
             problems.append(f"{path}: its name does not begin with {'_'.join(entities)}_, as its folder does")
-        session = entities[1] if len(entities) > 1 else NO_SESSION
-        groups[entities[0], session].append(path)
+        files.groups[_ids_of(path.parent, folder)].append(path)
     if problems:
         raise InputError(f"{folder}: this {layout.name} cannot be used:\n{listed(problems)}")
-    if not groups:
+    if not files.groups and not files.unreadable:
         raise InputError(f"{folder}: a {layout.name} without T1w scans: no file is {' or '.join(layout.scans)}")
-    return groups
+    return files
 
 
-def _choose(paths: list[Path], description: str, excluded: dict[str, int]) -> Path | None:
+def _entities(path: Path, folder: Path) -> list[str]:
+    return [part for part in path.relative_to(folder).parts if part.startswith(("sub-", "ses-"))]
+
+
+def _ids_of(path: Path, folder: Path) -> Ids:
+    """Returns the subject and the session of a folder within the dataset."""
+    subject, *session = _entities(path, folder) or [str(path)]
+    return subject, session[0] if session else NO_SESSION
+
+
+def _choose(paths: list[Path], description: str, excluded: collections.Counter[str], choices: Choices) -> Path | None:
     """Returns the scan to use for a session, if any, and counts the others in `excluded` by reason.
 
     A scan in MNI space is preferred, then one that is not derived, then the one with the fewest entities, then the
-    first by name. A derived scan (desc-) outside MNI space is used only if `description` matches it.
+    first by name; the last two choices are counted in `choices`. Unless `description` matches it, a derived scan
+    (desc-) outside MNI space is not used, nor one whose name says that it is no whole anatomical scan.
     """
-    named = [p for p in paths if not description or fnmatch.fnmatchcase(p.name.lower(), description.lower())]
-    usable = [p for p in named if description or "_desc-" not in p.name or "_space-MNI" in p.name]
-    best = min(usable, key=_preference, default=None)
+    usable = []
     for path in paths:
-        if path not in named:
+        if description and not fnmatch.fnmatchcase(path.name.lower(), description.lower()):
             excluded["name other than cohort.description"] += 1
-        elif path not in usable:
+        elif not description and partial_entity(path.name):
+            excluded[f"no whole anatomical scan ({partial_entity(path.name)})"] += 1
+        elif not description and "_desc-" in path.name and "_space-MNI" not in path.name:
             excluded["derived scan (desc-) that is not in MNI space"] += 1
-        elif path != best:
-            excluded["another T1w scan of the same session"] += 1
+        else:
+            usable.append(path)
+    if not usable:
+        return None
+    best, *others = sorted(usable, key=name_key)
+    if others:
+        excluded["another T1w scan of the same session"] += len(others)
+    alike = [path.name for path in (best, *others) if name_preference(path.name) == name_preference(best.name)]
+    if len(alike) > 1:
+        described = differing_entities(alike)
+        choices.add(" and ".join(described), described[0])
     return best
-
-
-def _preference(path: Path) -> tuple:
-    """Sort key of `_choose`: False comes before True, and each entity has one hyphen."""
-    name = path.name
-    return "_space-MNI" not in name, "_desc-" in name, name.count("-"), natural_key(name)
-
-
-def _read_tables(folder: Path) -> Tables:
-    # A derivative is stored in <dataset>/derivatives/<name>/; it may leave its tables to that dataset.
-    origins = [parent.parent for parent in folder.absolute().parents if parent.name == "derivatives"]
-    for root in (folder, *origins):
-        tables = Tables(_read_participants(root), _read_sessions(root))
-        if tables.participants or tables.sessions:
-            return tables
-    return Tables({}, {})
-
-
-def _read_participants(root: Path) -> Rows:
-    table = root / "participants.tsv"
-    return _read_keyed(table, ("participant_id",), "") if table.exists() else {}
-
-
-def _read_sessions(root: Path) -> Rows:
-    table = root / "sessions.tsv"
-    found = _read_keyed(table, IDS, "") if table.exists() else {}
-    own_tables = [path for layout in (BIDS, CAPS) for path in root.glob(f"{layout.subjects}sub-*_sessions.tsv")]
-    for own in sorted(own_tables):
-        found |= _read_keyed(own, ("session_id",), own.parent.name)
-    return found
-
-
-def _read_keyed(table: Path, ids: tuple[str, ...], subject: str) -> Rows:
-    """Returns the rows by subject and session.
-
-    Args:
-      ids: those of IDS that the table has as columns.
-      subject: the subject of every row in a table without participant_id.
-
-    Raises: InputError that lists every missing column, malformed id and repeated key.
-    """
-    header, rows = read_rows(table)
-    missing = [name for name in ids if name not in header]
-    if missing:
-        raise InputError(f"{table}: needs the columns:\n{listed(missing)}")
-    problems, keys = [], []
-    for row in rows:
-        problems += _malformed_ids(row, ids)
-        session = row["session_id"] if "session_id" in ids else ""
-        keys.append((row["participant_id"] if "participant_id" in ids else subject, session))
-    counts = collections.Counter(keys)
-    problems += [f"{' '.join(filter(None, key))} is listed {count} times" for key, count in counts.items() if count > 1]
-    if problems:
-        raise InputError(f"{table}: this table cannot be used:\n{listed(problems)}")
-    return dict(zip(keys, rows))
-
-
-def _malformed_ids(row: dict[str, str], ids: tuple[str, ...]) -> list[str]:
-    prefixes = {"participant_id": "sub-", "session_id": "ses-"}
-    return [
-        f"line {row['#']}: {name} {row[name]!r} does not begin with {prefixes[name]}"
-        for name in ids
-        if not row[name].startswith(prefixes[name])
-    ]
 
 
 def _find_label_column(folder: Path, layout: FolderLayout, tables: Tables, named: str) -> str:

@@ -1,5 +1,6 @@
 """A scan and a cohort, as their tables describe them before any image is opened."""
 
+import collections
 import datetime
 import re
 from pathlib import Path
@@ -7,7 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-MISSING = ("", "n/a", "nan")  # how tables write an unknown value; BIDS writes n/a
+from dynjax.volumes.finding import Finding
+
+MISSING = ("", "n/a", "#n/a", "na", "nan", "nat", "<na>")  # how tables write an unknown value, in any case
+TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?")  # a time without a date
+SLASHED = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S")  # ADNI's and Excel's dates
 
 
 class Scan(NamedTuple):
@@ -30,11 +35,33 @@ class Scan(NamedTuple):
         return "" if text.lower() in MISSING else text
 
 
+class RefusedRow(NamedTuple):
+    """A row, or a scan that it names, that cannot be used; others can.
+
+    subject, session: '(line 7)' where the row has none. where: the scan's path or, if that is not what is wrong, the
+    table and the line.
+    """
+
+    subject: str
+    session: str
+    where: str
+    finding: Finding
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The subject and the session."""
+        return self.subject, self.session
+
+    def __str__(self) -> str:
+        return f"{self.where}: refused: {self.finding.detail}; {self.finding.remedy}"
+
+
 class Cohort(NamedTuple):
     """The scans of a study, ordered by subject and then by time.
 
     labels: (negative, positive). synthetic: whether the scans are of phantoms. excluded: the number of excluded scans
     by reason. kind: the kind of source, such as 'a plain CSV'. shuffled: whether labels were shuffled between subjects.
+    notes: what was decided in reading the source, without subjects' ids. refused: what would be scans, were it right.
     """
 
     scans: tuple[Scan, ...]
@@ -44,6 +71,8 @@ class Cohort(NamedTuple):
     excluded: dict[str, int]
     kind: str = ""
     shuffled: bool = False
+    notes: tuple[str, ...] = ()
+    refused: tuple[RefusedRow, ...] = ()
 
     @property
     def targets(self) -> list[int]:
@@ -56,13 +85,16 @@ class Cohort(NamedTuple):
         return {scan.subject: scan.label for scan in self.scans}
 
     def describe(self) -> str:
-        """Describes the cohort in a few lines: subjects, scans, source and exclusions."""
+        """Describes the cohort in a few lines: subjects, scans, source, exclusions, notes and refused rows."""
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
         source = f"{self.source} ({self.kind})" if self.kind else self.source
         lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {source}"]
         if self.shuffled:
             lines.append("  labels SHUFFLED between subjects")
         lines += [f"  excluded: {count} ({reason})" for reason, count in self.excluded.items() if count]
+        lines += [f"  {note}" for note in self.notes]
+        kinds = collections.Counter((row.finding.kind, row.finding.remedy) for row in self.refused)
+        lines += [f"  refused: {count} ({kind}; {remedy})" for (kind, remedy), count in kinds.items()]
         return "\n".join(lines)
 
 
@@ -76,15 +108,35 @@ def shuffle_labels(cohort: Cohort, seed: int) -> Cohort:
 
 
 def parse_date(text: str) -> datetime.datetime | None:
-    """Parses an ISO date (2006-01-31, with or without a time) or ADNI's m/d/yyyy; None for ''. Raises: ValueError."""
+    """Parses an ISO date, m/d/yyyy or dd.mm.yyyy, with or without a time; None for an unknown one or a time alone.
+
+    Raises: ValueError for any other text.
+    """
     text = text.strip()
-    if not text:
+    if text.lower() in MISSING or TIME.fullmatch(text):
         return None
     if "/" in text:
-        return datetime.datetime.strptime(text, "%m/%d/%Y")
+        return datetime.datetime.strptime(text, SLASHED[min(text.count(":"), 2)])
+    if re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", text):
+        return datetime.datetime.strptime(text, "%d.%m.%Y")
     return datetime.datetime.fromisoformat(text).replace(tzinfo=None)  # dates with and without a zone do not compare
+
+
+def is_date(text: str) -> bool:
+    """Tells whether `parse_date` accepts a text; it accepts those that say that a date is unknown."""
+    try:
+        parse_date(text)
+    except ValueError:
+        return False
+    return True
 
 
 def natural_key(text: str) -> list:
     """Returns a sort key that puts 'm6' before 'm12'; the text itself comes last, so that '1' and '01' differ."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)] + [(0, text)]
+    return [_number_key(part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)] + [(0, text)]
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Returns the length of the number and its digits, which sort as numbers do, however long they are."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

@@ -13,16 +13,25 @@ RefusedScans = dict[tuple[str, str], str]  # (subject, session) -> the kind of p
 
 
 def without(cohort: Cohort, refused: RefusedScans) -> Cohort:
-    """Returns the cohort without the refused scans, which it counts by reason."""
-    gone = [refused[scan.subject, scan.session] for scan in cohort.scans if (scan.subject, scan.session) in refused]
-    kept = tuple(scan for scan in cohort.scans if (scan.subject, scan.session) not in refused)
+    """Returns the cohort without the refused scans and rows, which it counts by reason."""
+    scans = [(scan.subject, scan.session) for scan in cohort.scans]
+    gone = [refused[ids] for ids in (*scans, *(row.ids for row in cohort.refused)) if ids in refused]
+    kept = tuple(scan for scan, ids in zip(cohort.scans, scans) if ids not in refused)
     counts = {f"refused: {reason}": count for reason, count in collections.Counter(gone).items()}
-    return cohort._replace(scans=kept, excluded=cohort.excluded | counts)
+    rows = tuple(row for row in cohort.refused if row.ids not in refused)
+    return cohort._replace(scans=kept, excluded=cohort.excluded | counts, refused=rows)
 
 
 def without_refused(workdir: Workdir, cohort: Cohort) -> Cohort:
-    """Returns the cohort without the scans that the run excluded. Raises: InputError if refused.csv is damaged."""
-    return without(cohort, read_refused(workdir))
+    """Returns the cohort without the scans and rows that the run excluded.
+
+    Raises: InputError if refused.csv is damaged, or if other rows of the scan table cannot be used now.
+    """
+    kept = without(cohort, read_refused(workdir))
+    if kept.refused:
+        advice = "rows of the scan table can no longer be used; put them right"
+        raise InputError(f"{cohort.source}: {advice}:\n{listed(kept.refused)}")
+    return kept
 
 
 def keep_refused(workdir: Workdir, refused: RefusedScans) -> None:
