@@ -40,11 +40,11 @@ def correlate(one: np.ndarray, other: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=4)
 def template_on(grid: Grid) -> np.ndarray:
-    """Returns the template on the grid, float32 [X, Y, Z], 0 outside the brain; kept in the cache, for it takes seconds."""
+    """Returns the template on the grid, float32 [X, Y, Z], 0 outside the brain; the cache keeps it."""
     key = hashlib.sha256(repr((NAME, *grid)).encode()).hexdigest()[:16]
     path = cache_folder() / "template" / f"{key}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             return stored["template"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing or damaged: it is made
         template = _make(grid)
