@@ -92,10 +92,10 @@ class _ErrorsOf:
         pass
 
     def __exit__(self, kind, error, trace) -> None:
-        frames = traceback.extract_tb(trace)
         if not isinstance(error, Exception) or isinstance(error, DynjaxError):
             return
-        if Path(frames[-1].filename).is_relative_to(PACKAGE):
+        frames = [frame for frame in traceback.extract_tb(trace) if frame.filename != __file__]
+        if any(Path(frame.filename).is_relative_to(PACKAGE) for frame in frames):
             return
         lines = [f"line {frame.lineno}: " for frame in frames if frame.filename == self.file]
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
