@@ -3,7 +3,8 @@
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py prepare --config=... --out=DIR
 python main.py check --config=... [--out=FILE.json]
-python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...] [--table=OTHER.csv --out=DIR2]
+python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...]
+               [--table=OTHER.csv --out=DIR2 [--label-column=COLUMN] [--description=PATTERN]]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv] [--allow-unlike]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
@@ -28,13 +29,17 @@ OUT = flags.DEFINE_string(
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train, evaluate: exclude refused scans, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop (exit code 75) after so many hours", 0)
 flags.register_validator("max-hours", lambda hours: hours is None or hours >= 0, "must be a number, 0 or more")
-ALLOW_UNLIKE = flags.DEFINE_bool("allow-unlike", False, "predict: answer scans, too, that are unlike all training scans")
+ALLOW_UNLIKE = flags.DEFINE_bool(
+    "allow-unlike", False, "predict: answer scans, too, that are unlike all training scans"
+)
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score only the folds that are trained")
 SHUFFLE = flags.DEFINE_bool(
     "shuffle", False, "audit: also train on shuffled labels, in --workdir: the AUC should be 0.5"
 )
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: further columns of the scan table to estimate by")
 TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort, scored into --out=DIR")
+LABEL_COLUMN = flags.DEFINE_string("label-column", "", "evaluate: the column of labels in --table")
+DESCRIPTION = flags.DEFINE_string("description", "", "evaluate: the series or files of --table, cohort.description")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: show subject ids instead of numbers")
 BESIDE = flags.DEFINE_list("beside", [], "report: folders of runs to compare with; default: the baselines'")
 SCHEDULER = flags.DEFINE_string(
@@ -57,9 +62,11 @@ VERBS = {
         "shuffled": _workdir_or_default("-shuffled") if SHUFFLE.value else None,
     }),
     "evaluate": Verb(
-        ("workdir", "finished-folds", "subgroups", "table", "out", "allow-refused", "scheduler"), lambda _: {
+        ("workdir", "finished-folds", "subgroups", "table", "label-column", "description", "out", "allow-refused",
+         "scheduler"), lambda _: {
             "workdir": workdir_of(WORKDIR), "finished_folds": FINISHED_FOLDS.value, "subgroups": SUBGROUPS.value,
-            "table": TABLE.value, "out": path_of(OUT), "allow_refused": ALLOW_REFUSED.value,
+            "table": TABLE.value, "label_column": LABEL_COLUMN.value, "description": DESCRIPTION.value,
+            "out": path_of(OUT), "allow_refused": ALLOW_REFUSED.value,
         }
     ),
     "predict": Verb(

@@ -10,7 +10,7 @@ from dynjax.report.wording import name_folds
 from dynjax.run.answers import SUBGROUP_COLUMNS
 from dynjax.run.baseline import evaluate_baseline
 from dynjax.run.data import find_cohort, load_data
-from dynjax.run.external import evaluate_external
+from dynjax.run.external import Table, evaluate_external
 from dynjax.run.refused import without_refused
 from dynjax.run.repeats import each_repeat
 from dynjax.run.runtime import configure_jax
@@ -27,6 +27,8 @@ def evaluate(
     table: str = "",
     out: Path | None = None,
     allow_refused: bool = False,
+    label_column: str = "",
+    description: str = "",
 ) -> None:
     """Scores the checkpoints of a workdir again, from its config.json, folds.csv and checkpoints, and the scans.
 
@@ -37,14 +39,15 @@ def evaluate(
       subgroups: further columns of the scan table that define subgroups.
       table, out: the scan table of another cohort, whose subjects all networks predict together, and a new folder.
       allow_refused: excludes refused scans of the other cohort instead of ending.
+      label_column, description: what `cohort.label_column` and `cohort.description` are for the other table.
 
     Raises: InputError if a file is missing, damaged or no longer what the networks were trained on.
     """
     columns = tuple(dict.fromkeys((*SUBGROUP_COLUMNS, *subgroups)))
-    if table or out:
+    if table or out or label_column or description:
         if finished_folds or not (table and out):
             raise UsageError("another cohort needs both --table=OTHER.csv and --out=DIR, without --finished-folds")
-        return evaluate_external(workdir, table, out, columns, allow_refused)
+        return evaluate_external(workdir, Table(table, label_column, description), out, columns, allow_refused)
     if workdir.external.exists():
         raise InputError(workdir.why_no_network())
     config = workdir.read_config()

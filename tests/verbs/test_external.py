@@ -3,12 +3,16 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import FrozenConfigDict
 
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
+from dynjax.run import settings
+from dynjax.run.keys import default_config
 from dynjax.run.workdir import Workdir
 from tests.command import PHANTOMS, TINY, main
 
@@ -54,7 +58,10 @@ def test_the_networks_answer_together(run, external, others, tmp_path):
     predicted = [float(row["probability"]) for row in rows(out)]
     np.testing.assert_allclose([float(row["probability"]) for row in answers], predicted, atol=1e-6)
     results = json.loads((folder / "results.json").read_text())
-    assert results["external"] == {"run": str(run[0]), "networks": 3} and results["n_subjects"] == 6
+    source = json.loads((run[0] / "results.json").read_text())["cohort"]["source"]
+    trained = {"source": source, "synthetic": True, "shuffled": False, "n_subjects": 12, "folds": 3, "repeats": 1}
+    assert results["external"] == {"run": str(run[0]), "networks": 3, "trained_on": trained}
+    assert results["n_subjects"] == 6 and results["metrics"]["roc_auc_within_folds"]["value"] is None
     right = [(float(row["probability"]) >= 0.5) == (row["label"] == "AD") for row in answers]
     assert results["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
     groups = {(group["column"], group["group"]): (group["n"], group["metrics"]) for group in results["subgroups"]}
@@ -71,6 +78,55 @@ def test_it_stands_beside_other_runs_and_is_no_workdir_to_train_in(run, external
     assert done.returncode == 2 and "another run's scores on an external cohort" in done.stderr
     again = main("evaluate", f"--workdir={run[0]}", f"--table={table}", f"--out={folder}")
     assert again.returncode == 0
+
+
+# What becomes of each key of the cohort: the run's value, the table's own by a flag, or the default.
+CARRIED = {
+    "table": "flag",
+    "label_column": "flag",
+    "description": "flag",
+    "shuffle": "default",  # which labels were shuffled: the run's
+    "labels": "run",  # what the classes are called
+    "visit": "run",
+    "phantom.n": "run",  # of no effect, for there is a table
+    "phantom.seed": "run",
+    "phantom.skull": "run",
+}
+
+
+@pytest.mark.parametrize("flags", [{}, {"label_column": "dx", "description": "*run-2*"}])
+def test_of_the_cohorts_keys_those_that_describe_one_table_stay_with_it(flags):
+    config = default_config()
+    config.cohort.update(table="/ours.csv", labels=("a", "b"), visit="all", description="MT1*", shuffle=True)
+    config.cohort.update(label_column="Group", phantom={"n": 7, "seed": 8, "skull": True})
+    defaults, ours = (settings.flatten(each) for each in (default_config(), config))
+    other = settings.flatten(settings.with_table(FrozenConfigDict(config), Path("/theirs.csv"), **flags))
+    assert {key.removeprefix("cohort.") for key in ours if key.startswith("cohort.")} == set(CARRIED)
+    for key in ours:
+        kind = CARRIED.get(key.removeprefix("cohort."), "run")  # how scans are read, and all else, is the networks'
+        given = (flags | {"table": "/theirs.csv"}).get(key.removeprefix("cohort."), defaults[key])
+        assert other[key] == (ours[key] if kind == "run" else given), key
+    assert ours["cohort.shuffle"] != defaults["cohort.shuffle"], "or nothing is tried"
+
+
+def test_a_run_on_another_kind_of_table_is_evaluated_on_this_one(others, tmp_path):
+    """The run's series, column and shuffled labels are those of its own cohort, an ADNI collection."""
+    own = ("--config.cohort.description=*N3*", "--config.cohort.label_column=Group", "--config.cohort.shuffle=True")
+    few = ("--config.train.epochs=1", "--config.train.folds=2")
+    done = main(*TINY, *PHANTOMS, *own, *few, f"--workdir={tmp_path / 'w'}")
+    assert (done.returncode, done.stderr) == (0, "") and "SHUFFLED" in done.stdout
+    table = write_table(tmp_path / "other.csv", others)
+    table.write_text(table.read_text().replace("label", "dx"))
+    arguments = ("evaluate", f"--workdir={tmp_path / 'w'}", f"--table={table}", f"--out={tmp_path / 'o'}")
+    done = main(*arguments)
+    assert done.returncode == 3 and "missing column: label" in done.stderr
+    done = main(*arguments, "--label-column=dx")
+    assert (done.returncode, done.stderr) == (0, "") and "labels SHUFFLED" not in done.stdout
+    answers = {row["subject"]: row["label"] for row in rows(tmp_path / "o" / "predictions.csv")}
+    assert answers == {line[0]: line[2] for line in others}
+    results = json.loads((tmp_path / "o" / "results.json").read_text())
+    assert results["external"]["trained_on"]["shuffled"] and not results["cohort"]["shuffled"]
+    assert main(*arguments, "--label-column=dx").returncode == 0, "the same again"
 
 
 def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
@@ -93,6 +149,8 @@ def test_subjects_and_volumes_of_the_run_are_refused(run, others, tmp_path):
     [
         (["--table=nowhere.csv"], 2, "--out=DIR"),
         (["--out=somewhere"], 2, "--table=OTHER.csv"),
+        (["--label-column=dx"], 2, "--table=OTHER.csv"),
+        (["--description=MT1*"], 2, "--table=OTHER.csv"),
         (["--table=nowhere.csv", "--out=o"], 3, "nowhere.csv: No such file"),
         (["--table=nowhere.csv", "--out=taken"], 2, NO_FOLDER),
         (["--table=nowhere.csv", "--out=taken/file"], 2, NO_FOLDER),
@@ -104,4 +162,4 @@ def test_what_is_missing_is_named(run, tmp_path, arguments, code, said):
     for name in ("o", "taken"):
         arguments = [argument.replace(f"={name}", f"={tmp_path / name}") for argument in arguments]
     done = main("evaluate", f"--workdir={run[0]}", *arguments)
-    assert done.returncode == code and said in done.stderr
+    assert done.returncode == code and said.lower() in done.stderr.lower()

@@ -11,7 +11,10 @@ TAKEN = {
     "prepare": {"config", "out", "scheduler"},
     "check": {"config", "out", "scheduler"},
     "audit": {"config", "workdir", "shuffle", "allow-refused"},
-    "evaluate": {"workdir", "finished-folds", "subgroups", "table", "out", "allow-refused", "scheduler"},
+    "evaluate": {
+        *("workdir", "finished-folds", "subgroups", "table", "label-column", "description", "out"),
+        *("allow-refused", "scheduler"),
+    },
     "predict": {"workdir", "out", "allow-unlike"},
     "report": {"workdir", "show-ids", "beside"},
     "compare": {"paper", "paired", "out"},
@@ -19,6 +22,7 @@ TAKEN = {
 VALUES = {
     **{"config": "configs/dyn_alexnet.py", "config.seed": "1", "workdir": "w", "out": "o", "max-hours": "1"},
     **{"scheduler": "local", "table": "t.csv", "subgroups": "sex", "beside": "b"},
+    **{"label-column": "c", "description": "d"},
     **dict.fromkeys(
         ("allow-refused", "allow-unlike", "shuffle", "finished-folds", "show-ids", "paper", "paired"), "true"
     ),
