@@ -7,6 +7,7 @@ import logging
 import platform
 import re
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,7 +28,9 @@ def configure_jax() -> None:
     programs = cache_folder() / "xla" / _processor()
     jax.config.update("jax_compilation_cache_dir", str(programs))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every file that it writes
+    for name in ("absl", "asyncio"):  # orbax logs every file that it writes, and the stack of each error that it raises
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.unraisablehook = functools.partial(_drop_closed_loop, sys.unraisablehook)
     warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
 
 
@@ -41,6 +44,12 @@ def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning 
         return show(message, *about, **more)
     for entry in programs.glob(f"{found[1]}-*"):
         entry.unlink(missing_ok=True)
+
+
+def _drop_closed_loop(show: Callable[..., None], unraisable) -> None:
+    """Shows an error in a callback, except TensorStore's after a save that failed, whose own error is raised."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        show(unraisable)
 
 
 def _processor() -> str:

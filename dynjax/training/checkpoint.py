@@ -7,10 +7,13 @@ too, in case the newest is damaged. A fold stopped within epoch 21 has epoch_002
 This is the only file that imports orbax.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from dynjax.training.step import TrainState
 
 SCHEMA = 1
 NAME = re.compile(r"epoch_(\d+)(?:_step_(\d+))?\.json")
+OS_ERROR = re.compile(r"(?:os_error_code=|OS error )\W*(\d+)")  # in TensorStore's errors, newer and older
 
 
 class Damaged(InputError):
@@ -59,10 +63,29 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
         if path.exists():
             shutil.rmtree(path)  # a kill left it without its description
     processes.any_of(False)  # a barrier: all wait until the first has removed these
-    ocp.save_checkpointables(path, parts)
+    with _full_disk_in_words(path):
+        ocp.save_checkpointables(path, parts)
     if processes.is_first():
         _describe(path, parts, about | {"epoch": epoch}, keep_before=keep_optimizer)
     return path
+
+
+@contextlib.contextmanager
+def _full_disk_in_words(path: Path) -> Iterator[None]:
+    """Turns TensorStore's error, a ValueError whatever it is, into the OSError that it tells of.
+
+    What was written is removed, so that a full disk has room for what the user does next.
+    """
+    try:
+        yield
+    except ValueError as error:
+        found = OS_ERROR.search(str(error))
+        if not found:
+            raise
+        for left in path.parent.glob(f"{path.name}.*tmp*"):
+            shutil.rmtree(left, ignore_errors=True)
+        code = int(found[1])
+        raise OSError(code, os.strerror(code), str(path)) from None
 
 
 def _describe(path: Path, parts: dict[str, dict[str, jax.Array]], about: dict[str, Any], keep_before: bool) -> None:
