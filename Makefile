@@ -44,6 +44,10 @@ baselines: .venv/.base
 accuracy: .venv/.base
 	$(RUN) -m benchmarks.accuracy
 
+# What `predict` makes of scans unlike those of the demo's run, and how often it is wrong about others: ten minutes or more.
+guard: demo
+	$(RUN) -m benchmarks.guard
+
 # Raw scans of synthetic subjects through `prepare`: how far from the truth they end. A few minutes.
 preparation: .venv/.preprocess
 	$(RUN) -m benchmarks.preparation
@@ -93,5 +97,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy preparation store lint bench table5
+.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard preparation store lint bench table5
 .DELETE_ON_ERROR:

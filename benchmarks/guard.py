@@ -23,6 +23,7 @@ from dynjax.projection.store import project_volume
 from dynjax.run import settings
 from dynjax.run.data import scale
 from dynjax.run.guarding import read_guard, sketch_volume
+from dynjax.run.runtime import configure_jax
 from dynjax.run.trained import load_networks
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.nifti import Volume, load_volume
@@ -52,6 +53,7 @@ class Judge:
 
 
 def main(options: list[str]) -> int:
+    configure_jax()
     judge = Judge(Path(options[0]) if options else RUN)
     print(
         f"SYNTHETIC. {judge.guard.reference.count} scans; own far end {judge.guard.reference.far_end:.1f} deviations\n"

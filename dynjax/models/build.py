@@ -138,7 +138,7 @@ def build_trunk(name: str, cut: str = "paper") -> Network:
 
 
 def without_last_layer(params: Tree) -> Tree:
-    """Replaces the last layer [D, 2] of a classifier by the identity: `apply` then gives the features [N, D] under it."""
+    """Replaces a classifier's last layer [D, 2] by the identity: `apply` then gives the features [N, D] under it."""
     if "kernel" in params and params["kernel"].shape[1:] == (2,):
         size = len(params["kernel"])
         return {"kernel": jnp.eye(size), "bias": jnp.zeros(size)}

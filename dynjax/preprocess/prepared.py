@@ -15,14 +15,17 @@ from dynjax.errors import InputError, listed
 from dynjax.files import atomic_path, sha256_of, write_text
 from dynjax.preprocess.picture import draw, write_picture
 from dynjax.preprocess.steps import RECIPE, Prepared, prepare_volume
-from dynjax.preprocess.template import NAME
 from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.inspection import inspect_scan
 from dynjax.volumes.nifti import content_digest, load_volume
 from dynjax.volumes.reading import Reading
+from dynjax.volumes.template import NAME
 
 MNI = 4  # NIfTI's code of MNI space
 FIRST = {"volume_recipe": 1}  # what the records of before do not say
+# Kinds of finding that a preparation does not mend: a mirrored head is still mirrored once it is registered.
+DOUBTS = ("orientation", "qform", "sform and qform", "trailing bytes", "NaN outside")
 
 
 class PreparedScan(NamedTuple):
@@ -56,6 +59,7 @@ def prepare_scan(scan: Scan, name: str, folder: Path, reading: Reading) -> Prepa
     made_of["sha256"] = content_digest(scan.path)
     about = _read(folder / f"{name}.json")
     if _holds(folder, about, made_of, files):
+        about.setdefault("warnings", _doubts(scan.path, reading))  # which the records of before do not have
         return PreparedScan(about, **files, new=False)
     try:
         prepared = prepare_volume(load_volume(scan.path, *reading.native), reading)
@@ -65,8 +69,13 @@ def prepare_scan(scan: Scan, name: str, folder: Path, reading: Reading) -> Prepa
     result = {"affine": prepared.matrix.tolist(), "similarity": prepared.similarity}
     digests = {file: sha256_of(folder / file) for file in files.values()}
     about = {"source": str(scan.path), "made_of": made_of, **result, "files": digests}
+    about["warnings"] = _doubts(scan.path, reading)
     write_text(folder / f"{name}.json", json.dumps(about, indent=2) + "\n")
     return PreparedScan(about, **files, new=True)
+
+
+def _doubts(path: Path, reading: Reading) -> list[str]:
+    return [finding.detail for finding in inspect_scan(path, *reading).findings if finding.kind in DOUBTS]
 
 
 def _read(path: Path) -> dict[str, Any]:

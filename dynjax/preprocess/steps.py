@@ -15,13 +15,13 @@ from dynjax.volumes.nifti import Volume
 from dynjax.volumes.outliers import STRIPPED
 from dynjax.volumes.reading import Reading
 from dynjax.volumes.resampling import resample, resample_smoothly
+from dynjax.volumes.template import LEAST_ALIKE, correlate
 
 RECIPE = 1  # raise it whenever the same scan gives another result
 BRIGHTEST = 99.5  # percentile of the scan; fat and vessels above it would take most of the histogram
 MEAN = 1000.0  # of the brain's voxels in the result: raw intensities have no unit
 SMALLEST_VIEW = 80.0  # mm along any axis: no brain is smaller
 LEAST_COVERED = 0.95  # share of the brain that the scan's field of view must cover
-LEAST_ALIKE = 0.4  # lowest correlation with the template of a registered scan
 
 
 class Prepared(NamedTuple):
@@ -74,7 +74,7 @@ def _prepare(raw: Volume, reading: Reading) -> Prepared:
     like = to_image(np.zeros(grid.shape, np.float32), grid.affine)
     head = sample(raw.data, matrix @ raw.affine, grid) / np.exp(to_array(_on(like, bias, affine)))
     expected, wanted = to_array(_on(like, template.brain)) > 0.5, to_array(_on(like, template.image))
-    similarity = _alike(head[expected], wanted[expected])
+    similarity = correlate(head[expected], wanted[expected])
     covered = resample(np.ones_like(raw.data), matrix @ raw.affine, grid)[expected].mean()
     if similarity < LEAST_ALIKE:
         raise RefusedVolume(
@@ -98,10 +98,3 @@ def _own_brain(raw: Volume, matrix: np.ndarray, grid: Grid) -> np.ndarray:
 def _on(like: sitk.Image, image: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:
     """Resamples an image onto the voxels of another, in float32; the transform maps from `like` to `image`."""
     return sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), like, transform or sitk.Transform(), sitk.sitkLinear, 0.0)
-
-
-def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Returns Pearson's correlation, 0 if either is constant."""
-    if not (one.std() > 0 and other.std() > 0):
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])

@@ -9,8 +9,6 @@ from scipy import ndimage
 
 from dynjax.preprocess.image import to_image
 
-NAME = "ICBM 2009a nonlinear symmetric, of nilearn"
-
 
 class Template(NamedTuple):
     """The template in MNI space, voxels of 1 mm.

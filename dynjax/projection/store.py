@@ -98,11 +98,6 @@ def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
     return map_scans(store, paths, "filling the store with projected scans", travels=True)
 
 
-def is_stored(path: Path, projection: Projection) -> bool:
-    """Whether a scan's image is stored, so the scan is known to be good. Raises: InputError if the scan is missing."""
-    return _entry(content_digest(path), projection).exists()
-
-
 def _entry(digest: str, projection: Projection) -> Path:
     description = json.dumps([RECIPE, *projection])
     key = hashlib.sha256(description.encode()).hexdigest()[:16]

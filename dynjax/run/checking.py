@@ -9,14 +9,16 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
-from dynjax.projection.store import Projection, is_stored
+from dynjax.projection.store import Projection
 from dynjax.run import settings
 from dynjax.run.known_good import KnownGood
 from dynjax.run.refused import RefusedScans, check_same, without
 from dynjax.run.workdir import Workdir
-from dynjax.volumes.header import LARGEST
 from dynjax.volumes.inspection import Inspection, inspect_scan
+from dynjax.volumes.nifti import load_volume
 from dynjax.volumes.outliers import unlike_the_cohort
+from dynjax.volumes.reading import Reading
+from dynjax.volumes.template import unlike_the_template, with_skull
 from dynjax.work.parallel import parallel_map
 
 Inspections = dict[Path, Inspection]
@@ -58,10 +60,10 @@ def check_first(
 
 
 def inspect_unknown(cohort: Cohort, projection: Projection) -> Inspections:
-    """Inspects the scans that are not known yet and whose images are not stored, and returns what is known of all."""
+    """Inspects the scans that are not known yet, and returns what is known of all."""
     paths, known_good = [scan.path for scan in cohort.scans], KnownGood(cohort.source, projection)
     known = known_good.recall(paths)
-    new = [path for path in paths if path not in known and not _is_stored(path, projection)]
+    new = [path for path in paths if path not in known]
     if not new:
         return known
     found = known | _inspect(new, projection)
@@ -73,17 +75,27 @@ def inspect_unknown(cohort: Cohort, projection: Projection) -> Inspections:
     return found
 
 
-def _is_stored(path: Path, projection: Projection) -> bool:
-    return path.stat().st_size <= LARGEST and is_stored(path, projection)
-
-
 def _inspect(paths: Sequence[Path], projection: Projection) -> Inspections:
-    inspect = functools.partial(inspect_scan, **projection.reading._asdict())
+    inspect = functools.partial(inspect_and_place, projection.reading)
     return dict(zip(paths, parallel_map(inspect, paths, "checking scans", travels=True)))
 
 
+def inspect_and_place(reading: Reading, path: Path) -> Inspection:
+    """Inspects a scan and, if it can be used, compares it on the grid with the template."""
+    found = inspect_scan(path, *reading)
+    if found.facts is None:
+        return found
+    volume = load_volume(path, *reading).data
+    more = (*unlike_the_template(volume, reading.grid), *with_skull(found.facts.filled))
+    return found._replace(findings=(*found.findings, *more))
+
+
 def _compared(found: Inspections) -> Inspections:
-    """Adds a warning for each scan that is unlike its cohort."""
+    """Adds a warning for each scan that is unlike its cohort, of a kind that it has not yet."""
     facts = {path: inspection.facts for path, inspection in found.items() if inspection.facts}
-    more = dict(zip(facts, unlike_the_cohort(list(facts.values()))))
-    return {path: item._replace(findings=(*item.findings, *more.get(path, ()))) for path, item in found.items()}
+    compared = dict(found)
+    for path, findings in zip(facts, unlike_the_cohort(list(facts.values()))):
+        own = found[path].findings
+        new = [finding for finding in findings if finding.kind not in {each.kind for each in own}]
+        compared[path] = found[path]._replace(findings=(*own, *new))
+    return compared

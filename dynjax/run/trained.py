@@ -21,7 +21,7 @@ BATCH, VOLUME_BATCH = 16, 2  # images or volumes that are predicted at a time
 
 
 class Answers(NamedTuple):
-    """A network's answers: probabilities of the positive class, float32 [N], and features under its last layer [N, D]."""
+    """Answers of a network: probabilities of the positive class, float32 [N]; features under its last layer [N, D]."""
 
     probabilities: np.ndarray
     features: np.ndarray

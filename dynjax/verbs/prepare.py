@@ -99,11 +99,15 @@ def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list
     write_text(folder / TABLE, _table(records))
     new = sum(record.new for record in records.values())
     print(f"{new} scans prepared, {len(records) - new} already there, {len(refused)} refused: {folder / TABLE}")
+    for scan, record in records.items():
+        if record.about["warnings"]:
+            print(f"warning: {scan.path}: {'; '.join(record.about['warnings'])}")
     if records:
         similarity, picture = min((record.about["similarity"], record.picture) for record in records.values())
         print(f"look at the pictures; {folder / picture} is least like the template (correlation {similarity:.2f})")
     if refused:
-        raise InputError(f"{len(refused)} of {len(outcomes) + len(cohort.refused)} scans are refused:\n{listed(refused)}")
+        count = len(outcomes) + len(cohort.refused)
+        raise InputError(f"{len(refused)} of {count} scans are refused:\n{listed(refused)}")
 
 
 def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:

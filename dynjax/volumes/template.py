@@ -10,6 +10,7 @@ import numpy as np
 from dynjax.files import atomic_path, cache_folder, optional
 from dynjax.volumes.finding import Finding
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.outliers import STRIPPED
 from dynjax.volumes.resampling import resample_smoothly
 
 NAME = "ICBM 2009a nonlinear symmetric, of nilearn"  # Fonov et al. 2011, without skull
@@ -22,6 +23,13 @@ def unlike_the_template(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
     if similarity >= LEAST_ALIKE:
         return ()
     return (Finding("template", f"its correlation with the template, within the brain, is {similarity:.2f}"),)
+
+
+def with_skull(litres: float) -> tuple[Finding, ...]:
+    """Returns a finding if the voxels that are not background fill more than a brain does."""
+    if litres <= STRIPPED:
+        return ()
+    return (Finding("skull", f"it fills {litres:.1f} l, more than a brain does: is its skull not stripped?"),)
 
 
 def likeness_to_template(volume: np.ndarray, grid: Grid) -> float:

@@ -52,7 +52,7 @@ def pretended(monkeypatch):
         if scan.subject in refused:
             raise InputError(f"{scan.path}: refused: for a test")
         shutil.copyfile(scan.path, folder / f"{name}.nii.gz")
-        return SimpleNamespace(about={"similarity": 0.9}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True)
+        return SimpleNamespace(about={"similarity": 0.9, "warnings": []}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True)
 
     steps = SimpleNamespace(file_names=lambda scans: [scan.subject for scan in scans], prepare_scan=prepare_scan)
     monkeypatch.setitem(sys.modules, "dynjax.preprocess.prepared", steps)
