@@ -74,11 +74,12 @@ def optional() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _warn_of_cache(error.strerror or str(error))
+        warn_of_cache(error.strerror or str(error))
 
 
 @functools.cache
-def _warn_of_cache(reason: str) -> None:
+def warn_of_cache(reason: str) -> None:
+    """Warns, once for each reason, that the cache cannot be written."""
     warnings.warn(f"{cache_folder()}: cannot be written ({reason}), so the next command finds less there", stacklevel=2)
 
 

@@ -156,10 +156,10 @@ def test_a_home_that_is_not_there_leaves_a_path_as_it_is(path, monkeypatch, tmp_
 def new_cache(monkeypatch):
     """As a new process would look for its cache."""
     files._writable_or_temporary.cache_clear()
-    files._warn_of_cache.cache_clear()
+    files.warn_of_cache.cache_clear()
     yield monkeypatch
     files._writable_or_temporary.cache_clear()
-    files._warn_of_cache.cache_clear()
+    files.warn_of_cache.cache_clear()
 
 
 @pytest.mark.parametrize("why", ["a file", "no home", "within a file", "links in a circle"])

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import jax
 
-from dynjax.files import cache_folder
+from dynjax.files import cache_folder, warn_of_cache
 from dynjax.work.progress import console
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # schedulers often announce a kill by SIGUSR1
 DAMAGED_PROGRAM = re.compile(r"Error reading persistent compilation cache entry for '(\w+)'")
+UNWRITTEN_PROGRAM = re.compile("Error writing persistent compilation cache entry")
 _STARTED = time.monotonic()
 
 
@@ -37,8 +38,11 @@ def configure_jax() -> None:
 def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning | str, *about, **more) -> None:
     """Shows a warning, but removes a compiled program that jax cannot read: a kill or a full disk cut it short.
 
-    jax would keep the damaged file and warn again each time; once the file is gone, jax writes a new one.
+    jax would keep the damaged file and warn again each time; once the file is gone, jax writes a new one. It also warns
+    of every program that it cannot write, of which one warning is enough.
     """
+    if UNWRITTEN_PROGRAM.match(str(message)):
+        return warn_of_cache(str(message).partition("Error: ")[2] or str(message))
     found = DAMAGED_PROGRAM.search(str(message))
     if not found:
         return show(message, *about, **more)

@@ -21,7 +21,14 @@ TAKEN = {
 }
 VALUES = {
     **{"config": "configs/dyn_alexnet.py", "config.seed": "1", "workdir": "w", "out": "o", "max-hours": "1"},
-    **{"scheduler": "local", "table": "t.csv", "subgroups": "sex", "beside": "b"},
+    **{
+        "scheduler": "local",
+        "table": "t.csv",
+        "subgroups": "sex",
+        "beside": "b",
+        "label-column": "x",
+        "description": "x",
+    },
     **{"label-column": "c", "description": "d"},
     **dict.fromkeys(
         ("allow-refused", "allow-unlike", "shuffle", "finished-folds", "show-ids", "paper", "paired"), "true"
