@@ -119,12 +119,17 @@ def _read_participants(root: Path, subjects: list[str], listing: Listing) -> Row
     if not os.path.lexists(table):  # a link that leads nowhere is a table as well
         return {}
     rows = _read_keyed(table, ("participant_id",), listing)
-    matches = _match(table, [row.cells["participant_id"] for row in rows], subjects, listing)
+    return _by_ids(table, [(subject, "") for subject in _subjects_of(table, rows, subjects, listing)], rows)
+
+
+def _subjects_of(table: Path, rows: list[Row], subjects: list[str], listing: Listing) -> list[str]:
+    """Returns the subject of each row, in the spelling of its folder; notes how many ids had another."""
+    texts = [row.cells["participant_id"] for row in rows]
+    matches = _match(table, texts, subjects, listing)
     changed = sum(written != meant for written, meant in matches.items())
     if changed:
-        listing.notes.append(f"{changed} ids of participants.tsv differ from their folder's in sub-, zeros or case")
-    texts = [row.cells["participant_id"] for row in rows]
-    return _by_ids(table, [(matches.get(text, text), "") for text in texts], rows)
+        listing.notes.append(f"{changed} ids of {table.name} differ from their folder's in sub-, zeros or case")
+    return [matches.get(text, text) for text in texts]
 
 
 def _read_sessions(
@@ -141,8 +146,7 @@ def _read_sessions(
     table = root / "sessions.tsv"
     if os.path.lexists(table):
         rows = _read_keyed(table, IDS, listing)
-        subjects = _match(table, [row.cells["participant_id"] for row in rows], list(sessions_of), listing)
-        whose = [subjects.get(row.cells["participant_id"], row.cells["participant_id"]) for row in rows]
+        whose = _subjects_of(table, rows, list(sessions_of), listing)
         found |= _read_own(table, whose, rows, sessions_of, listing, changed)
     for own in own_tables:
         rows = _read_keyed(own, ("session_id",), listing)

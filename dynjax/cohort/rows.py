@@ -101,7 +101,7 @@ def _split_tabs(table: Path, text: str, separator: str) -> Iterator[tuple[int, l
     """Yields the line and the cells of every row; quotes around a whole cell are taken off."""
     for number, line in enumerate(_lines(text), 1):
         cells = [cell.strip() for cell in line.rstrip("\r\n").split(separator)]
-        yield number, [cell[1:-1].replace('""', '"') if QUOTED.fullmatch(cell) else cell for cell in cells]
+        yield number, [cell[1:-1].replace('""', '"').strip() if QUOTED.fullmatch(cell) else cell for cell in cells]
 
 
 def _split_quoted(table: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:

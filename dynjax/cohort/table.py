@@ -7,7 +7,7 @@ from pathlib import Path
 from dynjax.cohort import adni, bids
 from dynjax.cohort.absent import why_absent
 from dynjax.cohort.folders import check_readable
-from dynjax.cohort.listing import Fault, Ids, Listing
+from dynjax.cohort.listing import Listing
 from dynjax.cohort.plain import OPTIONAL, REQUIRED, read_plain
 from dynjax.cohort.rows import read_rows
 from dynjax.cohort.scan import Cohort, RefusedRow, Scan
@@ -49,31 +49,19 @@ def load_cohort(
     """
     source, listing = _read(Path(os.path.expanduser(table)), description, label_column)
     scans, read_as = read_labels(listing.scans, labels)
-    scans, notes = read_sexes(scans)
-    found, excluded = collections.Counter(scan.label for scan in scans), listing.excluded
-    chosen, decided = choose_visits(_keep_labels(scans, labels, excluded), visit, excluded)
-    problems = _repeated_files(chosen, listing.faults) + _two_labels(chosen) + _without_scans(labels, found, listing)
+    scans, sexes = read_sexes(scans)
+    chosen, decided = choose_visits(_keep_labels(scans, labels, listing.excluded), visit, listing.excluded)
+    usable, refused = _separate(chosen, listing)
+    problems = _repeated_files(usable) + _two_labels(chosen) + _without_scans(labels, scans, listing)
     if problems:
         raise InputError(f"{source}: the scan table cannot be used:\n{listed(problems)}")
-    faults = _faults(chosen, listing.faults)
-    refused = [*listing.refused, *(RefusedRow(*ids, *fault) for ids, fault in faults.items())]
-    usable = tuple(scan for scan in chosen if (scan.subject, scan.session) not in faults)
     if not usable:
         raise InputError(f"{source}: none of its {len(refused)} scans can be used:\n{listed(refused)}")
-    if listing.kind == adni.KIND and not description:
-        notes = [*notes, *adni.note_descriptions(chosen)]
-    notes = [*listing.notes, *notes, *decided, *note_converters(scans, chosen, labels, visit)]
+    series = adni.note_descriptions(chosen) if listing.kind == adni.KIND and not description else []
+    notes = [*listing.notes, *sexes, *series, *decided, *note_converters(scans, chosen, labels, visit)]
     synthetic = ((source if source.is_dir() else source.parent) / PHANTOM_MARK).exists()
-    return Cohort(
-        usable,
-        labels,
-        str(source),
-        synthetic,
-        dict(excluded),
-        ", ".join([listing.kind, *read_as]),
-        notes=tuple(notes),
-        refused=tuple(refused),
-    )
+    about = (str(source), synthetic, dict(listing.excluded), ", ".join([listing.kind, *read_as]))
+    return Cohort(tuple(usable), labels, *about, notes=tuple(notes), refused=tuple(refused))
 
 
 def _read(path: Path, description: str, label_column: str) -> tuple[Path, Listing]:
@@ -110,24 +98,25 @@ def _keep_labels(scans: list[Scan], labels: tuple[str, str], excluded: collectio
     return [scan for scan in scans if scan.label in labels]
 
 
-def _faults(scans: list[Scan], known: dict[Ids, Fault]) -> dict[Ids, Fault]:
-    """Returns the faults of scans, by subject and session: of their rows, or else of their files."""
-    faults = {}
+def _separate(scans: list[Scan], listing: Listing) -> tuple[list[Scan], list[RefusedRow]]:
+    """Returns the scans that can be used, and all that is refused: for a fault of its row, or else of its file."""
+    usable, refused = [], list(listing.refused)
     for scan in scans:
-        ids = scan.subject, scan.session
-        if ids in known:
-            faults[ids] = known[ids]
+        fault = listing.faults.get((scan.subject, scan.session))
+        if fault:
+            refused.append(RefusedRow(scan.subject, scan.session, *fault))
         elif absent := why_absent(scan.path):
-            faults[ids] = Fault(str(scan.path), absent)
-    return faults
+            refused.append(RefusedRow(scan.subject, scan.session, str(scan.path), absent))
+        else:
+            usable.append(scan)
+    return usable, refused
 
 
-def _repeated_files(scans: list[Scan], faults: dict[Ids, Fault]) -> list[str]:
+def _repeated_files(scans: list[Scan]) -> list[str]:
     """Lists the files that several scans name, whether by the same path, another spelling of it or a link."""
     named = collections.defaultdict(list)
     for scan in scans:
-        if (scan.subject, scan.session) not in faults:  # or it may have no path
-            named[os.path.realpath(scan.path)].append(scan)
+        named[os.path.realpath(scan.path)].append(scan)
     problems = []
     for path, group in named.items():
         if len(group) > 1:
@@ -146,11 +135,12 @@ def _two_labels(scans: list[Scan]) -> list[str]:
     return problems
 
 
-def _without_scans(labels: tuple[str, str], found: collections.Counter[str], listing: Listing) -> list[str]:
-    """Lists the labels that no scan has, then what may explain why: labels found, exclusions, notes, refused rows."""
+def _without_scans(labels: tuple[str, str], scans: list[Scan], listing: Listing) -> list[str]:
+    """Lists the labels that no scan has, then what may explain it: labels found, exclusions, hints, refused rows."""
+    found = collections.Counter(scan.label for scan in scans)
     problems = [f"no scan is labelled {label}" for label in labels if not found[label]]
     if problems:
-        choices = ", ".join(f"{count} {label}" for label, count in sorted(found.items()) if count) or "none"
+        choices = ", ".join(f"{count} {label}" for label, count in sorted(found.items())) or "none"
         problems.append(f"labels found, for --config.cohort.labels: {choices}")
         problems += [f"excluded: {count} ({reason})" for reason, count in listing.excluded.items() if count]
         problems += listing.hints + [str(row) for row in listing.refused]
