@@ -11,6 +11,7 @@ from dynjax.volumes.grid import TOLERANCE, Grid
 
 FWHM = math.sqrt(8 * math.log(2))  # full width at half maximum of a Gaussian of deviation 1
 REACH = 4.0  # deviations of the Gaussian beyond which it is 0
+ROUNDED = 0.001  # share of the range of values: a common value no farther from 0 is 0, stored as a scaled integer
 DARK = 10  # percentile of the faces' voxels, taken for air where these have no common value
 NEAR_ZERO = 0.05  # share of the range of values: air that is no farther from 0 is taken for 0
 
@@ -81,7 +82,7 @@ def background(faces: np.ndarray, low: float, high: float) -> float:
     """
     common = np.median(faces)  # a value that more than half of them have is their median
     if 2 * np.count_nonzero(faces == common) > faces.size:
-        return float(common)
+        return 0.0 if abs(common) <= ROUNDED * (high - low) else float(common)
     if low >= 0:
         return 0.0
     dark = min(float(np.percentile(faces, DARK)), 0.0)
