@@ -18,9 +18,11 @@ from dynjax.run import settings
 from dynjax.run.answers import write_answers
 from dynjax.run.checking import check_first
 from dynjax.run.data import Data, find_cohort, keep_folds, load_data
+from dynjax.run.guarding import read_guard
 from dynjax.run.results import results_so_far
 from dynjax.run.runtime import configure_jax
 from dynjax.run.trained import Trained, load_networks
+from dynjax.run.unlike import score_the_like
 from dynjax.run.workdir import Workdir
 
 
@@ -39,7 +41,8 @@ def evaluate_external(
 
     The new folder `out` gets predictions.csv, in which every scan is in fold 0, results.json and folds.csv as a workdir
     has them, and external.json with the config. A subject is called positive from the mean of the networks' thresholds.
-    The classes and how scans are read are the run's; the column of labels, the series and the labels are the table's.
+    likeness.csv says how like the training scans each scan is. The classes and how scans are read are the run's; the
+    column of labels, the series and the labels are the table's.
 
     Raises: UsageError if `out` is used for something else; InputError if the run was trained or tested on a subject or
     a volume of the table, or if a scan is refused and `allow_refused` is not set.
@@ -59,15 +62,18 @@ def evaluate_external(
     data = load_data(config, cohort, folds)
     _check_volumes(workdir, data, networks)
     images = data.images(folds == 0)
-    probabilities = np.mean([network.probability(images) for network in networks], axis=0)
+    answers, together = [network.answer(images) for network in networks], _together(networks)
+    probabilities = np.mean([answer.probabilities for answer in answers], axis=0)
     write_text(other.external, json.dumps(about, indent=2) + "\n")
     keep_folds(other, cohort, folds, refused)
+    guard = read_guard(workdir.repeats()[0])
     summary = {
         "run": str(workdir),
         "networks": len(networks),
         "trained_on": _trained_on(workdir, networks[0].config, len(subjects)),
+        "likeness": score_the_like(other, data, guard, answers, together.about["threshold"]),
     }
-    write_answers(other, data, {0: _together(networks)}, probabilities, columns, summary)
+    write_answers(other, data, {0: together}, probabilities, columns, summary)
 
 
 def _together(networks: list[Trained]) -> Trained:

@@ -10,8 +10,11 @@ import nibabel
 import numpy as np
 import pytest
 
+from dynjax.cohort.phantom.download import phantom_cohort
+from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.guard import deviation
+from dynjax.run.external import Table, evaluate_external
 from dynjax.run.guarding import read_guard
 from dynjax.run.workdir import Workdir
 from dynjax.verbs import predict as verb
@@ -113,6 +116,25 @@ def test_a_run_without_a_reference_says_so_and_evaluate_makes_one(run, tmp_path)
     assert done.returncode == 0 and "not checked against its cohort" in done.stdout
     assert main("evaluate", f"--workdir={tmp_path / 'w'}").returncode == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "w" / "reference").iterdir()} == expected
+
+
+def test_an_external_cohort_is_scored_whole_and_without_its_unlike_scans(run, tmp_path, enough, capsys):
+    scans = load_cohort(phantom_cohort(12, 1, False, ("CN", "AD"))).scans[:6]
+    volumes = [load_volume(scan.path, GRID).data for scan in scans]
+    volumes[2] = volumes[2][:, :, ::-1]
+    paths = [saved(tmp_path, f"e{i}", volume) for i, volume in enumerate(volumes)]
+    lines = [f"e{i},1,{scan.label},{path}" for i, (scan, path) in enumerate(zip(scans, paths))]
+    table = tmp_path / "other.csv"
+    table.write_text("\n".join(["subject,session,label,path", *lines]) + "\n")
+    evaluate_external(Workdir(run[0]), Table(str(table)), tmp_path / "o", ())
+    results = json.loads((tmp_path / "o" / "results.json").read_text())
+    kept = _rows(tmp_path / "o" / "likeness.csv")
+    assert results["n_subjects"] == 6 and [row["subject"] for row in kept if row["verdict"] == "refused"] == ["e2"]
+    assert "upside down" in kept[2]["reason"]
+    like = results["external"]["likeness"]
+    assert like["verdicts"]["refused"] == 1
+    assert like["without_unlike"]["n_subjects"] == sum(row["verdict"] == "ok" for row in kept)
+    assert "without the unlike scans" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["reference.json", "fold_1.npz"])
