@@ -72,9 +72,9 @@ CHANGES = {
     "upside down and back to front": lambda b: b[:, ::-1, ::-1],
     "with inverted contrast": lambda b: -b,
     **{
-        f"turned by {90 * turns} degrees about {axis}": lambda b, axes=axes, turns=turns: np.rot90(b, turns, axes)
-        for axis, axes in (("x", (1, 2)), ("y", (0, 2)), ("z", (0, 1)))
-        for turns in (1, 3)
+        f"turned by {degrees} degrees about {axis}": lambda b, axes=axes, back=back: np.rot90(b, back, axes)
+        for axis, axes in (("x", (1, 2)), ("y", (2, 0)), ("z", (0, 1)))
+        for degrees, back in ((90, 3), (-90, 1))
     },
     **{
         f"with axes in the order {name}": lambda b, order=order: b.transpose(order)
