@@ -1,37 +1,21 @@
-"""Says why a file or folder that a table names cannot be opened, without opening it."""
+"""Says why a file that a table names, or a table, cannot be opened, without opening it."""
 
 import os
-import re
-import stat
 from pathlib import Path
 
-from dynjax.volumes.finding import Finding
+from dynjax.volumes.finding import Finding, RefusedVolume
+from dynjax.volumes.parts import absent, size_of
 
-ANNEX = re.compile(r"(?:^|/)\.git/annex/objects/")  # where links of git-annex point
 
-
-def why_absent(path: str | os.PathLike[str]) -> Finding | None:
+def why_absent(path: Path) -> Finding | None:
     """Returns why `path` is not a file that can be opened, or None if it is one."""
     try:
-        mode = os.stat(path).st_mode
+        size_of(path)
+    except RefusedVolume as refused:
+        return refused.finding
     except FileNotFoundError:
-        return _missing(Path(path))
+        links = (part for part in (path, *path.parents) if part.is_symlink() and not os.path.exists(part))
+        return absent(path, next(links, path)).finding  # a folder above it may be the link
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
-        return Finding("unreadable", f"cannot be read ({getattr(error, 'strerror', None) or error})")
-    if stat.S_ISDIR(mode):
-        return Finding("unreadable", "a folder, not a file")
-    if not stat.S_ISREG(mode):
-        return Finding("unreadable", "not a regular file")
-    if not os.access(path, os.R_OK):
-        return Finding("unreadable", "cannot be read (Permission denied)")
-    return None
-
-
-def _missing(path: Path) -> Finding:
-    for name in (path, *path.parents):  # the file itself, or a folder above it, may be the link
-        if os.path.islink(name) and not os.path.exists(name):
-            target = os.readlink(name)
-            if ANNEX.search(target):
-                return Finding("not fetched", "a git-annex link whose content is not on this machine")
-            return Finding("missing", f"no such file: {name.name} links to {target}, which does not exist")
-    return Finding("missing", "no such file")
+        return Finding("unreadable", f"it cannot be read ({getattr(error, 'strerror', None) or error})")
+    return None if os.access(path, os.R_OK) else Finding("unreadable", "it cannot be read (Permission denied)")

@@ -84,7 +84,7 @@ def read_dataset(folder: Path, layout: FolderLayout, description: str, label_col
     unscanned = [subject for subject, _ in tables.participants if subject not in seen]
     if unscanned:
         listing.excluded["subject of participants.tsv without a T1w scan"] = len(unscanned)
-    listing.notes.extend([*choices.notes(), *(f"{text}: {count}" for text, count in undated.items() if count)])
+    listing.notes.extend([*choices.notes(), *(f"{count} {text}" for text, count in undated.items() if count)])
     return listing._replace(kind=f"a {layout.name}, labels from {column}")
 
 
@@ -125,7 +125,7 @@ def _scan(
     texts = tables.dates(subject, session)
     acquired = first_date(texts) or first_date(beside := [read_scans_date(path, undated)])
     if acquired is None and not all(map(is_date, texts + beside)):
-        undated["sessions with a date that cannot be read"] += 1
+        undated["sessions have a date that cannot be read"] += 1
     others = tables.others(subject, session, (*IDS, column, *AGE, *SEX, *SITE, *ACQUIRED))
     return Scan(subject, session, label, path, age, sex, site, acquired, others)
 

@@ -100,7 +100,7 @@ def read_scans_date(path: Path, note: collections.Counter[str]) -> str:
     own = [part for part in folder.parts[-2:] if part.startswith(("sub-", "ses-"))]
     table = folder / f"{'_'.join(own)}_scans.tsv"
     if absent := why_absent(table):
-        note[absent.detail] += os.path.lexists(table)
+        note[f"scans.tsv left unread: {absent.detail}"] += os.path.lexists(table)
         return ""
     for row in read_rows(table)[1]:
         if row.cells.get("filename", "") == f"{path.parent.name}/{path.name}":

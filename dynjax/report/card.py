@@ -33,6 +33,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
             "positive_class": positive,
             "n_scans": results["cohort"]["n_scans"],
             "excluded": results["cohort"]["excluded"],
+            "notes": results["cohort"].get("notes", []),
             "n_subjects": {name: int((facts.labels == label).sum()) for label, name in enumerate(facts.classes)},
         },
         "model": results["model"] | {"weights": results["weights"]},
@@ -63,6 +64,7 @@ def to_markdown(card: dict[str, Any]) -> str:
         if name in METRIC_NAMES
     ]
     excluded = [f"{count} scans excluded: {reason}" for reason, count in data["excluded"].items() if count]
+    notes = [f"the scan table: {note}" for note in data["notes"]]
     origin = f"from {weights['source']}" if weights["source"] else "from random initial weights"
     parts = [
         f"# {card['name']}",
@@ -72,7 +74,9 @@ def to_markdown(card: dict[str, Any]) -> str:
         "Not for:",
         _items(card["out_of_scope"]),
         "## Data",
-        _items([f"{data['source']}: {data['n_scans']} scans", f"{mark}subjects evaluated: {counts}", *excluded]),
+        _items(
+            [f"{data['source']}: {data['n_scans']} scans", f"{mark}subjects evaluated: {counts}", *excluded, *notes]
+        ),
         "## Model",
         f"{card['model']['name']}, {card['model']['parameters']:,} parameters, {origin}.",
         "## Evaluation",

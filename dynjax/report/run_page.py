@@ -75,6 +75,8 @@ def _cohort(facts: Facts) -> Iterator[Block]:
     text = "From the scan table to the evaluated subjects."
     yield _figure(facts, "flow", pictures.flow(_boxes(facts), facts.mark), text, alt)
     yield table
+    if notes := facts.results["cohort"].get("notes"):
+        yield Text(f"How the scan table was read: {'; '.join(notes)}.")
     if facts.show_ids and facts.refused:
         yield tables.refused(facts)
 

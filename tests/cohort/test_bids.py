@@ -188,7 +188,7 @@ def test_a_scan_under_another_subjects_name_cannot_be_used(tmp_path):
 def test_a_date_that_cannot_be_read_is_told_and_refuses_nothing(tmp_path):
     cohort = load_cohort(dataset(tmp_path, header=("participant_id", "diagnosis", "acq_time")))
     assert len(cohort.scans) == 3 and not cohort.refused
-    assert "sessions with a date that cannot be read: 2" in cohort.notes, "n/a is none"
+    assert "2 sessions have a date that cannot be read" in cohort.notes, "n/a is none"
 
 
 def test_a_folder_that_is_none_of_these_and_one_without_scans(tmp_path):

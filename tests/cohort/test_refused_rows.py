@@ -50,14 +50,14 @@ class Harm(NamedTuple):
 
 HARMS = [
     Harm(remove, "missing", "no such file; correct its path", "no such file in the download; download the image"),
-    Harm(link_nowhere, "missing", "links to elsewhere.nii, which does not exist"),
+    Harm(link_nowhere, "missing", "no such file: it is a link to elsewhere.nii, which is not there; correct its path"),
     Harm(
         link_to_annex,
         "not fetched",
-        "a git-annex link whose content is not on this machine; fetch it with `datalad get`",
+        "its content was not fetched: it is a link of git-annex; fetch it with `datalad get`",
     ),
-    Harm(make_folder, "unreadable", "a folder, not a file", "no such file in the download"),
-    Harm(make_pipe, "unreadable", "not a regular file"),
+    Harm(make_folder, "folder", "a folder, not a regular file; name the scan in it", "no such file in the download"),
+    Harm(make_pipe, "unreadable", "not a regular file; make it"),
 ]
 
 
@@ -95,7 +95,7 @@ ROWS = {  # a layout, the second row as it should not be, what is said of it, an
     ("plain", ("s2", "", "AD", "", "x")): ("session is empty; path is empty", ("s2", "(line 3)")),
     ("plain", ("s2", "bl", "AD")): ("3 cells, the header has 5: path is empty", ("s2", "bl")),
     ("plain", ("s2", "bl", "AD", "s2.nii", "x", "y")): ("6 cells, the header has 5: 'y' is in no column", ("s2", "bl")),
-    ("plain", ("s2", "bl", "AD", ".", "x")): ("a folder, not a file", ("s2", "bl")),
+    ("plain", ("s2", "bl", "AD", ".", "x")): ("a folder, not a regular file", ("s2", "bl")),
     ("plain", ("s2", "bl", "AD", "a\0b", "x")): ("embedded null byte", ("s2", "bl")),
     ("plain", ("s2", "bl", "AD", "a" * 300, "x")): ("File name too long", ("s2", "bl")),
     ("plain", ("s2", "bl", "AD", "s1.nii/x", "x")): ("Not a directory", ("s2", "bl")),

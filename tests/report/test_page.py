@@ -197,6 +197,15 @@ def test_a_card_for_machines_and_readers():
     assert text.startswith("# Dyn + VGG11 + Att\n\n**SYNTHETIC") and "SYNTHETIC value (95 % interval)" in text
 
 
+def test_how_the_scan_table_was_read_is_said():
+    note = "2 subjects have another label in an earlier scan (MCI)"
+    made, before = facts(), facts()
+    made.results["cohort"]["notes"] = [note, "dates read from the column EXAMDATE"]
+    for text in (render(run_page(made)), to_markdown(model_card(made))):
+        assert note in text and "EXAMDATE" in text
+    assert "How the scan table was read" not in render(run_page(before)), "results of an earlier version"
+
+
 def luminance(colour):
     """WCAG's relative luminance of #rrggbb."""
     channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255

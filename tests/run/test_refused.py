@@ -23,7 +23,7 @@ BAD = {  # a row of the table after the good ones, and what is said of it
     ("undated", "bl", "CN", "00.nii.gz", "13/13/13"): "line 15: refused: acquired '13/13/13'",
     ("", "bl", "AD", "01.nii.gz", ""): "line 16: refused: subject is empty",
     ("nolabel", "bl", "", "02.nii.gz", ""): "line 17: refused: label is empty",
-    ("folder", "bl", "AD", ".", ""): "refused: a folder, not a file",
+    ("folder", "bl", "AD", ".", ""): "refused: it is a folder, not a regular file",
 }
 
 
@@ -71,7 +71,7 @@ def test_training_names_every_row_or_goes_on_without_them(config, tmp_path, caps
     said = capsys.readouterr().out
     assert "going on without 5 of 17 scans" in said and all(each in said for each in BAD.values())
     assert kept.scans == cohort.scans and not kept.refused
-    counts = {"refused: missing": 1, "refused: bad row": 3, "refused: unreadable": 1}
+    counts = {"refused: missing": 1, "refused: bad row": 3, "refused: folder": 1}
     assert kept.excluded == {"later visit of a subject": 0} | counts
     assert set(read_refused(workdir)) == {
         *(("lost", "bl"), ("undated", "bl"), ("(line 16)", "bl"), ("nolabel", "bl"), ("folder", "bl")),
