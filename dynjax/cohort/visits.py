@@ -15,7 +15,7 @@ VISIT_COLUMNS = ("Visit", "visit", "VISCODE", "viscode", "VISCODE2", "viscode2")
 MONTHS = {"d": 12 / 365.25, "day": 12 / 365.25, "w": 12 * 7 / 365.25, "week": 12 * 7 / 365.25}
 MONTHS |= {"m": 1.0, "mo": 1.0, "month": 1.0, "y": 12.0, "yr": 12.0, "year": 12.0}
 WORDS = {"pre": -2.0, "sc": -1.0, "screen": -1.0, "screening": -1.0, "scmri": -0.5, "bl": 0.0, "base": 0.0}
-WORDS |= {"baseline": 0.0, "post": 1e6, "fu": 1e6, "followup": 1e6}
+WORDS |= {"baseline": 0.0, "test": 0.0, "retest": 1.0, "rescan": 1.0, "post": 1e6, "fu": 1e6, "followup": 1e6}
 UNIT = "|".join(sorted(MONTHS, key=len, reverse=True))
 BEFORE, AFTER = re.compile(rf"({UNIT})s?(\d{{1,6}})"), re.compile(rf"(\d{{1,6}})({UNIT})s?")  # month 6, 6 months
 LATER = re.compile(r"(post|fu|followup)(\d{1,6})")

@@ -87,7 +87,7 @@ KEYS: dict[str, Key] = {
     ),
     # the column that holds the labels; '' is 'label', ADNI's 'Group', BIDS's 'diagnosis' or the like
     "cohort.label_column": _any("", later=True),
-    # a subject's first scan, or 'all' visits
+    # a subject's 'first' scan with one of the labels, or 'all' of them
     "cohort.visit": _one_of("first", "cohort.table:VISITS"),
     # which series or files to keep: ADNI's description, 'MT1; GradWarp; N3m' or 'MT1*'; names in BIDS, '*run-2*'
     "cohort.description": _any(""),

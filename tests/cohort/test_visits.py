@@ -87,6 +87,8 @@ def test_without_usable_dates_names_decide_and_it_is_said(tmp_path, date):
         ("ses-M00", "ses-M06", "ses-M120"),
         ("baseline", "week 2", "m1"),
         ("pre", "post"),
+        ("test", "retest"),
+        ("baseline", "rescan"),
         ("pre", "1", "2", "10", "post"),
         ("baseline", "followup"),
         ("baseline", "fu1", "fu2", "fu10"),
