@@ -18,7 +18,6 @@ from scipy import ndimage
 from benchmarks.changes import KNOWN, NEW, Change
 from dynjax.cohort.phantom.anatomy import AFFINE, load_anatomy
 from dynjax.cohort.phantom.subject import draw_subjects, render_scan
-from dynjax.guard import features
 from dynjax.projection.store import project_volume
 from dynjax.run import settings
 from dynjax.run.data import scale
@@ -47,8 +46,8 @@ class Judge:
     def __call__(self, volume: Volume) -> tuple[str, float, str]:
         """Returns verdict, deviation and reason."""
         image = scale(self.config, project_volume(Path("scan"), volume, self.projection)[None])
-        seen = [features.reduce_features(network.answer(image).features)[0] for network in self.networks]
-        found, reason = self.guard.judge(sketch_volume(volume), dict(zip(self.guard.folds, seen)))
+        seen = self.guard.seen(self.networks, [network.answer(image) for network in self.networks])
+        found, reason = self.guard.judge(sketch_volume(volume), {fold: each[0] for fold, each in seen.items()})
         return found.verdict, found.deviation, reason
 
 

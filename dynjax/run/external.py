@@ -71,7 +71,7 @@ def evaluate_external(
         "run": str(workdir),
         "networks": len(networks),
         "trained_on": _trained_on(workdir, networks[0].config, len(subjects)),
-        "likeness": score_the_like(other, data, guard, answers, together.about["threshold"]),
+        "likeness": score_the_like(other, data, guard, networks, answers, together.about["threshold"]),
     }
     write_answers(other, data, {0: together}, probabilities, columns, summary)
 

@@ -19,7 +19,7 @@ from dynjax.guard.likeness import Picture
 from dynjax.guard.words import reasons
 from dynjax.run import settings
 from dynjax.run.data import Data
-from dynjax.run.trained import Trained
+from dynjax.run.trained import Answers, Trained
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.nifti import Volume, load_volume
 from dynjax.work.parallel import map_scans
@@ -47,10 +47,19 @@ class FoldReference(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """What is usual among a run's scans, and the training scans of each fold."""
+    """What is usual among a run's scans, and the training scans of each fold.
+
+    Of a repeated run it is of the first repeat, whose networks come first wherever all are listed.
+    """
 
     reference: Reference
     folds: Mapping[int, FoldReference]
+
+    def seen(self, networks: Sequence[Trained], answers: Sequence[Answers]) -> dict[int, np.ndarray]:
+        """Returns what the networks of the folds saw in N scans: fold -> reduced features [N, F]."""
+        pairs = [(network.about["fold"], answer.features) for network, answer in zip(networks, answers)]
+        first = dict(reversed(pairs))  # the first of several networks of a fold
+        return {fold: features.reduce_features(first[fold]) for fold in self.folds}
 
     def judge(self, sketch: Sketch, seen: Mapping[int, np.ndarray]) -> tuple[Judgement, str]:
         """Judges a scan by its sketch and its features [F] under each fold's network; the reason is '' if it is ok."""

@@ -1,7 +1,7 @@
 """Says how the scans of an external cohort lie to those of a run, and scores those that are like them by themselves."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,12 @@ import numpy as np
 from dynjax.csv_table import write_csv
 from dynjax.evaluation.intervals import estimate_all
 from dynjax.evaluation.predictions import Prediction, by_subject
-from dynjax.guard import features
 from dynjax.guard.deviation import Judgement
 from dynjax.report.wording import estimate_text
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.guarding import Guard, sketch_volume
-from dynjax.run.trained import Answers
+from dynjax.run.trained import Answers, Trained
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.nifti import load_volume
 from dynjax.work.parallel import map_scans
@@ -24,17 +23,22 @@ COLUMNS = ["subject", "session", "verdict", "deviation", "p", "reason"]
 
 
 def score_the_like(
-    other: Workdir, data: Data, guard: Guard | None, answers: Sequence[Answers], threshold: float
+    other: Workdir,
+    data: Data,
+    guard: Guard | None,
+    networks: Sequence[Trained],
+    answers: Sequence[Answers],
+    threshold: float,
 ) -> dict[str, Any]:
     """Judges every scan by the run's cohort, writes likeness.csv, and scores the subjects without the unlike scans.
 
-    Args: guard, None for a run that keeps nothing of its cohort; answers, of each network; threshold, from which a
+    Args: guard, None for a run that keeps nothing of its cohort; answers, one a network; threshold, from which a
     probability is called positive.
     Returns: what results.json says of it.
     """
     if guard is None:
         return {"verdicts": None, "note": "not checked against the run's cohort: evaluate the run, which keeps it"}
-    judged = _judge(data, guard, answers)
+    judged = _judge(data, guard, guard.seen(networks, answers))
     verdicts = collections.Counter(found.verdict for found, _ in judged)
     rows = [
         (scan.subject, scan.session, found.verdict, f"{found.deviation:.3f}", f"{found.p:.6f}", reason)
@@ -50,13 +54,12 @@ def score_the_like(
     return about | _score(data, like, np.mean([answer.probabilities for answer in answers], axis=0), threshold)
 
 
-def _judge(data: Data, guard: Guard, answers: Sequence[Answers]) -> list[tuple[Judgement, str]]:
+def _judge(data: Data, guard: Guard, seen: Mapping[int, np.ndarray]) -> list[tuple[Judgement, str]]:
     reading = settings.projection_of(data.config).reading
-    seen = [features.reduce_features(answer.features) for answer in answers]
 
     def judge(index: int) -> tuple[Judgement, str]:
         sketch = sketch_volume(load_volume(data.cohort.scans[index].path, *reading))
-        return guard.judge(sketch, dict(zip(guard.folds, (of_network[index] for of_network in seen))))
+        return guard.judge(sketch, {fold: of_scans[index] for fold, of_scans in seen.items()})
 
     return map_scans(judge, range(len(data.cohort.scans)), "comparing scans with the training scans")
 

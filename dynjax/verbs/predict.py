@@ -10,7 +10,6 @@ import numpy as np
 from dynjax.csv_table import write_csv
 from dynjax.errors import InputError
 from dynjax.files import check_output, write_text
-from dynjax.guard import features
 from dynjax.guard.deviation import FEWEST, Judgement
 from dynjax.projection.store import Projection, project_volume
 from dynjax.run import settings
@@ -103,17 +102,18 @@ def _answer(
     allow_unlike: bool,
 ) -> list[Verdict]:
     good = [item for item in items if isinstance(item, ReadScan)]
-    answers = []
-    if good:
-        scaled = scale(networks[0].config, np.stack([item.image for item in good]))
-        answers = [network.answer(scaled) for network in networks]
+    if not good:
+        return [Verdict(path, reason=str(item)) for path, item in zip(scans, items)]
+    scaled = scale(networks[0].config, np.stack([item.image for item in good]))
+    answers = [network.answer(scaled) for network in networks]
+    seen = guard.seen(networks, answers) if guard else {}
     verdicts, index = [], 0
     for path, item in zip(scans, items):
         if isinstance(item, InputError):
             verdicts.append(Verdict(path, reason=str(item)))
             continue
-        seen = [features.reduce_features(answer.features[index : index + 1])[0] for answer in answers]
-        found, unlike = guard.judge(item.sketch, dict(zip(guard.folds, seen))) if guard else (None, "")
+        own = {fold: of_scans[index] for fold, of_scans in seen.items()}
+        found, unlike = guard.judge(item.sketch, own) if guard else (None, "")
         probabilities = np.array([answer.probabilities[index] for answer in answers], np.float64)
         chance = standing.at_chance if guard else ""  # a run of an earlier version answers as it did
         notes = [*_seen_by(item.digest, networks), *item.warnings, *filter(None, (unlike, chance))]
