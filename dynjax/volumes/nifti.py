@@ -103,7 +103,7 @@ def open_scan(path: Path) -> Iterator[OpenScan]:
         with open(parts[-1], "rb") as file:
             content = Content(file, sizes[-1])
             with np.errstate(all="ignore"):  # a header's numbers may be anything; they are checked
-                layout = _pair_layout(*parts, content) if len(parts) > 1 else _single_layout(path, content)
+                layout = _pair_layout(parts[0], parts[1], content) if parts[1:] else _single_layout(path, content)
             end = layout.offset + layout.size
             if not content.compressed and sizes[-1] < end:
                 raise RefusedVolume("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")

@@ -39,8 +39,9 @@ def parts_of(path: Path) -> list[Path]:
 
 def sibling(path: Path, suffix: str) -> Path:
     """Returns the path of a file beside one of a pair, 'a.mat' beside 'a.img', as compressed and capital as that."""
-    stem, own, zipped = PAIR.fullmatch(path.name).groups(default="")
-    return path.with_name(stem + (suffix.upper() if own.isupper() else suffix) + zipped)
+    name, zipped = (path.stem, path.suffix) if path.suffix.lower() == ".gz" else (path.name, "")
+    stem, _, own = name.rpartition(".")
+    return path.with_name(f"{stem}.{suffix.upper() if own.isupper() else suffix}{zipped}")
 
 
 def size_of(part: Path) -> int:

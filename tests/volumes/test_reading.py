@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -14,7 +15,7 @@ from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.preprocess import prepared
 from dynjax.projection.store import Projection, fill_store, project_cohort, stored_image
-from dynjax.run import guarding
+from dynjax.run import guarding, unlike
 from dynjax.run.checking import inspect_anew
 from dynjax.run.data import Data
 from dynjax.run.keys import KEYS, default_config
@@ -53,12 +54,23 @@ def answer(cohort, projection):
     return found.image
 
 
-def remember(cohort, projection):
+def data_of(cohort, projection) -> Data:
     config = default_config()
     config.volume.grid, config.volume.spacing = projection.grid
     config.volume.nan, config.volume.recipe, config.train.folds = projection.nan, projection.recipe, 2
     folds = np.arange(len(cohort.scans)) // 2
-    return guarding._survey(Data(FrozenConfigDict(config), cohort, np.array(cohort.targets), folds, []))[1]
+    return Data(FrozenConfigDict(config), cohort, np.array(cohort.targets), folds, [])
+
+
+def remember(cohort, projection):
+    return guarding._survey(data_of(cohort, projection))[1]
+
+
+def judge(cohort, projection):
+    seen = []
+    guard = SimpleNamespace(judge=lambda sketch, _: seen.append(np.hstack([np.ravel(part) for part in sketch])))
+    unlike._judge(data_of(cohort, projection), guard, {})
+    return sorted(map(tuple, seen))
 
 
 def look_twice(cohort, projection):
@@ -93,6 +105,7 @@ def baseline(name):
 READERS = {
     "run/checking.py": {"check": check},
     "run/guarding.py": {"train, for the guard": remember},
+    "run/unlike.py": {"evaluate --table, for the guard": judge},
     "projection/store.py": {
         "train": lambda cohort, projection: project_cohort(paths(cohort), projection).images,
         "train, streamed": stream,
