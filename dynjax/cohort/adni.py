@@ -158,8 +158,9 @@ def _preference(image: _Image) -> tuple[bool, int]:
 
 def _ids(image: _Image) -> Ids:
     subject = image.row.cells["Subject"] or place_of(image.row)
-    is_known = image.acquired is not None and image.number is not None
-    return subject, image.acquired.date().isoformat() if is_known else place_of(image.row)
+    if image.acquired is None or image.number is None:
+        return subject, place_of(image.row)
+    return subject, image.acquired.date().isoformat()
 
 
 def _reason_to_exclude(cells: dict[str, str], description: str) -> str | None:

@@ -22,6 +22,7 @@ from dynjax.cohort.visits import DATES
 from dynjax.errors import InputError, listed
 
 IDS = ("participant_id", "session_id")
+HINTS = 3  # at most: each subject's sessions.tsv may differ from its folders
 OWN_SESSIONS = ("sub-*/sub-*_sessions.tsv", "subjects/sub-*/sub-*_sessions.tsv")
 
 Rows = dict[Ids, tuple[Path, Row]]  # by subject and session: a row and its table; '' as session in participants.tsv
@@ -135,9 +136,8 @@ def _subjects_of(table: Path, rows: list[Row], subjects: list[str], listing: Lis
 def _read_sessions(
     root: Path, sessions_of: dict[str, list[str]], listing: Listing, unreadable: dict[Path, str]
 ) -> Rows:
-    own_tables, lost = [], dict[Path, str]()
-    for pattern in OWN_SESSIONS:
-        own_tables += expand(root, pattern, lost)
+    lost: dict[Path, str] = {}
+    own_tables = [table for pattern in OWN_SESSIONS for table in expand(root, pattern, lost)]
     if new := lost.keys() - unreadable.keys():
         problems = listed(f"{folder}: {lost[folder]}" for folder in sorted(new))
         raise InputError(f"{root}: folders that may hold sessions.tsv cannot be read:\n{problems}")
@@ -182,8 +182,8 @@ def _match(table: Path, written: list[str], known: list[str], listing: Listing) 
     if problems:
         raise InputError(f"{table}: these ids could be of several folders; spell them as one:\n{listed(problems)}")
     strangers, lonely = [text for text in written if text not in matches], set(known) - set(matches.values())
-    if strangers and lonely:
-        listing.hints.append(f"{table.name} has ids such as {strangers[0]!r}, folders are called {min(lonely)!r}")
+    if strangers and lonely and len(listing.hints) < HINTS:
+        listing.hints.append(f"{table.name} has {strangers[0]!r}, which no folder is called, but one {min(lonely)!r}")
     return matches
 
 

@@ -71,7 +71,8 @@ def read_folds(path: Path, cohort: Cohort, count: int) -> np.ndarray:
     problems = [f"not in the folds: subject {s}, session {t}" for s, t in ids if (s, t) not in written]
     problems += [f"no longer in the scan table: subject {s}, session {t}" for s, t in set(written) - set(ids)]
     if problems:
-        advice = "the scan table has changed since this run began; start a new run with another --workdir"
+        advice = "the scan table has changed since this run began, or this version reads it otherwise"
+        advice += "; start a new run with another --workdir"
         raise InputError(f"{path}: {advice}:\n{listed(sorted(problems))}")
     return np.array([written[pair] for pair in ids])
 

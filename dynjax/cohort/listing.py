@@ -24,8 +24,7 @@ class Listing(NamedTuple):
     """The scans of a source, in its own spelling.
 
     kind: the kind of source in words. faults: of scans whose row is wrong. refused: rows that are no scan, for their
-    label cannot be known. excluded: the number of excluded scans by reason. notes: as in `Cohort`. hints: what may
-    explain that labels are missing.
+    label cannot be known. excluded: the number of excluded scans by reason. notes, hints: as in `Cohort`.
     """
 
     kind: str

@@ -32,7 +32,8 @@ def read_plain(table: Path, header: list[str], rows: list[Row], label_column: st
         listing.scans.append(scan)
         if problems:
             listing.faults[scan.subject, scan.session] = bad_row(table, row, problems)
-    check_ids(table, ((scan.subject, scan.session) for scan in (*listing.scans, *listing.refused)))
+    ids = [(scan.subject, scan.session) for scan in listing.scans]
+    check_ids(table, [*ids, *(row.ids for row in listing.refused)])
     return listing
 
 
@@ -51,7 +52,7 @@ def _problems(row: Row, required: tuple[str, ...], header: list[str]) -> list[st
     """Lists what makes a row unusable."""
     if row.fault:
         return [row.fault]
-    short = f"{row.count} cells, the header has {len(header)}: " if row.count < len(header) else ""
+    short = f"{row.given} cells, the header has {len(header)}: " if row.given < len(header) else ""
     problems = [f"{short}{name} is empty" for name in required if not row.cells[name]]
     problems += [
         f"{name} is {row.cells[name]}" for name in KNOWN if row.cells[name] and row.cells[name].lower() in MISSING

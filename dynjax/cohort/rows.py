@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
     line: int
     cells: dict[str, str]
-    count: int
+    given: int
     fault: str = ""
 
 

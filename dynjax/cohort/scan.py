@@ -1,6 +1,7 @@
 """A scan and a cohort, as their tables describe them before any image is opened."""
 
 import collections
+import contextlib
 import datetime
 import re
 from pathlib import Path
@@ -12,7 +13,8 @@ from dynjax.volumes.finding import Finding
 
 MISSING = ("", "n/a", "#n/a", "na", "nan", "nat", "<na>")  # how tables write an unknown value, in any case
 TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?")  # a time without a date
-SLASHED = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S")  # ADNI's and Excel's dates
+DATES = ("%Y-%m-%d", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y")  # besides ISO's; as ADNI and Excel write them
+TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 
 class Scan(NamedTuple):
@@ -62,6 +64,7 @@ class Cohort(NamedTuple):
     labels: (negative, positive). synthetic: whether the scans are of phantoms. excluded: the number of excluded scans
     by reason. kind: the kind of source, such as 'a plain CSV'. shuffled: whether labels were shuffled between subjects.
     notes: what was decided in reading the source, without subjects' ids. refused: what would be scans, were it right.
+    hints: what else may be wrong, with examples of ids, for the terminal alone.
     """
 
     scans: tuple[Scan, ...]
@@ -73,6 +76,7 @@ class Cohort(NamedTuple):
     shuffled: bool = False
     notes: tuple[str, ...] = ()
     refused: tuple[RefusedRow, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def targets(self) -> list[int]:
@@ -92,7 +96,7 @@ class Cohort(NamedTuple):
         if self.shuffled:
             lines.append("  labels SHUFFLED between subjects")
         lines += [f"  excluded: {count} ({reason})" for reason, count in self.excluded.items() if count]
-        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {note}" for note in (*self.notes, *self.hints)]
         kinds = collections.Counter((row.finding.kind, row.finding.remedy) for row in self.refused)
         lines += [f"  refused: {count} ({kind}; {remedy})" for (kind, remedy), count in kinds.items()]
         return "\n".join(lines)
@@ -108,18 +112,19 @@ def shuffle_labels(cohort: Cohort, seed: int) -> Cohort:
 
 
 def parse_date(text: str) -> datetime.datetime | None:
-    """Parses an ISO date, m/d/yyyy or dd.mm.yyyy, with or without a time; None for an unknown one or a time alone.
+    """Parses an ISO date, m/d/yyyy, yyyy/m/d or dd.mm.yyyy, with a time or without; None if unknown or a time alone.
 
     Raises: ValueError for any other text.
     """
     text = text.strip()
     if text.lower() in MISSING or TIME.fullmatch(text):
         return None
-    if "/" in text:
-        return datetime.datetime.strptime(text, SLASHED[min(text.count(":"), 2)])
-    if re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", text):
-        return datetime.datetime.strptime(text, "%d.%m.%Y")
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=None)  # dates with and without a zone do not compare
+    with contextlib.suppress(ValueError):
+        return datetime.datetime.fromisoformat(text).replace(tzinfo=None)  # with and without a zone do not compare
+    for form in (date + time for date in DATES for time in TIMES):
+        with contextlib.suppress(ValueError):
+            return datetime.datetime.strptime(text, form)
+    raise ValueError(f"{text!r} is no date")
 
 
 def is_date(text: str) -> bool:

@@ -45,19 +45,22 @@ def match_ids(written: Iterable[str], known: Iterable[str]) -> tuple[dict[str, s
     """
     written, known = list(dict.fromkeys(written)), list(dict.fromkeys(known))
     matches = {text: text for text in written if text in set(known)}
-    wanting, free = collections.defaultdict(list), collections.defaultdict(list)
-    for ids, groups in ((written, wanting), (known, free)):
-        for text in ids:
-            if text not in matches:
-                groups[_bare(text)].append(text)
+    wanting, free = (_by_bare_id(text for text in ids if text not in matches) for ids in (written, known))
     problems = []
     for bare, texts in wanting.items():
-        candidates = free[bare]
+        candidates = free.get(bare, [])
         if len(texts) == len(candidates) == 1:
             matches[texts[0]] = candidates[0]
         elif candidates:
             problems.append(f"{' and '.join(map(repr, texts))} may stand for {' or '.join(candidates)}")
     return matches, problems
+
+
+def _by_bare_id(ids: Iterable[str]) -> dict[str, list[str]]:
+    groups = collections.defaultdict(list)
+    for text in ids:
+        groups[_bare(text)].append(text)
+    return groups
 
 
 def _bare(text: str) -> str:

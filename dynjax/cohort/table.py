@@ -61,7 +61,7 @@ def load_cohort(
     notes = [*listing.notes, *sexes, *series, *decided, *note_converters(scans, chosen, labels, visit)]
     synthetic = ((source if source.is_dir() else source.parent) / PHANTOM_MARK).exists()
     about = (str(source), synthetic, dict(listing.excluded), ", ".join([listing.kind, *read_as]))
-    return Cohort(tuple(usable), labels, *about, notes=tuple(notes), refused=tuple(refused))
+    return Cohort(tuple(usable), labels, *about, notes=tuple(notes), refused=tuple(refused), hints=tuple(listing.hints))
 
 
 def _read(path: Path, description: str, label_column: str) -> tuple[Path, Listing]:

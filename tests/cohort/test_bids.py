@@ -166,7 +166,7 @@ def test_the_session_says_more_than_the_subject(tmp_path):
         ("participants.tsv", "participant\tdiagnosis\nsub-1\tCN\n", "needs the columns:\n  participant_id"),
         ("participants.tsv", "participant_id\tdx\nsub-1\tCN\nsub-1\tAD\n", "sub-1 is listed 2 times"),
         ("participants.tsv", "participant_id\tdx\n1\tCN\nsub-01\tAD\n", "'1' and 'sub-01' may stand for sub-1"),
-        ("participants.tsv", "participant_id\tdx\nP7\tCN\n", "such as 'P7', folders are called 'sub-1'"),
+        ("participants.tsv", "participant_id\tdx\nP7\tCN\n", "has 'P7', which no folder is called, but one 'sub-1'"),
         ("sub-1/sub-1_sessions.tsv", "visit\tdx\nM0\tCN\n", "needs the columns:\n  session_id"),
     ],
 )

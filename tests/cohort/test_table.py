@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from dynjax.cohort.scan import natural_key, parse_date
+from dynjax.cohort.scan import is_date, natural_key, parse_date
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
 
@@ -176,3 +176,28 @@ def test_natural_order_and_dates():
     assert sorted(["m12", "bl", "m6", "10", "9"], key=natural_key) == ["9", "10", "bl", "m6", "m12"]
     assert parse_date("1/29/2018") == parse_date("2018-01-29") and parse_date(" ") is None
     assert parse_date("2018-01-29T10:00:00").hour == 10
+
+
+@pytest.mark.parametrize("date", ["2018-01-29", "1/29/2018", "01/29/2018", "2018/1/29", "29.1.2018", "29.01.2018"])
+@pytest.mark.parametrize("time", ["", " 0:00", " 00:00:00", " 12:00 AM", " 12:00:00 AM"])
+def test_dates_as_tables_have_them(date, time):
+    """With the times that spreadsheets add to them."""
+    assert parse_date(date + time) == parse_date("20180129")
+
+
+@pytest.mark.parametrize("text", ["", " ", "n/a", "NaN", "NaT", "NA", "#N/A", "10:00:00", "9:30"])
+def test_dates_that_are_not_known(text):
+    assert is_date(text) and parse_date(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["31/12/2006", "2006", "2006-13-01", "1/2/06", "0", "yesterday", "1.2.3", "/", "9" * 5000]
+)
+def test_what_is_no_date(text):
+    assert not is_date(text)
+
+
+def test_numbers_of_any_length_have_an_order():
+    """Python converts no more than 4300 digits."""
+    long = "1" + "0" * 5000
+    assert sorted([f"m{long}", "m9", "m10", "m"], key=natural_key) == ["m", "m9", "m10", f"m{long}"]
