@@ -86,7 +86,7 @@ def inspect_and_place(reading: Reading, path: Path) -> Inspection:
     if found.facts is None:
         return found
     volume = load_volume(path, *reading).data
-    more = (*unlike_the_template(volume, reading.grid), *with_skull(found.facts.filled))
+    more = (*unlike_the_template(volume, reading.grid), *with_skull(volume, reading.grid))
     return found._replace(findings=(*found.findings, *more))
 
 

@@ -14,6 +14,7 @@ from dynjax.volumes.outliers import STRIPPED
 from dynjax.volumes.resampling import resample_smoothly
 
 NAME = "ICBM 2009a nonlinear symmetric, of nilearn"  # Fonov et al. 2011, without skull
+BRIGHT = 0.2  # of the range from the minimum to the 99th percentile: air, and most of the skull, is darker
 LEAST_ALIKE = 0.4  # lowest correlation with the template, within its brain, of a registered T1-weighted scan
 
 
@@ -25,11 +26,16 @@ def unlike_the_template(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
     return (Finding("template", f"its correlation with the template, within the brain, is {similarity:.2f}"),)
 
 
-def with_skull(litres: float) -> tuple[Finding, ...]:
-    """Returns a finding if the voxels that are not background fill more than a brain does."""
+def with_skull(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
+    """Returns a finding if what is bright in a volume [X, Y, Z] on the grid fills more than a brain does."""
+    low, high = float(volume.min()), float(np.percentile(volume, 99))
+    bright = np.count_nonzero(volume > low + BRIGHT * (high - low))
+    litres = bright * grid.spacing**3 / 1e6
     if litres <= STRIPPED:
         return ()
-    return (Finding("skull", f"it fills {litres:.1f} l, more than a brain does: is its skull not stripped?"),)
+    return (
+        Finding("skull", f"what is bright in it fills {litres:.1f} l, more than a brain: is its skull not stripped?"),
+    )
 
 
 def likeness_to_template(volume: np.ndarray, grid: Grid) -> float:
