@@ -134,10 +134,12 @@ def stored_image(path: Path, digest: str, projection: Projection, is_optional: b
 def _read(entry: Path) -> np.ndarray | None:
     """Reads a stored image; returns None if its file is missing or damaged."""
     try:
-        stored = memoryview(entry.read_bytes())
-    except OSError:
+        with open(entry, "rb") as file:
+            image = np.load(file, allow_pickle=False)
+            end, stored = file.tell(), file.read(DIGEST + 1)
+            file.seek(0)
+            digest = hashlib.sha256(file.read(end - image.nbytes))  # what describes the image, and then the image
+    except (OSError, ValueError, EOFError):
         return None
-    content, digest = stored[:-DIGEST], stored[-DIGEST:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    digest.update(image.ravel("K").data)
+    return image if digest.digest() == stored else None
