@@ -4,6 +4,7 @@ import codecs
 import collections
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,8 @@ def _row(number: int, cells: list[str], names: list[str]) -> Row:
 
 
 def _read_text(table: Path) -> str:
+    if os.path.exists(table) and not (table.is_file() or table.is_dir()):  # a pipe, which would be waited for
+        raise InputError(f"{table}: neither a file nor a folder; save the table as a file, for it is read again later")
     try:
         data = table.read_bytes()
     except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Makes a cohort from a scan table: chooses subjects and scans, and lists every reason to refuse the table."""
 
 import collections
+import functools
 import os
 from pathlib import Path
 
@@ -114,9 +115,10 @@ def _separate(scans: list[Scan], listing: Listing) -> tuple[list[Scan], list[Ref
 
 def _repeated_files(scans: list[Scan]) -> list[str]:
     """Lists the files that several scans name, whether by the same path, another spelling of it or a link."""
-    named = collections.defaultdict(list)
+    named, folder = collections.defaultdict(list), functools.cache(os.path.realpath)  # asks for each folder once
     for scan in scans:
-        named[os.path.realpath(scan.path)].append(scan)
+        path, name = os.path.split(scan.path)
+        named[os.path.realpath(scan.path) if os.path.islink(scan.path) else f"{folder(path)}/{name}"].append(scan)
     problems = []
     for path, group in named.items():
         if len(group) > 1:

@@ -1,6 +1,7 @@
 """Orders a subject's scans in time, chooses its first one, and says what decided."""
 
 import collections
+import datetime
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -57,18 +58,20 @@ def in_time(group: list[Scan]) -> tuple[list[Scan], str]:
 
     Dates decide if all scans have one, else the names of visits if all are known and of one kind, else their order.
     """
-    times = _visit_times(group)
-    named = {id(scan): time for scan, time in zip(group, times)} if times else {}
+    dates = [scan.acquired for scan in group if scan.acquired]
+    if len(set(dates)) == len(group):
+        return sorted(group, key=_date), "date"
+    times = _visit_times(group) or [0.0] * len(group)
+    pairs = sorted(zip(times, group), key=lambda pair: (pair[0], natural_key(pair[1].session)))
+    ordered, how = [scan for _, scan in pairs], "the name of the visit" if any(times) else "the order of names"
+    if len(dates) == len(group):  # some are the same
+        ordered.sort(key=_date)
+        return ordered, "date" if ordered[0].acquired != ordered[1].acquired else how
+    return ordered, how
 
-    def order(scan: Scan) -> tuple:
-        return named.get(id(scan), 0.0), natural_key(scan.session)
 
-    if all(scan.acquired for scan in group):
-        dated = sorted(group, key=lambda scan: (scan.acquired, *order(scan)))
-        if len(dated) < 2 or dated[0].acquired != dated[1].acquired:
-            return dated, "date"
-        return dated, "the name of the visit" if times else "the order of names"
-    return sorted(group, key=order), "the name of the visit" if times else "the order of names"
+def _date(scan: Scan) -> datetime.datetime:
+    return scan.acquired or datetime.datetime.max
 
 
 def _visit_times(group: list[Scan]) -> list[float] | None:
@@ -123,7 +126,7 @@ def note_converters(scans: list[Scan], chosen: list[Scan], labels: tuple[str, st
     firsts = {scan.subject: scan for scan in reversed(chosen)}
     before, after = [], []
     for subject, group in by_subject(scan for scan in scans if scan.label.lower() not in MISSING).items():
-        if len(group) < 2 or subject not in firsts:
+        if subject not in firsts or len({scan.label for scan in group}) == 1:
             continue
         ordered, _ = in_time(group)
         first = ordered.index(firsts[subject])
