@@ -88,16 +88,17 @@ def test_train_goes_on_without_refused_scans_only_if_told_to(run, cohort, tmp_pa
     (folder / "cut.nii.gz").write_bytes((folder / "03.nii.gz").read_bytes()[:-100])
     (folder / "text.nii.gz").write_text("no scan")
     with open(folder / "scans.csv", "a") as file:
-        file.write("x1,bl,CN,cut.nii.gz\nx2,bl,AD,text.nii.gz\n")
+        file.write("x1,bl,CN,cut.nii.gz\nx2,bl,AD,text.nii.gz\nx3,bl,AD,gone.nii.gz\nx4,bl,,00.nii.gz\n")
     done = main(*arguments, f"--workdir={workdir}")
-    assert done.returncode == 3 and "2 of 14 scans cannot be used" in done.stderr and "--allow-refused" in done.stderr
+    assert done.returncode == 3 and "4 of 16 scans cannot be used" in done.stderr and "--allow-refused" in done.stderr
     assert "cut.nii.gz" in done.stderr and "text.nii.gz" in done.stderr
     assert not list(workdir.glob("[!.]*")), "nothing but locks"
 
     done = main(*arguments, f"--workdir={workdir}", "--allow-refused")
-    assert (done.returncode, done.stderr) == (0, "") and "going on without 2 of 14 scans" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "") and "going on without 4 of 16 scans" in done.stdout
     cohort = json.loads((workdir / "results.json").read_text())["cohort"]
-    excluded = {"refused: truncated": 1, "refused: not an image": 1, "later visit of a subject": 0}
+    excluded = {f"refused: {kind}": 1 for kind in ("truncated", "not an image", "missing", "bad row")}
+    excluded["later visit of a subject"] = 0
     assert cohort["excluded"] == excluded and cohort["n_scans"] == 12
     for name in ("folds.csv", "predictions.csv"):
         ours, theirs = ([row | {"session": ""} for row in rows(where / name)] for where in (workdir, run[0]))
