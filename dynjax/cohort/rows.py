@@ -16,6 +16,7 @@ from dynjax.volumes.finding import Finding
 
 QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell that is wholly in quotes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks; Excel's 'Unicode text' begins with one
+START = 1000  # bytes in which other files are recognised
 IMPOSTORS = (  # how a file begins that is no table, in lower case, what it is, and the remedy
     (b"<!doctype html", "a web page (HTML) instead of a table", "download it again"),
     (b"<html", "a web page (HTML) instead of a table", "download it again"),
@@ -69,14 +70,13 @@ def _read_text(table: Path) -> str:
     if os.path.exists(table) and not (table.is_file() or table.is_dir()):  # a pipe, which would be waited for
         raise InputError(f"{table}: neither a file nor a folder; save the table as a file, for it is read again later")
     try:
-        data = table.read_bytes()
+        with open(table, "rb") as file:
+            start = file.read(START)
+            _check_start(table, start)  # before a scan of gigabytes is read as if it were a table
+            data = start + file.read()
     except (OSError, ValueError) as error:
         absent = why_absent(table) or Finding("unreadable", getattr(error, "strerror", None) or str(error))
         raise InputError(f"{table}: {absent.detail}; {absent.remedy}") from None
-    start = data[:1000].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    for beginning, what, remedy in IMPOSTORS:
-        if start.startswith(beginning):
-            raise InputError(f"{table}: {what}; {remedy}")
     try:
         text = data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,6 +84,15 @@ def _read_text(table: Path) -> str:
     if not text.strip():
         raise InputError(f"{table}: an empty table; it needs a header and a row for each scan")
     return text
+
+
+def _check_start(table: Path, start: bytes) -> None:
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    for beginning, what, remedy in IMPOSTORS:
+        if text.startswith(beginning):
+            raise InputError(f"{table}: {what}; {remedy}")
+    if b"\0" in start and not start.startswith(UTF16):
+        raise InputError(f"{table}: not a table but a file with other data; name a table in UTF-8")
 
 
 def _separator(text: str, suffix: str) -> str:

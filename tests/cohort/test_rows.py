@@ -15,6 +15,7 @@ from dynjax.errors import InputError
 from tests.cohort.worlds import WORLDS, rows_of, write
 
 every_table = pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS.keys())
+PRETENDERS = {b"": "an empty table", b" \n": "an empty table", b"a\xff": "UTF-8", b"n+1\0": "not a table but"}
 CELL = st.text(st.sampled_from('a1 ,;"\n'), max_size=5)
 
 
@@ -85,7 +86,7 @@ def test_the_separator_is_the_headers(tmp_path, make, separator):
 def test_what_is_no_table_is_named(tmp_path, make):
     world = make(tmp_path)
     pretenders = {beginning + b" \xff more": what for beginning, what, _ in IMPOSTORS}
-    for content, what in (pretenders | {b"": "an empty table", b" \n": "an empty table", b"a\xff": "UTF-8"}).items():
+    for content, what in (pretenders | PRETENDERS).items():
         world.table.write_bytes(content)
         with pytest.raises(InputError, match=rf"{world.table.name}: .*{what.split('(')[0]}"):
             load_cohort(world.source)
