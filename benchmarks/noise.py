@@ -17,7 +17,7 @@ from configs.base import experiment
 from dynjax.cohort.folds import make_folds
 from dynjax.cohort.scan import shuffle_labels
 from dynjax.evaluation.delong import auc_interval
-from dynjax.evaluation.metrics import METRICS
+from dynjax.evaluation.metrics import METRICS, roc_auc_within_folds
 from dynjax.projection.store import project_cohort
 from dynjax.report.wording import SELECTIONS, estimate_text
 from dynjax.run import settings
@@ -59,16 +59,18 @@ def print_spread(shufflings: int = SHUFFLINGS) -> None:
     projected = project_cohort([Path(scan.path) for scan in cohort.scans], settings.projection_of(config))
     rows = scale(config, projected.images).reshape(len(projected.images), -1)
     rows = rows - rows.mean(0)
-    values, intervals = [], []
+    values, within, intervals = [], [], []
     for seed in range(shufflings):
         shuffled = shuffle_labels(cohort, seed)
         labels, folds = np.array(shuffled.targets), make_folds(shuffled, config.train.folds, seed)
         answers = cross_validated(rows @ rows.T, labels, folds)
         values.append(METRICS["roc_auc"](labels, answers, np.ones(len(labels))))
+        within.append(roc_auc_within_folds(labels, answers, np.ones(len(labels)), folds))
         intervals.append(auc_interval(labels, answers))
     low, high = np.transpose(intervals)
     print(f"fair AUCs of {shufflings} shufflings: mean {np.mean(values):.3f}, standard deviation {np.std(values):.3f};")
     print(f"of their 95 % intervals {np.mean(high < 0.5):.1%} lie below 0.5 and {np.mean(low > 0.5):.1%} above it")
+    print(f"AUCs within folds: mean {np.mean(within):.3f}, standard deviation {np.std(within):.3f}")
 
 
 def cross_validated(kernel: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:

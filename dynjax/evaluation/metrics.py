@@ -66,11 +66,18 @@ def npv(tp, fp, tn, fn, prevalence: float):
     return _ratio(true, true + false)
 
 
+def average_precision_of_calls(tp, fp, tn, fn):
+    """Returns the average precision of the classes that subjects are called, in place of their probabilities."""
+    of_called, of_all = _ratio(tp, tp + fp), _ratio(tp + fn, tp + fp + tn + fn)
+    return np.nan_to_num(of_called) * _ratio(tp, tp + fn) + of_all * _ratio(fn, tp + fn)
+
+
 # Metrics that depend only on sensitivity, specificity and the number of subjects of each label; each rises with both.
 TABLES: dict[str, Callable] = {
     "f1": f1,
     "balanced_accuracy": balanced_accuracy,
     "mcc": mcc,
+    "average_precision_of_calls": average_precision_of_calls,
     **{f"ppv_at_{percent}_prevalence": partial(ppv, prevalence=percent / 100) for percent in PREVALENCES},
     **{f"npv_at_{percent}_prevalence": partial(npv, prevalence=percent / 100) for percent in PREVALENCES},
 }

@@ -1,13 +1,15 @@
 """The model card of a run: JSON for machines and, from the same values, Markdown for readers."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.report.facts import RESEARCH, Facts, limits
+from dynjax.report import sentences
+from dynjax.report.facts import RESEARCH, Facts
 from dynjax.report.results_table import shown_subgroups
 from dynjax.report.tables import setting_text, source
-from dynjax.report.wording import METRIC_NAMES, SELECTIONS, estimate_text
+from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, of_whole_run
 
 SCHEMA = 1
 
@@ -39,7 +41,9 @@ def model_card(facts: Facts) -> dict[str, Any]:
         "model": results["model"] | {"weights": results["weights"]},
         "training": {key: setting_text(key, value) for key, value in facts.settings.items()},
         "evaluation": {
-            "scheme": f"{facts.settings['train.folds']}-fold cross-validation by subject, stratified by class",
+            "scheme": sentences.scheme(facts),
+            "description": sentences.how_evaluated(facts),
+            "external": _external(facts),
             "selection": results["selection"],
             "thresholds": [fold.get("threshold", THRESHOLD) for fold in results["folds"]],
             "folds_missing": results.get("folds_missing", []),
@@ -47,10 +51,21 @@ def model_card(facts: Facts) -> dict[str, Any]:
             "metrics": results["metrics"],
             "subgroups": results.get("subgroups"),
         },
-        "cost": {"train_seconds": [fold["train_seconds"] for fold in results["folds"]]},
-        "limits": limits(facts),
+        "cost": {
+            "train_seconds": [fold["train_seconds"] for fold in results["folds"]],
+            "description": sentences.cost(facts),
+        },
+        "limits": sentences.limits(facts),
         "provenance": results["provenance"],
     }
+
+
+def _external(facts: Facts) -> dict[str, Any] | None:
+    """Says whose networks predicted these subjects, without the folders of the run and of its scan table."""
+    if not facts.external:
+        return None
+    source = facts.trained_on and facts.trained_on | {"source": Path(facts.trained_on["source"]).name}
+    return {"networks": facts.external["networks"], "trained_on": source or None}
 
 
 def to_markdown(card: dict[str, Any]) -> str:
@@ -58,11 +73,10 @@ def to_markdown(card: dict[str, Any]) -> str:
     data, evaluation, weights = card["data"], card["evaluation"], card["model"]["weights"]
     mark = "SYNTHETIC " if card["synthetic"] else ""
     counts = ", ".join(f"{count} {name}" for name, count in data["n_subjects"].items())
-    metrics = [
-        [METRIC_NAMES[name], estimate_text(estimate)]
-        for name, estimate in evaluation["metrics"].items()
-        if name in METRIC_NAMES
-    ]
+    metrics = []
+    for name, title in METRIC_NAMES.items():
+        shown = [(name, title), *of_whole_run(name, evaluation)] if name in evaluation["metrics"] else []
+        metrics += [[its_title, estimate_text(evaluation["metrics"][own])] for own, its_title in shown]
     excluded = [f"{count} scans excluded: {reason}" for reason, count in data["excluded"].items() if count]
     notes = [f"the scan table: {note}" for note in data["notes"]]
     origin = f"from {weights['source']}" if weights["source"] else "from random initial weights"
@@ -80,16 +94,17 @@ def to_markdown(card: dict[str, Any]) -> str:
         "## Model",
         f"{card['model']['name']}, {card['model']['parameters']:,} parameters, {origin}.",
         "## Evaluation",
-        f"{evaluation['scheme']}; {SELECTIONS[evaluation['selection']]}.",
+        evaluation["description"],
         _table(["metric", f"{mark}value (95 % interval)"], metrics),
+        *([f"{POOLING}."] if of_whole_run("roc_auc", evaluation) else []),
         *_subgroups(evaluation["subgroups"], mark),
         "## Cost",
-        f"{sum(card['cost']['train_seconds']):.0f} s of training on {card['provenance'].get('device', '-')}.",
+        card["cost"]["description"],
         "## Limits",
         _items(card["limits"]),
         "## Provenance",
         _table(["", ""], [[name, str(value)] for name, value in card["provenance"].items()]),
-        "## Config",
+        "## Config of the networks" if evaluation["external"] else "## Config",
         _table(["key", "value"], [[key, value] for key, value in card["training"].items()]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -47,7 +47,12 @@ PAPER = {
 NOT_CONVERGED = np.log(2) / 2
 
 THE_PAPER = "  the paper"
-HEADINGS = ("", *PAPER_METRICS.values(), "parameters", "s/fold", "notes")
+OF_CALLS = "average_precision_of_calls"  # a column where the paper's figures are shown
+AP_OF_CALLS = "AP of calls"
+PAPER_AP = (
+    f"{AP_OF_CALLS}: the average precision of the classes that subjects are called, not of their probabilities; the "
+    "authors' released code computes the paper's AP so: only this one can be compared with it"
+)
 PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
 PAIRED_COLUMNS = [
     "paired_with", "paired_folds", "paired_subjects",
@@ -61,6 +66,7 @@ class Row(NamedTuple):
     """A finished run: its name, folder, number of epochs and results.json.
 
     pairing: its tests against the first run. unpaired: why there are none. The first run itself has neither.
+    of_calls: the estimate of OF_CALLS, None if it is not wanted or its predictions cannot be read.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Row(NamedTuple):
     results: dict
     pairing: Pairing | None = None
     unpaired: str = ""
+    of_calls: dict | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -76,7 +83,8 @@ class Row(NamedTuple):
         cohort, folds = self.results["cohort"], self.results["folds"]
         notes = ["SYNTHETIC" if cohort["synthetic"] else cohort["source"]]
         if "external" in self.results:
-            notes.append("EXTERNAL")
+            source = self.results["external"].get("trained_on") or {}
+            notes.append("EXTERNAL" + (", trained on SYNTHETIC subjects" if source.get("synthetic") else ""))
         if cohort.get("shuffled"):
             notes.append("SHUFFLED labels")
         if folds[0]["epoch"] is None:
@@ -94,7 +102,7 @@ class Row(NamedTuple):
             notes.append(f"{name_folds([fold['fold'] for fold in results['folds']])} alone")
         if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:
             notes.append("NOT CONVERGED")
-        if results["selection"] == "test":
+        if results["selection"] == "test" and "external" not in results:
             notes.append("OPTIMISTIC")
         return notes
 
@@ -107,10 +115,12 @@ class Row(NamedTuple):
 
 def print_rows(rows: list[Row], with_paper: bool) -> None:
     """Prints the table of runs."""
-    table = new_table(HEADINGS, left=("", "notes"))
+    table = new_table(headings(with_paper), left=("", "notes"))
     for line in row_lines(rows, with_paper):
         table.add_row(*line)
     print_table(table)
+    if with_paper:
+        print(PAPER_AP)
 
 
 def print_pairings(rows: list[Row]) -> None:
@@ -128,13 +138,34 @@ def print_pairings(rows: list[Row]) -> None:
             print(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
 
 
+def headings(with_paper: bool) -> list[str]:
+    """Returns the titles of the columns of `row_lines`."""
+    return ["", *_metric_titles(with_paper), "parameters", "s/fold", "notes"]
+
+
 def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
-    """Yields the cells under HEADINGS of each run, followed by the paper's if wanted."""
+    """Yields the cells under `headings` of each run, followed by the paper's if wanted."""
     for row in rows:
-        estimates = [estimate_text(row.results["metrics"][name]) for name in PAPER_METRICS]
+        estimates = [estimate_text(estimate) for estimate in _estimates(row, with_paper)]
         yield [row.name, *estimates, f"{_parameters(row):,}", f"{row.seconds:.0f}", ", ".join(row.notes)]
         if with_paper and row.name in PAPER:
-            yield [THE_PAPER, *(f"{value:.2f}" for value in PAPER[row.name]), "", "", "ADNI"]
+            yield [THE_PAPER, *_paper_cells(row), "", "", "ADNI"]
+
+
+def _metric_titles(with_paper: bool) -> list[str]:
+    return [*PAPER_METRICS.values(), *([AP_OF_CALLS] if with_paper else [])]
+
+
+def _estimates(row: Row, with_paper: bool) -> list[dict]:
+    """Returns a run's estimates in the order of `_metric_titles`."""
+    estimates = [row.results["metrics"][name] for name in PAPER_METRICS]
+    return estimates + [row.of_calls or {"value": None, "ci95": None}] if with_paper else estimates
+
+
+def _paper_cells(row: Row) -> list[str]:
+    """Returns the paper's values in the order of `_metric_titles`: its AP is that of calls, and there is no other."""
+    *values, of_calls = PAPER[row.name]
+    return [*(f"{value:.2f}" for value in values), "", f"{of_calls:.2f}"]
 
 
 def to_csv(rows: list[Row], with_paper: bool) -> str:
@@ -142,14 +173,14 @@ def to_csv(rows: list[Row], with_paper: bool) -> str:
 
     The paper's values, if wanted, are in the `paper_` columns. The tests against the first run are in PAIRED_COLUMNS.
     """
-    metrics = [column for name in PAPER_METRICS for column in (name, f"{name}_low", f"{name}_high")]
+    names = [*PAPER_METRICS, *([OF_CALLS] if with_paper else [])]
+    metrics = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
     paper = [f"paper_{name}" for name in PAPER_METRICS] if with_paper else []
     header = ["run", "folder", *metrics, "parameters", "seconds_per_fold", "notes", *paper, *PAIRED_COLUMNS]
     lines = []
     for row in rows:
         ours = []
-        for name in PAPER_METRICS:
-            estimate = row.results["metrics"][name]
+        for estimate in _estimates(row, with_paper):
             low, high = estimate["ci95"] or (None, None)
             ours += [_decimals(estimate["value"]), _decimals(low), _decimals(high)]
         theirs = [_decimals(value) for value in PAPER.get(row.name, [None] * len(PAPER_METRICS))] if with_paper else []
@@ -160,17 +191,18 @@ def to_csv(rows: list[Row], with_paper: bool) -> str:
 
 def to_latex(rows: list[Row], with_paper: bool) -> str:
     """Formats the runs as a booktabs tabular."""
-    lines = [r"\begin{tabular}{l" + "c" * len(PAPER_METRICS) + "rrl}", r"\toprule"]
-    lines += [_latex_line(["", *PAPER_METRICS.values(), "Parameters", "s/fold", "Notes"]), r"\midrule"]
+    titles = _metric_titles(with_paper)
+    lines = [r"\begin{tabular}{l" + "c" * len(titles) + "rrl}", r"\toprule"]
+    lines += [_latex_line(["", *titles, "Parameters", "s/fold", "Notes"]), r"\midrule"]
     for row in rows:
-        estimates = [_latex(row.results["metrics"][name]) for name in PAPER_METRICS]
+        estimates = [_latex(estimate) for estimate in _estimates(row, with_paper)]
         parameters = f"{_parameters(row):,}".replace(",", r"\,")
         notes = _escaped(", ".join(row.notes))
         lines.append(_latex_line([row.name, *estimates, parameters, f"{row.seconds:.0f}", notes]))
         if with_paper and row.name in PAPER:
-            papers = [f"{value:.2f}" for value in PAPER[row.name]]
-            lines.append(_latex_line([r"\quad the paper", *papers, "", "", "ADNI"]))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+            lines.append(_latex_line([r"\quad the paper", *_paper_cells(row), "", "", "ADNI"]))
+    lines += [r"\bottomrule", r"\end{tabular}", *([f"% {PAPER_AP}"] if with_paper else [])]
+    return "\n".join(lines) + "\n"
 
 
 def method(runs: int) -> str:

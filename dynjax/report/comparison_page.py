@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dynjax.report import figures
-from dynjax.report.comparison import HEADINGS, PAIRING_HEADINGS, THE_PAPER, Row, method, pairing_cells, row_lines
+from dynjax.report.comparison import (
+    PAIRING_HEADINGS,
+    PAPER_AP,
+    THE_PAPER,
+    Row,
+    headings,
+    method,
+    pairing_cells,
+    row_lines,
+)
 from dynjax.report.curves import roc_points
 from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts, describe_mark
 from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
@@ -20,7 +29,7 @@ def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | 
     """
     synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
     optimistic = any("OPTIMISTIC" in row.notes for row in rows)
-    mark = describe_mark(synthetic, optimistic)
+    mark = describe_mark(*(row.results for row in rows))
     caption = f"{mark}. " if mark else ""
     notices = [SYNTHETIC] if synthetic else []
     if optimistic:
@@ -40,7 +49,9 @@ def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
         [f"{name}, on {notes}" if name == THE_PAPER else name, *cells]
         for name, *cells, notes in row_lines(rows, with_paper)
     ]
-    yield Table("runs", text, HEADINGS[:-1], lines)
+    yield Table("runs", text, headings(with_paper)[:-1], lines)
+    if with_paper:
+        yield Text(f"{PAPER_AP}.")
     yield Items(
         [f"{number}: {row.name}, {row.folder}: {', '.join(row.notes)}" for number, row in enumerate(rows, start=1)]
     )
@@ -78,7 +89,7 @@ def beside(facts: Facts) -> Iterator[Block]:
         return
     text = facts.marked("This run and the others: each metric with its 95 % interval, and the training time per fold.")
     lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
-    yield Table("beside", text, HEADINGS[:-1], lines)
+    yield Table("beside", text, headings(with_paper=False)[:-1], lines)
     items = []
     for number, row in enumerate(facts.beside, start=1):
         notes = row.notes[1:]  # without the first, the path of the scan table, which may identify a person

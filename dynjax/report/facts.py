@@ -7,7 +7,7 @@ import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report.comparison import NOT_CONVERGED, Row
-from dynjax.report.wording import SELECTIONS, name_folds
+from dynjax.report.wording import SELECTIONS, counted, name_folds, selection_text, trained_on_text
 
 RESEARCH = "For research only: this is not a medical device, and no result here is a diagnosis."
 SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing about patients."
@@ -19,7 +19,8 @@ class Facts(NamedTuple):
     name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative,
     positive). results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N].
     events: one per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they
-    cannot be read. beside: the run itself and then others, such as baselines.
+    cannot be read. beside: the run itself and then others, such as baselines. repeat: which of how many repeats of one
+    cross-validation the run is, None if it is not repeated.
     """
 
     name: str
@@ -36,14 +37,34 @@ class Facts(NamedTuple):
     images: Mapping[str, np.ndarray] | None
     show_ids: bool = False
     beside: Sequence[Row] = ()
+    repeat: tuple[int, int] | None = None
 
     @property
     def synthetic(self) -> bool:
         return self.results["cohort"]["synthetic"]
 
     @property
+    def shuffled(self) -> bool:
+        return bool(self.results["cohort"].get("shuffled"))
+
+    @property
+    def external(self) -> dict[str, Any] | None:
+        """Whose networks predicted these subjects, if they are those of another run."""
+        return self.results.get("external")
+
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """On whom the networks of another run were trained; {} if the run is its own, or if that is not recorded."""
+        return (self.external or {}).get("trained_on") or {}
+
+    @property
+    def missing(self) -> list[int]:
+        """The folds that are not evaluated yet."""
+        return self.results.get("folds_missing") or []
+
+    @property
     def optimistic(self) -> bool:
-        return SELECTIONS[self.results["selection"]].startswith("OPTIMISTIC")
+        return is_optimistic(self.results)
 
     @property
     def baseline(self) -> bool:
@@ -52,7 +73,7 @@ class Facts(NamedTuple):
     @property
     def mark(self) -> str:
         """Returns the warning that must accompany every number; '' for an ordinary run on real subjects."""
-        return describe_mark(self.synthetic, self.optimistic)
+        return describe_mark(self.results)
 
     def marked(self, text: str) -> str:
         """Puts the mark before a caption."""
@@ -79,15 +100,27 @@ class Facts(NamedTuple):
 
     def notices(self) -> list[str]:
         """Returns the sentences that precede all numbers."""
-        missing = self.results.get("folds_missing")
         notices = [SYNTHETIC] if self.synthetic else []
+        if self.external:
+            notices += self._external_notices(self.external)
+        if self.shuffled:
+            notices.append("SHUFFLED: the labels were shuffled between subjects, as a control.")
         if self.results["selection"] != "last":
-            notices.append(f"{_sentence(SELECTIONS[self.results['selection']])}.")
-        if missing:
-            notices.append(f"Incomplete: {name_folds(missing)} not evaluated yet.")
+            notices.append(f"{_sentence(selection_text(self.results))}.")
+        if self.missing:
+            notices.append(f"Incomplete: {name_folds(self.missing)} not evaluated yet.")
         if max(fold.get("train_loss") or 0 for fold in self.results["folds"]) > NOT_CONVERGED:
-            notices.append("Not converged: in at least one fold the network has not learned its own training subjects.")
+            who = "on average, the networks have" if self.external else "in at least one fold the network has"
+            own = "their" if self.external else "its"
+            notices.append(f"Not converged: {who} not learned {own} own training subjects.")
         return [*notices, RESEARCH]
+
+    def _external_notices(self, external: Mapping[str, Any]) -> list[str]:
+        notices = [f"EXTERNAL: {counted(external['networks'], 'network')} of another run, {trained_on_text(external)}."]
+        whole = self.trained_on.get("folds", 0) * self.trained_on.get("repeats", 0)
+        if external["networks"] < whole:
+            notices.append(f"Incomplete: {external['networks']} of the {whole} networks of that run were finished.")
+        return notices
 
     def most_wrong(self, count: int) -> list[int]:
         """Returns the misclassified subjects, ordered by how far the probability is beyond the threshold."""
@@ -102,35 +135,24 @@ class Facts(NamedTuple):
         return sorted(rng.choice(members, min(count, len(members)), replace=False).tolist())
 
 
-def describe_mark(synthetic: bool, optimistic: bool) -> str:
-    """Returns the warning that must accompany every number, or ''."""
-    marks = ["SYNTHETIC subjects"] if synthetic else []
-    if optimistic:
-        marks.append("OPTIMISTIC selection")
-    return ", ".join(marks)
+def is_optimistic(results: Mapping[str, Any]) -> bool:
+    """Whether epochs were selected on the very subjects that are scored."""
+    return SELECTIONS[results["selection"]].startswith("OPTIMISTIC") and "external" not in results
 
 
-def limits(facts: Facts) -> list[str]:
-    """Lists what the numbers do not show."""
-    results, (negative, positive) = facts.results, facts.classes
-    share = facts.labels.mean()
-    lines = ["The subjects do not exist, so the results say nothing about patients."] if facts.synthetic else []
-    lines += [
-        f"The results come from cross-validation within one cohort of {len(facts.labels)} subjects. Scans from another "
-        "site, scanner or protocol were not tested; scores on those are often lower.",
-        f"{share:.0%} of the subjects are {positive}. Accuracy, precision and F1 apply only at this prevalence.",
-        f"The labels {negative} and {positive} were taken from the scan table and not verified. Subjects with other "
-        "diseases were not included.",
-        "The intervals account for the choice of test subjects, not for other initial weights or other folds. The "
-        "values of the folds are not independent, because folds share training subjects.",
-        "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
-        "`python main.py audit` checks that, and whether the label is associated with age, sex, site or scanner.",
-    ]
-    if not results.get("subgroups"):
-        lines.append("Subgroups, such as women and men or old and young, were not evaluated separately.")
-    if facts.optimistic:
-        lines.append("Epochs were selected on the test subjects: expect lower scores on other subjects.")
-    return lines
+def describe_mark(*runs: Mapping[str, Any]) -> str:
+    """Returns the warning that must accompany every number of the runs, given their results, or ''."""
+    cohorts = [results["cohort"] for results in runs]
+    sources = [results.get("external", {}).get("trained_on") or {} for results in runs]
+    marks = {
+        "SYNTHETIC subjects": any(cohort["synthetic"] for cohort in cohorts),
+        "EXTERNAL subjects": any("external" in results for results in runs),
+        "networks trained on SYNTHETIC subjects": any(source.get("synthetic") for source in sources),
+        "SHUFFLED labels": any(cohort.get("shuffled") for cohort in cohorts),
+        "networks trained on SHUFFLED labels": any(source.get("shuffled") for source in sources),
+        "OPTIMISTIC selection": any(map(is_optimistic, runs)),
+    }
+    return ", ".join(mark for mark, is_so in marks.items() if is_so)
 
 
 def _sentence(text: str) -> str:

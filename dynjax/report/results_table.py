@@ -7,13 +7,15 @@ from dynjax.report.terminal import new_table, print_table
 from dynjax.report.wording import (
     IF_CALIBRATED,
     METRIC_NAMES,
-    OF_WHOLE_RUNS,
     POOLING,
-    SELECTIONS,
+    counted,
     estimate_text,
     interval,
     name_folds,
     number,
+    of_whole_run,
+    selection_text,
+    trained_on_text,
 )
 
 SUBGROUP_METRICS = ("accuracy", "roc_auc", "recall", "specificity")
@@ -27,7 +29,7 @@ def print_results(results: dict) -> None:
     for name, title in METRIC_NAMES.items():
         estimates = [each["metrics"][name] for each in (results, *folds)]
         table.add_row(*_row(title, *estimates))
-        for own, its_title in _of_whole_run(name, results):
+        for own, its_title in of_whole_run(name, results):
             table.add_row(*_row(f"  {its_title}", results["metrics"][own]))
         if name == "ece":
             table.add_row(*_row(f"  {IF_CALIBRATED}", *(estimate["if_calibrated"] for estimate in estimates)))
@@ -42,17 +44,11 @@ def print_repeats(results: dict) -> None:
     title = f"{results['n_subjects']} {kind}, {len(repeats)} repeats"
     table = new_table(headings, title=title, caption=POOLING)
     for name, title in METRIC_NAMES.items():
-        for own, its_title in [(name, title), *_of_whole_run(name, results)]:
+        for own, its_title in [(name, title), *of_whole_run(name, results)]:
             estimate = results["metrics"][own]
             numbers = map(number, (estimate["repeat_sd"], *estimate["repeats"]))
             table.add_row(its_title, number(estimate["value"]), interval(estimate["ci95"]), *numbers)
     print_table(table)
-
-
-def _of_whole_run(name: str, results: dict) -> list[tuple[str, str]]:
-    """Returns (name, title) of the metric of OF_WHOLE_RUNS that follows a metric, if the results have it."""
-    own, title = OF_WHOLE_RUNS.get(name, ("", ""))
-    return [(own, title)] if results["metrics"].get(own, {}).get("value") is not None else []
 
 
 def print_subgroups(subgroups: Sequence[Group]) -> None:
@@ -90,7 +86,9 @@ def _title(results: dict) -> str:
     if results["cohort"].get("shuffled"):
         kind += " with SHUFFLED labels"
     if "external" in results:
-        kind = f"EXTERNAL {kind} that {results['external']['networks']} networks never saw, predicted by their mean"
+        external = results["external"]
+        who = f"{counted(external['networks'], 'network')} {trained_on_text(external)}"
+        kind = f"EXTERNAL {kind} that {who}, never saw, predicted by their mean"
     title = f"{results['n_subjects']} {kind}, positive class {results['positive_class']}"
     missing = results["folds_missing"]
     return f"{title}; {name_folds(missing)} NOT TRAINED yet" if missing else title
@@ -98,7 +96,7 @@ def _title(results: dict) -> str:
 
 def _caption(results: dict) -> str:
     made = _made(results)
-    return f"{made}\n{POOLING}" if _of_whole_run("roc_auc", results) else made
+    return f"{made}\n{POOLING}" if of_whole_run("roc_auc", results) else made
 
 
 def _made(results: dict) -> str:
@@ -108,4 +106,5 @@ def _made(results: dict) -> str:
     if folds[0]["epoch"] is None:
         return f"a baseline by {weights['source']}, fitted on each fold's training subjects in {seconds:.1f} s"
     origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
-    return f"started from {origin}; {seconds:.0f} s of training; {SELECTIONS[results['selection']]}"
+    each = " for each network, on average" if "external" in results else ""
+    return f"started from {origin}; {seconds:.0f} s of training{each}; {selection_text(results)}"

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.resampling import RESAMPLES
-from dynjax.report import figures, pictures, tables
+from dynjax.report import figures, pictures, sentences, tables
 from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
-from dynjax.report.facts import RESEARCH, Facts, limits
+from dynjax.report.facts import RESEARCH, Facts
 from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
-from dynjax.report.wording import METRIC_NAMES, SELECTIONS, estimate_text, interval, name_folds, number
+from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, interval, name_folds, number, of_whole_run
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
 EXAMPLES = 6  # of each class
@@ -33,13 +34,13 @@ def run_page(facts: Facts) -> Page:
         "Example images": _examples,
         "Training": _training,
         "Discrimination": _discrimination,
-        "All metrics": lambda facts: [tables.metrics(facts)],
+        "All metrics": _metrics,
         "Comparison with other runs": beside,
         "Calibration": _calibration,
         "Subgroups": lambda facts: [tables.subgroups(facts)] if facts.results.get("subgroups") else [],
         "Largest errors": _most_wrong,
         "Cost": _cost,
-        "Limits": lambda facts: [Items(limits(facts))],
+        "Limits": lambda facts: [Items(sentences.limits(facts))],
         "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],
     }
     made = [Section(title, list(fill(facts))) for title, fill in sections.items()]
@@ -55,13 +56,9 @@ def subjects_to_show(facts: Facts) -> list[str]:
 
 def _question(facts: Facts) -> Iterator[Block]:
     negative, positive = facts.classes
-    done, count = len(facts.results["folds"]), facts.settings["train.folds"]
-    how = "fitted" if facts.baseline else "trained"
-    selection = "" if facts.baseline else f" Selection: {SELECTIONS[facts.results['selection']]}."
     yield Text(
         f"Can {positive} be distinguished from {negative} by a brain scan of a subject that was never seen before? "
-        f"{facts.name} was {how} {done} times, each time without one of {count} folds, and then evaluated on the "
-        f"subjects of that fold only. Folds are by subject and stratified by class.{selection}"
+        f"{sentences.how_evaluated(facts)}"
     )
     estimates = [(METRIC_NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
     yield Numbers([(name, number(each["value"]), interval(each["ci95"])) for name, each in estimates])
@@ -110,10 +107,8 @@ def _examples(facts: Facts) -> Iterator[Block]:
 def _training(facts: Facts) -> Iterator[Block]:
     evaluated = [fold["fold"] for fold in facts.results["folds"]]
     events = {fold: [event for event in facts.events if event["fold"] == fold] for fold in evaluated}
-    if facts.baseline:
-        yield Text("A baseline is fitted in one step: it has no epochs and no learning curve.")
-    elif not any(events.values()):
-        yield Text("There is no events.jsonl for these folds, so no learning curve is shown.")
+    if facts.baseline or facts.external or not any(events.values()):
+        yield Text(sentences.learning_curves_lack(facts))
     else:
         yield _learning(facts, events, "loss", "Cross-entropy")
         yield _learning(facts, events, "accuracy", "Accuracy")
@@ -149,7 +144,7 @@ def _roc(facts: Facts, band: str, seed: int) -> Figure:
     (tn, fp), (fn, tp) = facts.confusion
     recall, false_positives = tp / (tp + fn), fp / (tn + fp)
     members = {fold: facts.folds == fold for fold in np.unique(facts.folds)}
-    whole = {fold: own for fold, own in members.items() if len(np.unique(labels[own])) == 2}
+    whole = {fold: own for fold, own in members.items() if len(np.unique(labels[own])) == 2 and len(members) > 1}
     of_folds = {fold: roc_points(labels[own], probabilities[own]) for fold, own in whole.items()}
     svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), facts.mark)
     area = f"ROC curve, area {estimate_text(facts.results['metrics']['roc_auc'])}."
@@ -186,11 +181,18 @@ def _probabilities(facts: Facts) -> Figure:
     return _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
 
 
+def _metrics(facts: Facts) -> Iterator[Block]:
+    yield tables.metrics(facts)
+    if of_whole_run("roc_auc", facts.results):
+        yield Text(f"{POOLING}.")
+
+
 def _called(facts: Facts) -> str:
     """States the probability from which a subject is called positive."""
     thresholds = np.unique(facts.thresholds)
     if len(thresholds) == 1:
-        return f"{facts.classes[1]} from a probability of {thresholds[0]:.2f}"
+        mean = ", the mean of the networks' thresholds" if facts.external and thresholds[0] != THRESHOLD else ""
+        return f"{facts.classes[1]} from a probability of {thresholds[0]:.2f}{mean}"
     return f"{facts.classes[1]} from each fold's own threshold, {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
 
 
@@ -228,11 +230,9 @@ def _most_wrong(facts: Facts) -> Iterator[Block]:
 
 
 def _cost(facts: Facts) -> Iterator[Block]:
-    folds, model = facts.results["folds"], facts.results["model"]
-    seconds = sum(fold["train_seconds"] for fold in folds)
-    device = facts.results["provenance"].get("device", "an unknown device")
-    yield Text(f"{model['parameters']:,} parameters; {seconds:,.0f} s of training for {len(folds)} folds on {device}.")
-    yield tables.cost(facts)
+    yield Text(sentences.cost(facts))
+    if not facts.external:  # whose numbers are means of the networks'
+        yield tables.cost(facts)
 
 
 def _figure(facts: Facts, name: str, svg: str, caption: str, alt: str) -> Figure:

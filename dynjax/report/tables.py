@@ -11,7 +11,17 @@ from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
 from dynjax.report.page import Table
 from dynjax.report.results_table import SUBGROUP_METRICS, shown_subgroups
-from dynjax.report.wording import IF_CALIBRATED, METRIC_NAMES, estimate_text, interval, name_folds, number
+from dynjax.report.wording import (
+    IF_CALIBRATED,
+    METRIC_NAMES,
+    counted,
+    estimate_text,
+    interval,
+    name_folds,
+    number,
+    of_whole_run,
+    trained_on_text,
+)
 
 GIBI = 2**30
 
@@ -39,7 +49,7 @@ def answered(results: Mapping[str, Any]) -> int:
 
 def metrics(facts: Facts) -> Table:
     """Tabulates every metric, over all subjects with its interval and in each fold."""
-    results, folds = facts.results, facts.results["folds"]
+    results, folds = facts.results, [] if facts.external else facts.results["folds"]
     rows, numbers = [], []
     for name, title in METRIC_NAMES.items():
         if name not in results["metrics"]:
@@ -49,12 +59,17 @@ def metrics(facts: Facts) -> Table:
         in_folds = [number(value, 2) for value in of_folds]
         rows.append([title, number(estimate["value"]), interval(estimate["ci95"]), *in_folds])
         numbers.append([name, *_value_and_ends(estimate), *of_folds, facts.mark])
+        for own, its_title in of_whole_run(name, results):
+            found = results["metrics"][own]
+            rows.append([its_title, number(found["value"]), interval(found["ci95"]), *["" for _ in folds]])
+            numbers.append([own, *_value_and_ends(found), *[None for _ in folds], facts.mark])
         if "if_calibrated" in estimate:
             simulated = estimate["if_calibrated"]
             rows.append([IF_CALIBRATED, number(simulated["value"]), interval(simulated["ci95"]), *["" for _ in folds]])
             numbers.append([f"{name}_if_calibrated", *_value_and_ends(simulated), *[None for _ in folds], facts.mark])
     titles = [f"fold {fold['fold']}" for fold in folds]
-    caption = facts.marked(f"All metrics over {len(facts.labels)} subjects, with 95 % intervals, and by fold.")
+    by_fold = ", and by fold" if folds else ""
+    caption = facts.marked(f"All metrics over {len(facts.labels)} subjects, with 95 % intervals{by_fold}.")
     head = ["metric", "value", "low", "high", *titles, "mark"]
     return Table("metrics", caption, ["", "all", "95 % interval", *titles], rows, (head, numbers))
 
@@ -144,6 +159,8 @@ def provenance(facts: Facts) -> Table:
     rows = {"scan table": source(results), "weights": origin["source"] or "random initial values"}
     if origin.get("sha256"):
         rows["weights sha256"] = origin["sha256"]
+    if facts.external:
+        rows["networks"] = f"{counted(facts.external['networks'], 'network')} {trained_on_text(facts.external)}"
     rows |= {name.replace("_", " "): str(value) for name, value in results["provenance"].items()}
     return Table("provenance", "Where these numbers come from.", ["", "value"], list(map(list, rows.items())))
 
@@ -151,7 +168,8 @@ def provenance(facts: Facts) -> Table:
 def settings(facts: Facts) -> Table:
     """Tabulates the config."""
     rows = [[key, setting_text(key, value)] for key, value in facts.settings.items()]
-    return Table("settings", "The run's config, as resolved.", ["key", "value"], rows)
+    whose = "The networks' config, with the scan table of these subjects." if facts.external else ""
+    return Table("settings", whose or "The run's config, as resolved.", ["key", "value"], rows)
 
 
 def setting_text(key: str, value: Any) -> str:

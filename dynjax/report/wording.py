@@ -1,6 +1,7 @@
 """The words and number formats that tables, pages and cards share."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,40 @@ SELECTIONS = {
     "validation": "epoch and threshold selected on a fifth of each fold's training subjects, which it did not train on",
     "test": "OPTIMISTIC: each fold's epoch was selected on its test subjects, as the released code does",
 }
+
+
+# Of an external evaluation, whose subjects none of the networks was selected on.
+SELECTED_ELSEWHERE = "each network's epoch was selected on test subjects of its own run, none of whom is among these"
+
+
+def selection_text(results: Mapping[str, Any]) -> str:
+    """Says how the epochs of a run's networks were selected."""
+    if "external" in results and results["selection"] == "test":
+        return SELECTED_ELSEWHERE
+    return SELECTIONS[results["selection"]]
+
+
+def trained_on_text(external: Mapping[str, Any]) -> str:
+    """Says on whom the networks of an external evaluation were trained, from its entry in results.json."""
+    source = external.get("trained_on")
+    if source is None:
+        return "trained on subjects who are not recorded here"
+    whom = "SYNTHETIC subjects" if source["synthetic"] else "subjects"
+    labels = " with SHUFFLED labels" if source["shuffled"] else ""
+    repeats = f" in one of {source['repeats']} repeats" if source["repeats"] > 1 else ""
+    who = f"{source['n_subjects']} {whom} of {Path(source['source']).name}{labels}"
+    return f"trained on {who}, each without one of {source['folds']} folds{repeats}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Counts things: '1 fold' or '3 folds'."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def of_whole_run(name: str, results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns (name, title) of the metric of OF_WHOLE_RUNS that follows a metric, if the results have it."""
+    own, title = OF_WHOLE_RUNS.get(name, ("", ""))
+    return [(own, title)] if results["metrics"].get(own, {}).get("value") is not None else []
 
 
 def name_folds(folds: list[int]) -> str:

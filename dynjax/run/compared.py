@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, listed
-from dynjax.evaluation.metrics import THRESHOLD
+from dynjax.evaluation.intervals import carried_wilson
+from dynjax.evaluation.metrics import TABLES, THRESHOLD, confusion
 from dynjax.evaluation.paired import Pairing, ScoredRun, correct, pair
-from dynjax.evaluation.predictions import Prediction, read_predictions
-from dynjax.report.comparison import Row
+from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions
+from dynjax.report.comparison import OF_CALLS, Row
 from dynjax.run.results import read_results
 from dynjax.run.workdir import Workdir
 
@@ -37,12 +39,16 @@ NETWORKS = {
 }
 
 
-def read_rows(folders: Sequence[str]) -> list[Row]:
-    """Reads each run, with its tests against the first. Raises: InputError that lists the runs without results."""
+def read_rows(folders: Sequence[str], with_paper: bool = False) -> list[Row]:
+    """Reads each run, with its tests against the first and, `with_paper`, what is compared with the paper alone.
+
+    Raises: InputError that lists the runs without results.
+    """
     rows, problems = [], []
     for folder in folders:
         try:
-            rows.append(_read(Workdir(folder), folder))
+            row = _read(Workdir(folder), folder)
+            rows.append(row._replace(of_calls=_of_calls(Workdir(folder))) if with_paper else row)
         except InputError as error:
             problems.append(error)
     if problems:
@@ -77,6 +83,27 @@ def _pair(first: Row, second: Row) -> Pairing:
     if first.results["provenance"]["folds_sha256"] != second.results["provenance"]["folds_sha256"]:
         raise ValueError(_what_differs(ours.predictions, theirs.predictions))
     return pair(ours, theirs, first.results["positive_class"])
+
+
+def _of_calls(workdir: Workdir) -> dict | None:
+    """Estimates the average precision of calls, as the mean over the repeats; None if predictions cannot be read."""
+    try:
+        tables = [_confusion(run) for run in workdir.repeats()]
+    except InputError:
+        return None
+    values = [float(TABLES[OF_CALLS](*table)) for table in tables]
+    if not np.isfinite(values).all():
+        return {"value": None, "ci95": None}
+    return {"value": float(np.mean(values)), "ci95": carried_wilson(OF_CALLS, *tables[0]) if len(tables) == 1 else None}
+
+
+def _confusion(workdir: Workdir) -> list[float]:
+    """Counts true and false positives, true and false negatives. Raises: InputError if a file cannot be read."""
+    results = read_results(workdir.results)
+    thresholds = {fold["fold"]: fold.get("threshold", THRESHOLD) for fold in results["folds"]}
+    folds, labels, probabilities = by_subject(read_predictions(workdir.predictions), results["positive_class"])
+    calls = (probabilities >= [thresholds[fold] for fold in folds]).astype(float)
+    return [float(count) for count in confusion(labels, calls, np.ones(len(labels)))]
 
 
 def _answers(row: Row) -> ScoredRun:

@@ -22,7 +22,7 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
     check_output(out, *WRITERS)
     if only_paired and len(folders) < 2:
         raise UsageError("--paired needs two runs: compare --paired DIR DIR ...")
-    rows = read_rows(folders)
+    rows = read_rows(folders, with_paper)
     if out is not None:  # before anything is printed, which a terminal may not take
         write_text(out.absolute(), WRITERS[out.suffix.lower()](rows, with_paper))
     print_rows(rows, with_paper)

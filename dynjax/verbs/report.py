@@ -81,7 +81,17 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
         refused=[(*scan, reason) for scan, reason in read_refused(workdir).items()],
         images=None,
         show_ids=show_ids,
+        repeat=_repeat(workdir),
     )
+
+
+def _repeat(workdir: Workdir) -> tuple[int, int] | None:
+    """Returns which of how many repeats of one cross-validation the workdir holds; None if it is a run of its own."""
+    whole = Workdir(workdir.path.parent)
+    runs = [run.path for run in whole.repeats()] if whole.config.exists() else []
+    if workdir.path not in runs or (count := whole.read_config().train.repeats) == 1:
+        return None
+    return int(workdir.path.name.removeprefix("repeat_")), count
 
 
 def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:

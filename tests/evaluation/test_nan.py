@@ -60,7 +60,7 @@ REFUSING = {
 }  # fmt: skip
 # Functions of counts, whose answer to a NaN is NaN, unless they do not look at that count.
 PASSING = {
-    **{f"metrics.{name}": COUNTS for name in ("f1", "balanced_accuracy", "mcc")},
+    **{f"metrics.{name}": COUNTS for name in ("f1", "balanced_accuracy", "mcc", "average_precision_of_calls")},
     **{f"metrics.{name}": COUNTS | {"prevalence": 0.3} for name in ("ppv", "npv")},
     **{f"TABLES.{name}": COUNTS for name in TABLES},
 }

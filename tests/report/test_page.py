@@ -10,9 +10,9 @@ import pytest
 
 from dynjax.report.canvas import COLOURS
 from dynjax.report.card import model_card, to_markdown
-from dynjax.report.facts import limits
 from dynjax.report.page import Figure, Page, Section, Table, Text, render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
+from dynjax.report.sentences import limits
 from tests.report.fabricated import facts, results
 
 

@@ -2,14 +2,18 @@
 
 import csv
 import json
+import re
 import shutil
 
+import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from configs.base import VOLUMETRIC, experiment, paper, with_variant
 from dynjax.errors import InputError
+from dynjax.evaluation.metrics import average_precision_of_calls
 from dynjax.evaluation.paired import ScoredRun, correct, pair
-from dynjax.evaluation.predictions import read_predictions, write_predictions
+from dynjax.evaluation.predictions import by_subject, read_predictions, write_predictions
 from dynjax.report.comparison import PAPER
 from dynjax.run.compared import run_name
 from dynjax.verbs.compare import compare
@@ -41,9 +45,10 @@ def test_a_row_a_run_beside_the_papers(runs):
     accuracy = json.loads((runs[0] / "results.json").read_text())["metrics"]["accuracy"]
     low, high = accuracy["ci95"]
     assert f"{accuracy['value']:.2f} ({low:.2f} to {high:.2f})" in lines["Dyn + AlexNet + Att"]
-    papers = [line.split() for line in done.stdout.splitlines() if "the paper" in line]
+    papers = [line.split() for line in done.stdout.splitlines() if line.lstrip().startswith("the paper")]
     assert papers == [["the", "paper", *(f"{v:.2f}" for v in PAPER[f"Dyn + {n} + Att"]), "ADNI"]
                       for n in ("AlexNet", "VGG11")]  # fmt: skip
+    assert "the authors' released code computes the paper's AP so" in done.stdout
     assert "the paper" not in main("compare", *runs).stdout
 
 
@@ -62,6 +67,35 @@ def test_as_csv_and_as_latex(runs, tmp_path):
     assert tex.startswith(r"\begin{tabular}") and tex.count(r"\\") == 3 and "-- &" in tex and "nan" not in tex
     widths = {line.count("&") for line in tex.splitlines() if "&" in line}
     assert widths == {9}
+
+
+def test_the_papers_average_precision_is_compared_with_that_of_hard_labels(runs, tmp_path, capsys):
+    """It stands under the column of calls, and nothing of the paper's under that of probabilities."""
+    labels, probabilities = by_subject(read_predictions(runs[0] / "predictions.csv"), "AD")[1:]
+    expected = average_precision_score(labels, probabilities >= 0.5)
+    for suffix in ("csv", "tex", "html"):
+        compare([*map(str, runs)], with_paper=True, only_paired=False, out=tmp_path / f"rows.{suffix}")
+    first = written(tmp_path / "rows.csv")[0]
+    assert first["average_precision_of_calls"] == f"{expected:.4f}" and first["paper_average_precision"] == "0.8200"
+    low, high = float(first["average_precision_of_calls_low"]), float(first["average_precision_of_calls_high"])
+    assert low <= expected <= high and first["average_precision"] != first["average_precision_of_calls"]
+    tex = (tmp_path / "rows.tex").read_text()
+    assert "& AP & AP of calls &" in tex and "& 0.83 &  & 0.82 &" in tex and tex.count("&") % 10 == 0
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", (tmp_path / "rows.html").read_text())
+    assert ["", "0.82"] in [cells[at : at + 2] for at in range(len(cells))]
+    table = capsys.readouterr().out
+    assert "AP of calls" in table
+    compare([*map(str, runs)], with_paper=False, only_paired=False, out=tmp_path / "rows.csv")
+    assert "AP of calls" not in capsys.readouterr().out
+    assert not {"paper_average_precision", "average_precision_of_calls"} & set(written(tmp_path / "rows.csv")[0])
+
+
+def test_average_precision_of_calls_is_scikit_learns_of_hard_labels():
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.2, 0.7, 1.0):
+        labels, calls = np.arange(40) % 2, rng.random(40) < share
+        table = (int(((labels == a) & (calls == b)).sum()) for a, b in ((1, 1), (0, 1), (0, 0), (1, 0)))
+        assert average_precision_of_calls(*table) == pytest.approx(average_precision_score(labels, calls))
 
 
 def test_as_a_page(runs, tmp_path):

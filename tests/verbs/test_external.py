@@ -50,7 +50,8 @@ def external(run, others, tmp_path_factory):
 
 def test_the_networks_answer_together(run, external, others, tmp_path):
     folder, _, said = external
-    assert "EXTERNAL" in said and "3 networks never saw" in said
+    title = " ".join(said.split())  # wrapped
+    assert "EXTERNAL" in title and "3 networks trained on 12 SYNTHETIC subjects of collection.csv" in title
     answers = rows(folder / "predictions.csv")
     assert [(row["subject"], row["fold"]) for row in answers] == [(f"e{i}", "0") for i in range(6)]
     out = tmp_path / "p.csv"
@@ -68,6 +69,15 @@ def test_the_networks_answer_together(run, external, others, tmp_path):
     groups = {(group["column"], group["group"]): (group["n"], group["metrics"]) for group in results["subgroups"]}
     assert groups[("sex", "F")] == groups[("sex", "M")] == (3, None) and groups[("scanner", "s1")] == (1, None)
     assert ("age", "not known") not in groups, "a column of one group"
+
+
+def test_its_page_and_card_say_what_it_was(external, tmp_path):
+    workdir = shutil.copytree(external[0], tmp_path / "o")
+    done = main("report", f"--workdir={workdir}")
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in ((workdir / "report.html").read_text(), (workdir / "card.md").read_text()):
+        assert "EXTERNAL: 3 networks of another run, trained on 12 SYNTHETIC subjects of collection.csv" in text
+        assert "cross-validation" not in text and "fold 0" not in text and str(workdir) not in text
 
 
 def test_it_stands_beside_other_runs_and_is_no_workdir_to_train_in(run, external):

@@ -111,6 +111,10 @@ def test_other_verbs_know_it(repeated):
     assert done.returncode == 0 and "one repeat with another" in done.stdout
     done = main("report", f"--workdir={workdir}")
     assert done.returncode == 3 and f"report --workdir={workdir / 'repeat_0'}" in done.stderr
+    done = main("report", f"--workdir={workdir / 'repeat_2'}")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("report.html", "card.md"):
+        assert "This is repeat 2 of 3, numbered from 0" in (workdir / "repeat_2" / name).read_text()
 
 
 @pytest.mark.slow
