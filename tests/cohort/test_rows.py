@@ -31,7 +31,11 @@ def test_a_lone_quote_swallows_no_row(tmp_path, make):
         return
     with pytest.raises(InputError, match=rf"{world.table.name}, line 3: a quote opens here and is not closed"):
         load_cohort(world.source)
-    rows[4][-1] = '"ok"'  # which closes nothing
+    rows[2][-1], rows[4][-1] = "x", '"motion'  # in the last row, where it swallows none
+    write(world.table, rows, world.separator)
+    with pytest.raises(InputError, match=r"line 5: a quote opens here"):
+        load_cohort(world.source)
+    rows[2][-1], rows[4][-1] = '"motion', '"ok"'  # which closes nothing
     write(world.table, rows, world.separator)
     with pytest.raises(InputError, match=r"line 3: a quote opens here"):
         load_cohort(world.source)
