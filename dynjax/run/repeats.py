@@ -35,8 +35,9 @@ def repeat_seeds(config: FrozenConfigDict, workdir: Workdir | None = None) -> li
     if len(repeats) == 1:
         return [config.seed]
     before, now = ([seed + repeat for repeat in repeats] for seed in (config.seed, APART * config.seed))
-    begun = [repeat for repeat in repeats if workdir and workdir.repeat(repeat).config.exists()]
-    if any(workdir.repeat(repeat).read_config().seed == before[repeat] != now[repeat] for repeat in begun):
+    begun = {repeat: workdir.repeat(repeat) for repeat in repeats} if workdir else {}
+    own = {repeat: run.read_config().seed for repeat, run in begun.items() if run.config.exists()}
+    if any(seed == before[repeat] != now[repeat] for repeat, seed in own.items()):
         return before
     if now[-1] > LARGEST_SEED:
         raise UsageError(f"seed={config.seed}: at most {LARGEST_SEED // APART - 1} where train.repeats is above 1")
