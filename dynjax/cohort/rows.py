@@ -15,6 +15,7 @@ from dynjax.errors import InputError, listed
 from dynjax.volumes.finding import Finding
 
 QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell that is wholly in quotes
+OUTSIDE_QUOTES = re.compile(r'\t(?=(?:[^"]*"[^"]*")*[^"]*$)')  # a tab before which as many quotes close as open
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks; Excel's 'Unicode text' begins with one
 START = 1000  # bytes in which other files are recognised
 IMPOSTORS = (  # how a file begins that is no table, in lower case, what it is, and the remedy
@@ -40,7 +41,7 @@ def read_rows(table: Path) -> tuple[list[str], list[Row]]:
     """Returns the header, and the rows that are not blank. Cells are stripped of spaces around them.
 
     The separator is the one that the header has. In a table separated by tabs, quotes have no meaning, except around a
-    whole cell, as R and pandas write them. A row that lacks its last cells has them empty. Columns without a name are
+    whole cell of one line, as R writes them. A row that lacks its last cells has them empty. Columns without a name are
     left out, and a row with a cell beyond the named columns has a fault.
 
     Raises: InputError if the file is missing, is not text in UTF-8 or UTF-16, or is empty; for a quote that is not
@@ -91,7 +92,7 @@ def _check_start(table: Path, start: bytes) -> None:
     for beginning, what, remedy in IMPOSTORS:
         if text.startswith(beginning):
             raise InputError(f"{table}: {what}; {remedy}")
-    if b"\0" in start and not start.startswith(UTF16):
+    if b"\0" in start.split(b"\n")[0] and not start.startswith(UTF16):
         raise InputError(f"{table}: not a table but a file with other data; name a table in UTF-8")
 
 
@@ -110,9 +111,17 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _split_tabs(table: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line and the cells of every row; quotes around a whole cell are taken off."""
+    """Yields the line and the cells of every row; quotes around a whole cell are taken off.
+
+    BIDS lets a cell in quotes hold tabs: quotes count where a line would have too many cells without.
+    """
+    width = 0
     for number, line in enumerate(_lines(text), 1):
-        cells = [cell.strip() for cell in line.rstrip("\r\n").split(separator)]
+        cells = line.rstrip("\r\n").split(separator)
+        if width and len(cells) > width and len(whole := OUTSIDE_QUOTES.split(line.rstrip("\r\n"))) == width:
+            cells = whole
+        cells = [cell.strip() for cell in cells]
+        width = width or (len(cells) if any(cells) else 0)
         yield number, [cell[1:-1].replace('""', '"').strip() if QUOTED.fullmatch(cell) else cell for cell in cells]
 
 

@@ -163,6 +163,21 @@ def test_quotes_around_a_whole_cell_between_tabs_are_taken_off(tmp_path, cell, r
     assert (header, rows[0].cells) == (["id", "note"], {"id": "1", "note": read})
 
 
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        ('1\t"a\tb"\tz', ["1", "a\tb", "z"]),
+        ('1\t"a ""b""\tc"\tz', ["1", 'a "b"\tc', "z"]),
+        ('1\t"a\tb"', ["1", '"a', 'b"']),  # as many cells as there should be: the quotes are cells' own
+        ('1\t"a\tb', ["1", '"a', "b"]),
+    ],
+)
+def test_a_tab_in_quotes_is_read_only_where_a_line_has_too_many_cells(tmp_path, line, cells):
+    (tmp_path / "x.tsv").write_text(f"id\tnote\tmore\n{line}\n")
+    (row,) = read_rows(tmp_path / "x.tsv")[1]
+    assert (list(row.cells.values()), row.fault) == (cells, "")
+
+
 def test_the_line_of_an_open_quote_is_told_after_closed_cells_of_several_lines(tmp_path):
     (tmp_path / "x.csv").write_text('a,b\n1,"two\nlines"\n"and\nanother","open\n3,4\n')
     with pytest.raises(InputError, match=r"x\.csv, line 5: a quote opens here"):
