@@ -61,7 +61,8 @@ class Choices:
 
 
 def differing_entities(names: Sequence[str]) -> list[str]:
-    """Describes names of one session by the entities that not all of them have, such as 'run-1'."""
-    entities = [re.sub(r"\.nii(\.gz)?$", "", name).split("_") for name in names]
+    """Describes file names of one session by the entities that not all of them have, such as 'run-1'."""
+    stems = [re.sub(r"\.nii(\.gz)?$", "", name) for name in names]
+    entities = [text.split("_") for text in (stems if len(set(stems)) == len(names) else names)]
     common = set(entities[0]).intersection(*entities)
     return ["_".join(own for own in each if own not in common) or "no such entity" for each in entities]

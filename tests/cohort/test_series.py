@@ -66,6 +66,13 @@ def test_a_choice_that_a_name_decides_is_said_once_by_pattern_and_count(tmp_path
     assert used(tmp_path) == {f"{names[0]}T1w.nii.gz"}
 
 
+def test_a_file_that_is_there_compressed_as_well_is_said(tmp_path):
+    dataset(tmp_path, "")
+    for subject in "ab":
+        (tmp_path / f"sub-{subject}" / "anat" / f"sub-{subject}_T1w.nii").touch()
+    assert load_cohort(tmp_path).notes[0].startswith("2 sessions have T1w.nii and T1w.nii.gz: T1w.nii is used")
+
+
 def test_many_patterns_are_counted(tmp_path):
     for number in range(9):
         dataset(tmp_path, f"acq-{number}_", f"acq-x{number}_", subjects=[f"s{number}"])
