@@ -154,7 +154,7 @@ def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatc
     _, folder = cohort
     read = []
     inspect = checking.inspect_scan
-    monkeypatch.setattr(checking, "inspect_scan", lambda path, **how: read.append(path.name) or inspect(path, **how))
+    monkeypatch.setattr(checking, "inspect_scan", lambda path, *how: read.append(path.name) or inspect(path, *how))
     scans, projection = load_cohort(folder), Projection(Grid((32, 32, 32), 6.9))
     assert len(checking.inspect_unknown(scans, projection)) == len(read) == 12
     read.clear()
