@@ -83,8 +83,9 @@ def _newton_step(labels, x, weights, a, b, finite) -> tuple[np.ndarray, np.ndarr
     gradient_a, gradient_b = error.sum(-1), error @ x
     # An infinite determinant makes the step 0 where there is no finite solution.
     determinant = np.where(finite, first * second - mixed**2, np.inf)
-    step_a = np.clip((second * gradient_a - mixed * gradient_b) / determinant, -STRIDE, STRIDE)
-    step_b = np.clip((first * gradient_b - mixed * gradient_a) / determinant, -STRIDE, STRIDE)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 where every risk is 0 or 1 to rounding: NaN from there
+        step_a = np.clip((second * gradient_a - mixed * gradient_b) / determinant, -STRIDE, STRIDE)
+        step_b = np.clip((first * gradient_b - mixed * gradient_a) / determinant, -STRIDE, STRIDE)
     return step_a, step_b
 
 

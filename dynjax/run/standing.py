@@ -33,6 +33,7 @@ class Standing(NamedTuple):
         cohort, metrics = self.results["cohort"], self.results["metrics"]
         mark = "SYNTHETIC: trained on subjects that do not exist. " if cohort["synthetic"] else ""
         people = f"{self.results['n_subjects']} subjects ({' and '.join(self.labels)})"
+        people += " with SHUFFLED labels" if cohort.get("shuffled") else ""
         slope = metrics.get("calibration_slope", {}).get("value")
         finished = str(self.results["provenance"].get("finished", ""))[:10]
         chosen = (
@@ -53,6 +54,7 @@ class Standing(NamedTuple):
         return about | {
             "evaluated": True,
             "synthetic": cohort["synthetic"],
+            "shuffled": bool(cohort.get("shuffled")),
             "trained_on": cohort["source"],
             "n_subjects": self.results["n_subjects"],
             "selection": self.results["selection"],
