@@ -1,6 +1,6 @@
 """ROC, precision-recall and reliability curves of a run, with bands.
 
-All take labels [N] of 0 and 1 and probabilities [N], one per subject.
+All take labels [N] of 0 and 1 and probabilities [N], one per subject, and raise ValueError for NaN.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import numpy as np
 
 from dynjax.evaluation.calibration import rank_bins
 from dynjax.evaluation.intervals import wilson
+from dynjax.evaluation.numbers import refuse_nan
 from dynjax.evaluation.resampling import LEVEL, resamples
 
 GRID = np.linspace(0, 1, 101)  # where bands are computed
@@ -69,6 +70,7 @@ def precision_recall_curve(labels: np.ndarray, probabilities: np.ndarray, seed: 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Bins:
     """Returns the bins of the expected calibration error, without those that ties leave empty."""
+    refuse_nan(labels=labels)
     bins = rank_bins(probabilities)  # [N]
     groups = [bins == each for each in np.unique(bins)]  # [B] of [N]
     predicted = np.array([float(probabilities[group].mean()) for group in groups])
@@ -82,6 +84,7 @@ def _counter(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndar
 
     It counts the subjects at or above each distinct probability, in descending order.
     """
+    refuse_nan(labels=labels, probabilities=probabilities)
     order = np.argsort(-probabilities, kind="stable")
     scores, positive = probabilities[order], labels[order] == 1  # [N]
     last = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])  # the last of each run of ties, [S]

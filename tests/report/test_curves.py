@@ -59,3 +59,12 @@ def test_bins_are_those_of_the_expected_calibration_error(digits):
         and (bins.low <= bins.observed + 1e-9).all()
         and (bins.observed <= bins.high + 1e-9).all()
     )
+
+
+@pytest.mark.parametrize("curve", [roc_points, reliability, roc_curve, precision_recall_curve])
+@pytest.mark.parametrize("spoiled", [0, 1])
+def test_nothing_is_drawn_of_a_nan(curve, spoiled):
+    arrays = [array.astype(float) for array in subjects()]
+    arrays[spoiled][3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        curve(*arrays) if curve in (roc_points, reliability) else curve(*arrays, 0)

@@ -141,6 +141,15 @@ def test_a_last_update_that_goes_astray_stops_the_run_too(what, tmp_path, monkey
         assert error.value.exit_code == 1 and checkpoint.epochs_done(tmp_path) in (2, 4)
 
 
+def test_a_network_that_goes_astray_is_not_selected(tmp_path):
+    """It is seen before it is scored: a NaN among the scores would be the first to be ranked."""
+    network, offered = statistics_that_overflow(after=2), []
+    selection = Selection(tmp_path / "s", lambda params, stats: offered.append(stats) or {"score": [len(offered)]})
+    with pytest.raises(DynjaxError, match="the network of fold 1 is not finite in epoch 3"):
+        run(tmp_path / "f", SCHEDULE._replace(batch_size=10), network=network, selection=selection)
+    assert [float(stats["passes"]) for stats in offered] == [1, 2]
+
+
 def test_what_a_killed_save_left_is_ignored_and_removed(tmp_path):
     (tmp_path / "epoch_0004.orbax-checkpoint-tmp-7").mkdir()
     (tmp_path / "epoch_0006" / "network").mkdir(parents=True)  # killed before its description was written
