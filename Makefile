@@ -48,6 +48,10 @@ accuracy: .venv/.base
 guard: demo
 	$(RUN) -m benchmarks.guard
 
+# What a cohort stored at two voxel sizes does to a classifier, read by either recipe: ten minutes or more.
+voxel-sizes: .venv/.base
+	$(RUN) -m benchmarks.voxel_sizes
+
 # Raw scans of synthetic subjects through `prepare`: how far from the truth they end. A few minutes.
 preparation: .venv/.preprocess
 	$(RUN) -m benchmarks.preparation
@@ -97,5 +101,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard preparation store lint bench table5
+.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard voxel-sizes preparation store lint bench table5
 .DELETE_ON_ERROR:

@@ -1,4 +1,4 @@
-"""Shows what a cohort of two voxel sizes does to a classifier: python -m benchmarks.voxel_sizes (some ten minutes).
+"""Shows what a cohort of two voxel sizes does to a classifier: python -m benchmarks.voxel_sizes (`make voxel-sizes`).
 
 Each phantom is stored as it is, at 2 mm, and rendered again at 1 mm: the same head, with the noise of voxels an eighth
 as large. Recipe 1 of `volume.recipe` takes every second voxel of the latter along each axis, recipe 2 smooths first. A

@@ -122,7 +122,10 @@ def test_it_answers_new_scans_and_another_cohort_by_its_own_recipe(run, tmp_path
     assert answers[: len(paths)] == answers[len(paths) :] and len(set(answers)) > 3
     listed = [[f"S{i}", "bl", ("CN", "AD")[i % 2], path.name] for i, path in enumerate(paths)]
     table = write_tsv(tmp_path / "table.csv", ["subject", "session", "label", "path"], listed)
-    for _ in range(2):  # the second time into the folder that is there
+    for _ in range(2):  # the second time into the folder that is there, as one of before
         done = main("evaluate", f"--workdir={run}", f"--table={table}", f"--out={other}")
         assert done.returncode == 0, done.stderr
+        about = json.loads((other / "external.json").read_text())
+        assert about["config"]["volume"].pop("recipe") == 1
+        (other / "external.json").write_text(json.dumps(about))
     np.testing.assert_allclose(probabilities(other / "predictions.csv"), answers[: len(paths)], atol=2e-6)
