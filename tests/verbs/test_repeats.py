@@ -92,6 +92,20 @@ def test_a_repeated_run_of_an_earlier_version_goes_on_with_its_seeds(tmp_path):
     assert seeds(5, 4, Workdir(tmp_path / "late")) == [5, 6, 7, 8], "one repeat that is there is enough"
 
 
+def test_it_is_finished_and_summed_up_as_it_was_begun(tmp_path):
+    alone = (*BASELINE[:-1], "--config.seed=5")
+    assert main(*alone, f"--workdir={tmp_path / 'w' / 'repeat_0'}").returncode == 0
+    config = json.loads((tmp_path / "w" / "repeat_0" / "config.json").read_text())
+    config["train"]["repeats"] = 2
+    (tmp_path / "w" / "config.json").write_text(json.dumps(config))
+    done = main(*alone, "--config.train.repeats=2", f"--workdir={tmp_path / 'w'}")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.count("nothing to do") == 1
+    repeats = json.loads((tmp_path / "w" / "results.json").read_text())["provenance"]["repeats"]
+    assert [each["seed"] for each in repeats] == [5, 6]
+    done = main("evaluate", f"--workdir={tmp_path / 'w'}")
+    assert (done.returncode, done.stderr) == (0, "") and "2 repeats" in done.stdout
+
+
 def test_the_folds_of_every_repeat_are_audited_as_they_will_be():
     config = default_config()
     config.seed, config.train.repeats, config.train.folds = 3, 2, 2
