@@ -6,6 +6,7 @@ import numpy as np
 
 CENTRE = (0.0, -18.0, 20.0)  # mm, MNI: the middle of the field of view of ADNI's 110-voxel derivatives
 TOLERANCE = 0.01  # largest difference, relative to a voxel, of spacing, axis direction or origin from the grid's
+NEWEST = 2  # recipe by which volumes get onto the grid, of those that dynjax.volumes.reading describes
 
 
 class Grid(NamedTuple):
@@ -22,7 +23,7 @@ class Grid(NamedTuple):
         return affine
 
 
-def fits(shape: tuple[int, ...], affine: np.ndarray, grid: Grid, recipe: int) -> bool:
+def fits(shape: tuple[int, ...], affine: np.ndarray, grid: Grid, recipe: int = NEWEST) -> bool:
     """Tells whether a volume is taken as it lies: it has the grid's shape, spacing, axes and, by recipe 2, origin."""
     relative = (affine - grid.affine)[:3] / grid.spacing  # differences in voxels, [3, 4]
     compared = relative[:, :3] if recipe == 1 else relative

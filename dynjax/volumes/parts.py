@@ -33,7 +33,7 @@ def parts_of(path: Path) -> list[Path]:
     other = {"img": "hdr", "hdr": "img"}[suffix.lower()]
     same = sibling(path, other)
     beside = [same, same.with_suffix("") if zipped else same.with_name(same.name + ".gz")]
-    partner = next((part for part in beside if part.exists()), same)
+    partner = next((part for part in beside if os.path.exists(part)), same)
     return [partner, path] if other == "hdr" else [path, partner]
 
 

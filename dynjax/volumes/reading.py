@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-from dynjax.volumes.grid import Grid
+from dynjax.volumes.grid import NEWEST, Grid
 
 NAN = ("refuse", "zero")  # how to treat a scan with NaN
-RECIPES = (1, 2)
-NEWEST = RECIPES[-1]
+RECIPES = tuple(range(1, NEWEST + 1))
 
 
 class Reading(NamedTuple):

@@ -48,11 +48,13 @@ def pretended(monkeypatch):
     """As if each scan were prepared, without SimpleITK; those whose subject is named in the list are refused."""
     refused = []
 
-    def prepare_scan(scan, name, folder, grid, nan):
+    def prepare_scan(scan, name, folder, reading):
         if scan.subject in refused:
             raise InputError(f"{scan.path}: refused: for a test")
         shutil.copyfile(scan.path, folder / f"{name}.nii.gz")
-        return SimpleNamespace(about={"similarity": 0.9, "warnings": []}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True)
+        return SimpleNamespace(
+            about={"similarity": 0.9, "warnings": []}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True
+        )
 
     steps = SimpleNamespace(file_names=lambda scans: [scan.subject for scan in scans], prepare_scan=prepare_scan)
     monkeypatch.setitem(sys.modules, "dynjax.preprocess.prepared", steps)
