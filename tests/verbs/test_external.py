@@ -126,6 +126,8 @@ def test_a_run_on_another_kind_of_table_is_evaluated_on_this_one(others, tmp_pat
     few = ("--config.train.epochs=1", "--config.train.folds=2")
     done = main(*TINY, *PHANTOMS, *own, *few, f"--workdir={tmp_path / 'w'}")
     assert (done.returncode, done.stderr) == (0, "") and "SHUFFLED" in done.stdout
+    done = main("predict", f"--workdir={tmp_path / 'w'}", others[0][3])
+    assert done.returncode == 0 and "12 subjects (CN and AD) with SHUFFLED labels of" in done.stdout
     table = write_table(tmp_path / "other.csv", others)
     table.write_text(table.read_text().replace("label", "dx"))
     arguments = ("evaluate", f"--workdir={tmp_path / 'w'}", f"--table={table}", f"--out={tmp_path / 'o'}")
