@@ -69,7 +69,8 @@ def smoothing(affine: np.ndarray, spacing: float) -> list[float]:
 
 def faces(volume: np.ndarray) -> np.ndarray:
     """Returns the voxels of the six faces of a volume [X, Y, Z], [n]."""
-    return np.concatenate([volume.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
+    sides = [np.moveaxis(volume, axis, 0)[[0, -1]] for axis in range(3)]  # without `take`, which copies the volume
+    return np.concatenate([side.ravel() for side in sides])
 
 
 def background(faces: np.ndarray, low: float, high: float) -> float:

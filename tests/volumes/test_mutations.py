@@ -92,9 +92,9 @@ def plain(folder: str, count: int, seed: int) -> dict[str, int]:
 
 def _outcome(path: Path, expected: np.ndarray) -> str:
     """The verdict, and whether what is loaded is the good array; the two ways to read a scan have to agree."""
-    start = time.perf_counter()
+    start = time.process_time()
     verdict = inspect_scan(path, GRID).verdict
-    if time.perf_counter() - start > 2:
+    if time.process_time() - start > 2:
         return f"{verdict}, too slow"
     try:
         volume = load_volume(path, GRID if verdict != "refused" else None).data
