@@ -34,6 +34,14 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def is_utf8(path: Path) -> bool:
+    """Tells whether a path is text, as some libraries need it; a name of an old share may be in Latin-1."""
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def cache_folder() -> Path:
     """Returns the folder of phantoms, projections and compiled programs.
 

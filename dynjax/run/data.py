@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +95,13 @@ def _read_cohort(config: FrozenConfigDict) -> Cohort:
 
     folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
     return load_cohort(folder, *options)
+
+
+def check_columns(cohort: Cohort, names: Iterable[str]) -> None:
+    """Raises UsageError for a column of --subgroups that the scan table lacks or that is empty."""
+    for name in names:
+        if not any(scan.column(name) for scan in cohort.scans):
+            raise UsageError(f"--subgroups={name}: {cohort.source} has no such column, or nothing in it")
 
 
 def find_folds(config: FrozenConfigDict, workdir: Workdir, cohort: Cohort) -> np.ndarray:

@@ -15,9 +15,9 @@ from dynjax.errors import InputError, listed
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.files import expanded, write_text
 from dynjax.run import settings
-from dynjax.run.answers import write_answers
+from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.checking import check_first
-from dynjax.run.data import Data, find_cohort, keep_folds, load_data
+from dynjax.run.data import Data, check_columns, find_cohort, keep_folds, load_data
 from dynjax.run.guarding import read_guard
 from dynjax.run.results import results_so_far
 from dynjax.run.runtime import configure_jax
@@ -55,6 +55,7 @@ def evaluate_external(
     other.check_external(about)
     cohort = find_cohort(config)
     print(cohort.describe(), flush=True)
+    check_columns(cohort, (name for name in columns if name not in SUBGROUP_COLUMNS))
     subjects = _subjects_of(workdir)
     _check_subjects(workdir, subjects, cohort)
     cohort, refused = check_first(config, other, cohort, allow_refused)

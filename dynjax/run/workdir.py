@@ -11,7 +11,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError, listed
-from dynjax.files import can_be_written, expanded, lock, write_text
+from dynjax.files import can_be_written, expanded, is_utf8, lock, write_text
 from dynjax.run import settings
 
 
@@ -83,6 +83,8 @@ class Workdir:
             self._check_same(config)
         elif files:
             raise UsageError(f"{self}: holds files but no config.json, so it is no workdir; choose another --workdir")
+        if config.model.name not in BASELINES and not is_utf8(self.path):
+            raise UsageError(f"{self}: no checkpoint can be written there, for its name is not UTF-8; choose another")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -142,6 +144,8 @@ class Workdir:
             raise InputError(f"{path}: damaged: not JSON ({error})") from None
         if not isinstance(written, dict):
             raise InputError(f"{path}: damaged: not a config")
+        if path == self.external and not isinstance(written.get("config"), dict):
+            raise InputError(f"{path}: damaged: it has no config")
         return written
 
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from dynjax.errors import InputError
-from dynjax.files import sha256_of, write_text
+from dynjax.files import is_utf8, sha256_of, write_text
 from dynjax.models.build import Tree, named_leaves
 from dynjax.training import processes
 from dynjax.training.step import TrainState
@@ -177,6 +177,8 @@ def _load(path: Path, part: str, like: Any) -> Any:
     """Verifies one part of a checkpoint, then reads it."""
     _verify(path, part, like)
     abstract = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in named_leaves(like).items()}
+    if not is_utf8(path):
+        raise InputError(f"{path}: cannot be read, for its name is not UTF-8; rename the folder or copy the run")
     with _alone():
         arrays = ocp.load_checkpointables(path.absolute(), {part: abstract})[part]
     return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in abstract])

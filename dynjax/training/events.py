@@ -8,6 +8,8 @@ from typing import Any
 
 from dynjax.files import append_text, lock, write_text
 
+NUMBERS = ("fold", "epoch", "loss")  # that every event has
+
 
 class EventLog:
     """A JSON-lines file of events; when a fold is resumed, `rewind` removes the lines of epochs that it repeats."""
@@ -31,7 +33,9 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the events of an existing log and skips any line that a kill cut short."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            yield json.loads(line)
+    """Yields the events of an existing log and skips any line that a kill cut short, or that is none."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError, RecursionError):
+            event = json.loads(line)
+            if isinstance(event, dict) and all(isinstance(event.get(name), int | float) for name in NUMBERS):
+                yield event

@@ -9,7 +9,7 @@ from dynjax.errors import InputError, UsageError
 from dynjax.report.wording import name_folds
 from dynjax.run.answers import SUBGROUP_COLUMNS
 from dynjax.run.baseline import evaluate_baseline
-from dynjax.run.data import find_cohort, load_data
+from dynjax.run.data import check_columns, find_cohort, load_data
 from dynjax.run.external import Table, evaluate_external
 from dynjax.run.refused import without_refused
 from dynjax.run.repeats import each_repeat
@@ -57,6 +57,7 @@ def evaluate(
         return each_repeat(config, workdir, lambda _, run: evaluate(run, finished_folds, subgroups))
     cohort = without_refused(workdir, find_cohort(config))
     print(cohort.describe(), flush=True)
+    check_columns(cohort, subgroups)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
     if config.model.name in BASELINES:
         return evaluate_baseline(config, workdir, cohort, folds, columns)

@@ -21,8 +21,9 @@ from tests.together import made_once
 CHECK = ("check", *TINY, "--config.cohort.table={w}/scans.csv")
 TRAIN = (*TINY, "--config.cohort.table={w}/scans.csv")
 QUICK = ("a terminal of ASCII", "train on a GPU that is not there")  # the others that start Python anew are slow
-SLOW = ("training without a cache", "no home", "a scheduler that is not there")
+SLOW = ("training without a cache", "no home", "a scheduler that is not there", "a memory that is too small")
 LEGACY = os.fsdecode(b"l\xe9gacy")  # a folder of an old share, in Latin-1
+LEGACY_TABLE = f"--config.cohort.table={{w}}/{LEGACY}/scans.csv"
 
 
 class Case(NamedTuple):
@@ -216,6 +217,39 @@ CASES = [
             ("checkpoint", ("predict", "--workdir={tmp}/checkpoint", "{w}/scans/00.nii.gz"), "damaged"),
         )
     ),
+    Case("report of events that are none", ("report", "--workdir={tmp}/events.jsonl"), 0, "", lines=0),
+    Case(
+        "compare of an evaluation that is damaged",
+        ("compare", "{tmp}/external.json"),
+        3,
+        "external.json: damaged: it has no config",
+        lines=2,
+    ),
+    Case(
+        "a column that is not there",
+        ("evaluate", "--workdir={w}/baseline", "--subgroups=scnaner"),
+        2,
+        "--subgroups=scnaner: ",
+    ),
+    # names that are not UTF-8, of everything
+    *(
+        Case(f"{arguments[0]} in a folder that is not UTF-8", arguments, 0, "", lines=0)
+        for arguments in (
+            ("check", *TINY, LEGACY_TABLE, f"--out={{tmp}}/{LEGACY}/c.json"),
+            ("audit", *TINY, LEGACY_TABLE, f"--workdir={{w}}/{LEGACY}/w"),
+            ("evaluate", f"--workdir={{w}}/{LEGACY}/w"),
+            ("report", f"--workdir={{w}}/{LEGACY}/w"),
+            ("compare", f"{{w}}/{LEGACY}/w", f"--out={{tmp}}/{LEGACY}/c.html"),
+        )
+    ),
+    Case(
+        "predict by a run in a folder that is not UTF-8",
+        ("predict", f"--workdir={{tmp}}/{LEGACY}/run", "{w}/scans/00.nii.gz"),
+        3,
+        "cannot be read, for its name is not UTF-8; rename the folder",
+    ),
+    Case("train in a folder that is not UTF-8", (*TRAIN, f"--workdir={{tmp}}/{LEGACY}/w"), 2, "is not UTF-8"),
+    Case("a cache that is not UTF-8", CHECK, 0, "", {"environment": {"DYNJAX_CACHE": f"{{tmp}}/{LEGACY}/cache"}}, 0),
     # terminals, homes, caches and devices
     Case(
         "a terminal of ASCII",
@@ -283,6 +317,45 @@ CASES = [
         "--scheduler=tcp://127.0.0.1:1: no Dask scheduler answers there",
     ),
     # disks and memory
+    *(
+        Case(f"{arguments[0]} on a full disk", arguments, 1, said, {"limits": {resource.RLIMIT_FSIZE: 10}})
+        for arguments, said in (
+            (
+                ("predict", "--workdir={run}", "--allow-unlike", "{w}/scans/00.nii.gz", "--out={tmp}/p.csv"),
+                "File too large",
+            ),
+            (("compare", "{run}", "--out={tmp}/c.csv"), "c.csv: File too large"),
+            (("report", "--workdir={tmp}/whole"), "File too large"),
+            (("evaluate", "--workdir={tmp}/whole"), "File too large"),
+            (("train", *TRAIN, "--workdir={tmp}/w"), "File too large"),
+        )
+    ),
+    Case(
+        "a memory that is too small",
+        ("check", TINY[0], "--config.cohort.table={w}/scans.csv", "--config.volume.grid=512,512,512"),
+        1,
+        "not enough memory (Unable to allocate",
+        {"limits": {resource.RLIMIT_AS: 2 * 2**30}},
+    ),
+    *(
+        Case(
+            f"{arguments[0]} needs no GPU",
+            arguments,
+            0,
+            "",
+            {"anew": True, "environment": {"JAX_PLATFORMS": "cuda"}},
+            0,
+        )
+        for arguments in (CHECK, ("audit", *TRAIN), ("compare", "{run}"), ("report", "--workdir={tmp}/whole"))
+    ),
+    Case(
+        "a locale of ASCII alone",
+        (*CHECK, "--out={tmp}/c.json"),
+        0,
+        "",
+        {"anew": True, "environment": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}},
+        0,
+    ),
     Case(
         "a disk that fills within a checkpoint",
         (*TRAIN, "--workdir={tmp}/w"),
@@ -354,9 +427,11 @@ def _make_world(folder: Path) -> None:
         with open(folder / f"{name}.csv", "w", newline="") as file:
             csv.writer(file).writerows([*rows[:-1], [*rows[-1][:3], last]])
     options = [option for option in TINY if option.startswith(("--config.volume", "--config.train.folds"))]
-    table = f"--config.cohort.table={folder / 'scans.csv'}"
-    done = main("--config=configs/baseline_brain_volume.py", *options, table, f"--workdir={folder / 'baseline'}")
-    assert done.returncode == 0, done.stderr
+    shutil.copyfile(folder / "scans.csv", folder / LEGACY / "scans.csv")
+    for table, where in (("scans.csv", "baseline"), (f"{LEGACY}/scans.csv", f"{LEGACY}/w")):
+        arguments = (f"--config.cohort.table={folder / table}", f"--workdir={folder / where}")
+        done = main("--config=configs/baseline_brain_volume.py", *options, *arguments)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -373,6 +448,10 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "nested.json": lambda run: (run / "config.json").write_text("[" * 10**5),
     "results.json": lambda run: (run / "results.json").write_text('{"schema": 1}'),
     "folds.csv": lambda run: (run / "folds.csv").write_text("subject,fold\n1\n"),
+    "events.jsonl": lambda run: (run / "events.jsonl").write_bytes(b'5\n{}\n[]\n{"fold": "x"}\n\xff\n' + b"[" * 10**5),
+    "external.json": lambda run: (run / "external.json").write_text('{"run": 3}'),
+    "whole": lambda run: None,
+    f"{LEGACY}/run": lambda run: None,
     "predictions.csv": lambda run: (run / "predictions.csv").write_bytes(b"\xff\xfe"),
     "checkpoint": lambda run: next((run / "checkpoints" / "fold_0").glob("*.json")).write_text("{}"),
 }
@@ -454,7 +533,7 @@ def test_what_is_done_to_it_ends_in_words(case, places, request):
     if any("readonly" in argument for argument in case.arguments):
         request.getfixturevalue("read_only")
     for name, damage in DAMAGE.items():
-        if f"--workdir={{tmp}}/{name}" in case.arguments:
+        if {f"--workdir={{tmp}}/{name}", f"{{tmp}}/{name}"} & set(case.arguments):
             damage(shutil.copytree(places["run"], places["tmp"] / name))
     done = _run(case, places)
     said = case.said.format(**places)
@@ -465,7 +544,7 @@ def test_what_is_done_to_it_ends_in_words(case, places, request):
     out = next((argument.removeprefix("--out=") for argument in case.arguments if argument.startswith("--out=")), "")
     if case.code == 0 and out:
         written = Path(out.format(**places)).read_text(encoding="utf-8")
-        assert written.count("00.nii.gz") == 1 and ("link" not in out or "old" not in written)
+        assert "old" not in written and (written.count("00.nii.gz") == 1 or case.arguments[0] == "compare")
 
 
 def test_a_disk_that_filled_keeps_what_was_saved_and_goes_on(run, places):
