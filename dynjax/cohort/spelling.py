@@ -8,6 +8,7 @@ from dynjax.cohort.scan import MISSING, Scan
 
 SYNONYMS = {"ad": ("dementia",), "cn": ("cu", "nc", "normal")}  # ADNIMERGE's; those used by studies on ADNI
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
+DECIMAL_COMMA = re.compile(r"(\d{1,3}),(\d+)")
 CODED_SEXES = {"1": "M", "2": "F"}  # ISO 5218's and ADNI's; read only in a column that has nothing else
 
 
@@ -33,6 +34,14 @@ def read_sexes(scans: list[Scan]) -> tuple[list[Scan], list[str]]:
     changed = [f"{text} as {sex}" for text, sex in sorted(meant.items()) if text != sex]
     notes = [f"sexes read: {', '.join(changed)}"] if changed else []
     return [scan._replace(sex=meant.get(scan.sex, scan.sex)) for scan in scans], notes
+
+
+def read_ages(scans: list[Scan]) -> tuple[list[Scan], list[str]]:
+    """Reads a comma in an age, as in 70,5, as its decimal point; returns the scans, and a note if there is one."""
+    changed = [scan.age for scan in scans if DECIMAL_COMMA.fullmatch(scan.age)]
+    notes = [f"ages read with a decimal comma: {len(changed)}, such as {changed[0]}"] if changed else []
+    read = [scan._replace(age=DECIMAL_COMMA.sub(r"\1.\2", scan.age)) for scan in scans] if changed else scans
+    return read, notes
 
 
 def match_ids(written: Iterable[str], known: Iterable[str]) -> tuple[dict[str, str], list[str]]:

@@ -12,7 +12,7 @@ from dynjax.cohort.listing import Listing
 from dynjax.cohort.plain import OPTIONAL, REQUIRED, read_plain
 from dynjax.cohort.rows import read_rows
 from dynjax.cohort.scan import Cohort, RefusedRow, Scan
-from dynjax.cohort.spelling import read_labels, read_sexes
+from dynjax.cohort.spelling import read_ages, read_labels, read_sexes
 from dynjax.cohort.visits import by_subject, choose_visits, note_converters
 from dynjax.errors import InputError, UsageError, listed
 
@@ -51,6 +51,7 @@ def load_cohort(
     source, listing = _read(Path(os.path.expanduser(table)), description, label_column)
     scans, read_as = read_labels(listing.scans, labels)
     scans, sexes = read_sexes(scans)
+    scans, ages = read_ages(scans)
     chosen, decided = choose_visits(_keep_labels(scans, labels, listing.excluded), visit, listing.excluded)
     usable, refused = _separate(chosen, listing)
     problems = _repeated_files(usable) + _two_labels(chosen) + _without_scans(labels, scans, listing)
@@ -59,7 +60,7 @@ def load_cohort(
     if not usable:
         raise InputError(f"{source}: none of its {len(refused)} scans can be used:\n{listed(refused)}")
     series = adni.note_descriptions(chosen) if listing.kind == adni.KIND and not description else []
-    notes = [*listing.notes, *sexes, *series, *decided, *note_converters(scans, chosen, labels, visit)]
+    notes = [*listing.notes, *sexes, *ages, *series, *decided, *note_converters(scans, chosen, labels, visit)]
     synthetic = ((source if source.is_dir() else source.parent) / PHANTOM_MARK).exists()
     about = (str(source), synthetic, dict(listing.excluded), ", ".join([listing.kind, *read_as]))
     return Cohort(tuple(usable), labels, *about, notes=tuple(notes), refused=tuple(refused), hints=tuple(listing.hints))

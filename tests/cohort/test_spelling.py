@@ -43,6 +43,17 @@ def test_sexes_are_spelt_m_and_f(tmp_path, written, read, note):
     assert cohort.notes == ((f"sexes read: {note}",) if note else ())
 
 
+def test_ages_of_a_semicolon_table_may_have_a_decimal_comma(tmp_path):
+    ages = ["70,5", "71", "n/a", "7,1,2"]
+    for number in range(4):
+        (tmp_path / f"{number}.nii").touch()
+    rows = [[f"s{n}", "1", "AD" if n % 2 else "CN", f"{n}.nii", age] for n, age in enumerate(ages)]
+    write(tmp_path / "scans.csv", [[*HEADER, "age"], *rows], ";")
+    cohort = load_cohort(tmp_path)
+    assert [scan.age for scan in cohort.scans] == ["70.5", "71", "n/a", "7,1,2"]
+    assert cohort.notes == ("ages read with a decimal comma: 1, such as 70,5",)
+
+
 @pytest.mark.parametrize(
     ("written", "known", "expected"),
     [
