@@ -8,7 +8,7 @@ from dynjax.cohort.scan import MISSING, Scan
 
 SYNONYMS = {"ad": ("dementia",), "cn": ("cu", "nc", "normal")}  # ADNIMERGE's; those used by studies on ADNI
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
-DECIMAL_COMMA = re.compile(r"(\d{1,3}),(\d+)")
+DECIMAL_COMMA = re.compile(r"^(\d{1,3}),(\d+)$")
 CODED_SEXES = {"1": "M", "2": "F"}  # ISO 5218's and ADNI's; read only in a column that has nothing else
 
 
