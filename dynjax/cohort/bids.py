@@ -65,7 +65,8 @@ def read_dataset(folder: Path, layout: FolderLayout, description: str, label_col
     dataset lacks `label_column`.
     """
     files, listing = _find_scans(folder, layout), empty_listing("")
-    tables = read_tables(folder, files.groups, listing, files.unreadable)
+    known = [*files.groups, *(_ids_of(lost, folder) for lost in files.unreadable)]
+    tables = read_tables(folder, known, listing, files.unreadable)
     column = _find_label_column(folder, layout, tables, label_column)
     choices, undated = Choices("{} sessions have"), collections.Counter[str]()
     for (subject, session), paths in files.groups.items():
@@ -80,8 +81,8 @@ def read_dataset(folder: Path, layout: FolderLayout, description: str, label_col
         _add_fault(subject, session, tables, listing)
     for lost, reason in files.unreadable.items():
         _add_unreadable(lost, reason, folder, tables, column, listing)
-    seen = {subject for subject, _ in files.groups} | {_ids_of(lost, folder)[0] for lost in files.unreadable}
-    unscanned = [subject for subject, _ in tables.participants if subject not in seen]
+    scanned = {subject for subject, _ in known}
+    unscanned = [subject for subject, _ in tables.participants if subject not in scanned]
     if unscanned:
         listing.excluded["subject of participants.tsv without a T1w scan"] = len(unscanned)
     listing.notes.extend([*choices.notes(), *(f"{count} {text}" for text, count in undated.items() if count)])
@@ -123,8 +124,10 @@ def _scan(
     sex = tables.value(subject, session, SEX)
     site = tables.value(subject, session, SITE) or "".join(CLINICA_SITE.findall(subject))
     texts = tables.dates(subject, session)
-    acquired = first_date(texts) or first_date(beside := [read_scans_date(path, undated)])
-    if acquired is None and not all(map(is_date, texts + beside)):
+    if not first_date(texts):
+        texts.append(read_scans_date(path, undated))
+    acquired = first_date(texts)
+    if acquired is None and not all(map(is_date, texts)):
         undated["sessions have a date that cannot be read"] += 1
     others = tables.others(subject, session, (*IDS, column, *AGE, *SEX, *SITE, *ACQUIRED))
     return Scan(subject, session, label, path, age, sex, site, acquired, others)

@@ -103,10 +103,9 @@ def read_scans_date(path: Path, note: collections.Counter[str]) -> str:
     if absent := why_absent(table):
         note[f"scans.tsv left unread: {absent.detail}"] += os.path.lexists(table)
         return ""
-    for row in read_rows(table)[1]:
-        if row.cells.get("filename", "") == f"{path.parent.name}/{path.name}":
-            return row.cells.get("acq_time", "")
-    return ""
+    name = f"{path.parent.name}/{path.name}".removesuffix(".gz")  # tables may be older than a compression
+    rows = [row for row in read_rows(table)[1] if row.cells.get("filename", "").removesuffix(".gz") == name]
+    return rows[0].cells.get("acq_time", "") if rows else ""
 
 
 def first_date(texts: list[str]) -> datetime.datetime | None:
@@ -149,7 +148,7 @@ def _read_sessions(
         whose = _subjects_of(table, rows, list(sessions_of), listing)
         found |= _read_own(table, whose, rows, sessions_of, listing, changed)
     for own in own_tables:
-        rows = _read_keyed(own, ("session_id",), listing)
+        rows = _read_keyed(own, ("session_id",), listing, own.parent.name)
         found |= _read_own(own, [own.parent.name] * len(rows), rows, sessions_of, listing, changed)
     for text, count in list(changed.items())[:3]:
         listing.notes.append(f"session {text}, {count} time{'s' * (count != 1)}")
@@ -180,15 +179,21 @@ def _match(table: Path, written: list[str], known: list[str], listing: Listing) 
     """Returns the folder that each id stands for. Raises: InputError that lists the ids that may stand for several."""
     matches, problems = match_ids(written, known)
     if problems:
-        raise InputError(f"{table}: these ids could be of several folders; spell them as one:\n{listed(problems)}")
+        raise InputError(
+            f"{table}: these ids may stand for several folders; spell them as the right one:\n{listed(problems)}"
+        )
     strangers, lonely = [text for text in written if text not in matches], set(known) - set(matches.values())
     if strangers and lonely and len(listing.hints) < HINTS:
         listing.hints.append(f"{table.name} has {strangers[0]!r}, which no folder is called, but one {min(lonely)!r}")
     return matches
 
 
-def _read_keyed(table: Path, ids: tuple[str, ...], listing: Listing) -> list[Row]:
-    """Returns the rows that have all `ids`; those that have not are refused. Raises: InputError for missing columns."""
+def _read_keyed(table: Path, ids: tuple[str, ...], listing: Listing, subject: str = "") -> list[Row]:
+    """Returns the rows that have all `ids`; those that have not are refused. Raises: InputError for missing columns.
+
+    Args:
+      subject: that of all rows, in a table without participant_id.
+    """
     header, rows = read_rows(table)
     missing = [name for name in ids if name not in header]
     if missing:
@@ -197,8 +202,8 @@ def _read_keyed(table: Path, ids: tuple[str, ...], listing: Listing) -> list[Row
     for row in rows:
         problems = [f"{name} is empty" for name in ids if row.cells[name].lower() in MISSING]
         if problems:
-            subject = row.cells.get("participant_id", "") or place_of(row)
-            listing.refused.append(RefusedRow(subject, place_of(row), *bad_row(table, row, problems)))
+            whose = row.cells.get("participant_id", subject) or place_of(row)
+            listing.refused.append(RefusedRow(whose, place_of(row), *bad_row(table, row, problems)))
         else:
             good.append(row)
     return good

@@ -139,6 +139,16 @@ def test_a_participant_without_an_id_is_refused_and_its_folder_is_not_listed(tmp
     assert cohort.excluded["subject that participants.tsv does not list"] == 1
 
 
+def test_sessions_without_an_id_are_refused_by_subject_and_line(tmp_path):
+    world = WORLDS["own sessions"](tmp_path)
+    for subject in ("sub-01", "sub-02"):
+        own = tmp_path / subject / f"{subject}_sessions.tsv"
+        own.write_text(own.read_text() + "n/a\tMCI\tx\n")
+    cohort = load_cohort(world.source)
+    assert len(cohort.scans) == 4
+    assert {row.ids for row in cohort.refused} == {("sub-01", "(line 4)"), ("sub-02", "(line 4)")}
+
+
 @pytest.mark.parametrize("label", ["MCI", "n/a"])
 def test_nothing_is_refused_that_nobody_wants(tmp_path, label):
     """A scan with another label, or a later one, may have any fault."""
@@ -169,7 +179,7 @@ def test_a_folder_that_cannot_be_read_is_not_counted_as_absent(tmp_path, monkeyp
     """Whether its label is in participants.tsv or only in its own sessions.tsv, which cannot be read either."""
     world = WORLDS["own sessions"](tmp_path)
     if labelled:
-        rows = [[f"sub-0{number}", label] for number, label in enumerate(("CN", "AD", "CN", "AD"), 1)]
+        rows = [[str(number), label] for number, label in enumerate(("CN", "AD", "CN", "AD"), 1)]
         write(tmp_path / "participants.tsv", [["participant_id", "diagnosis"], *rows])
     (tmp_path / "sub-02" / "ses-M006" / "anat" / "sub-02_ses-M006_T1w.nii.gz").unlink()
     unreadable(monkeypatch, tmp_path / lost)

@@ -96,5 +96,7 @@ def test_ids_that_are_not_clear_refuse_the_table(tmp_path):
     rows = rows_of(world)
     rows[2][0] = "2"
     write(world.table, rows)
-    with pytest.raises(InputError, match=r"participants\.tsv: .*several.*\n  '2' may stand for sub-002 or sub-02"):
+    with pytest.raises(
+        InputError, match=r"participants\.tsv: .*several folders.*\n  '2' may stand for sub-002 or sub-02"
+    ):
         load_cohort(tmp_path)
