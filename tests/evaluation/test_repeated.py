@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dynjax.evaluation.intervals import WITHIN_FOLDS, estimate_all, estimate_within_folds
+from dynjax.evaluation.metrics import METRICS
 from dynjax.evaluation.repeated import Repeat, estimate_repeats
 from dynjax.evaluation.resampling import bca_intervals
 
@@ -29,8 +30,9 @@ def test_the_value_is_the_mean_and_the_spread_that_of_the_repeats():
         assert found[name]["repeat_sd"] == pytest.approx(np.std(values, ddof=1)) and found[name]["repeat_sd"] > 0
     within = [estimate_within_folds(LABELS, each.probabilities, FOLDS)["value"] for each in three]
     assert found[WITHIN_FOLDS]["repeats"] == pytest.approx(within) and len(set(within)) > 1
-    low, high = found[WITHIN_FOLDS]["ci95"]
-    assert low < found[WITHIN_FOLDS]["value"] < high
+    for name in (*METRICS, WITHIN_FOLDS):
+        low, high = found[name]["ci95"]
+        assert low < found[name]["value"] < high, name
 
 
 def test_the_interval_is_between_subjects():

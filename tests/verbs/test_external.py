@@ -14,6 +14,7 @@ from dynjax.cohort.table import load_cohort
 from dynjax.run import settings
 from dynjax.run.keys import default_config
 from dynjax.run.workdir import Workdir
+from dynjax.training import checkpoint
 from tests.command import PHANTOMS, TINY, main
 
 NO_FOLDER = "is not the folder of an external evaluation; choose another --out"
@@ -120,12 +121,24 @@ def test_of_the_cohorts_keys_those_that_describe_one_table_stay_with_it(flags):
     assert ours["cohort.shuffle"] != defaults["cohort.shuffle"], "or nothing is tried"
 
 
-def test_a_run_on_another_kind_of_table_is_evaluated_on_this_one(others, tmp_path):
+def as_if_run_with(cohort, run, folder):
+    """A copy of a run, which says that other keys of `cohort` are its config's."""
+    workdir = Workdir(shutil.copytree(run, folder))
+    config, results = (json.loads(path.read_text()) for path in (workdir.config, workdir.results))
+    results["cohort"]["shuffled"] = cohort["shuffle"]
+    workdir.config.write_text(json.dumps(config | {"cohort": config["cohort"] | cohort}))
+    workdir.results.write_text(json.dumps(results))
+    for fold in workdir.begun_folds():
+        path = checkpoint.latest(workdir.fold(fold))
+        about = checkpoint.read_about(path)
+        about["config"]["cohort"] |= cohort
+        path.with_suffix(".json").write_text(json.dumps({"sha256": checkpoint._digest(about), "about": about}))
+
+
+def test_a_run_on_another_kind_of_table_is_evaluated_on_this_one(run, others, tmp_path):
     """The run's series, column and shuffled labels are those of its own cohort, an ADNI collection."""
-    own = ("--config.cohort.description=*N3*", "--config.cohort.label_column=Group", "--config.cohort.shuffle=True")
-    few = ("--config.train.epochs=1", "--config.train.folds=2")
-    done = main(*TINY, *PHANTOMS, *own, *few, f"--workdir={tmp_path / 'w'}")
-    assert (done.returncode, done.stderr) == (0, "") and "SHUFFLED" in done.stdout
+    own = {"description": "*N3*", "label_column": "Group", "shuffle": True}
+    as_if_run_with(own, run[0], tmp_path / "w")
     done = main("predict", f"--workdir={tmp_path / 'w'}", others[0][3])
     assert done.returncode == 0 and "12 subjects (CN and AD) with SHUFFLED labels of" in done.stdout
     table = write_table(tmp_path / "other.csv", others)
