@@ -128,7 +128,8 @@ def _subjects_of(table: Path, rows: list[Row], subjects: list[str], listing: Lis
     matches = _match(table, texts, subjects, listing)
     changed = sum(written != meant for written, meant in matches.items())
     if changed:
-        listing.notes.append(f"{changed} ids of {table.name} differ from their folder's in sub-, zeros or case")
+        how = "written otherwise than their folders (sub-, leading zeros or case), and read as these"
+        listing.notes.append(f"{changed} ids of {table.name} are {how}")
     return [matches.get(text, text) for text in texts]
 
 
@@ -151,7 +152,7 @@ def _read_sessions(
         rows = _read_keyed(own, ("session_id",), listing, own.parent.name)
         found |= _read_own(own, [own.parent.name] * len(rows), rows, sessions_of, listing, changed)
     for text, count in list(changed.items())[:3]:
-        listing.notes.append(f"session {text}, {count} time{'s' * (count != 1)}")
+        listing.notes.append(f"{count} session{'s' * (count != 1)}: {text}")
     return found
 
 
