@@ -10,13 +10,15 @@ pytestmark = pytest.mark.slow  # for `make test-slow`, which installs SimpleITK;
 
 from dynjax.cohort.phantom.anatomy import AFFINE, load_anatomy
 from dynjax.cohort.phantom.subject import draw_subjects, render_scan
+from dynjax.files import sha256_of
 from dynjax.preprocess.bias import flatten
 from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.picture import BRAIN, ENLARGED, TISSUE, draw
+from dynjax.preprocess.prepared import _holds
 from dynjax.preprocess.steps import Prepared, prepare_volume
 from dynjax.volumes.finding import RefusedVolume
-from dynjax.volumes.reading import Reading
 from dynjax.volumes.nifti import Volume
+from dynjax.volumes.reading import RECIPES, Reading
 
 OBLIQUE = nibabel.affines.from_matvec(
     nibabel.eulerangles.euler2mat(0.1, 0.2, -0.1) @ np.diag([1.1, 0.9, 1.3]), (-40, 7, 12)
@@ -82,3 +84,13 @@ def test_a_picture_shows_both_outlines_in_three_planes():
     assert seen.shape == (30 * ENLARGED, (20 + 20 + 30) * ENLARGED, 3) and seen.dtype == np.uint8
     for plane in np.split(seen, np.cumsum([20, 20]) * ENLARGED, axis=1):
         assert all((plane == colour).all(-1).any() for colour in (BRAIN, TISSUE, (255, 255, 255)))
+
+
+def test_a_record_of_before_is_of_the_first_recipe(tmp_path):
+    (tmp_path / "a.nii.gz").write_text("a volume")
+    about = {"made_of": {"nan": "refuse"}, "files": {"a.nii.gz": sha256_of(tmp_path / "a.nii.gz")}}
+    for recipe in RECIPES:
+        made_of = {"nan": "refuse", "volume_recipe": recipe}
+        assert _holds(tmp_path, about, made_of, {"volume": "a.nii.gz"}) == (recipe == 1)
+        assert _holds(tmp_path, about | {"made_of": made_of}, made_of, {"volume": "a.nii.gz"})
+        assert not _holds(tmp_path, {}, made_of, {"volume": "a.nii.gz"})
