@@ -149,7 +149,7 @@ def test_refused_scans_of_a_run_that_was_killed_before_its_folds_are_forgotten(t
 
 
 def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatch):
-    """Until a file is written to; and if what is known is lost, the stored images say it."""
+    """Until a file is written to, or what is known is lost: a stored image says nothing of its scan's doubts."""
     monkeypatch.setenv("DYNJAX_CACHE", str(tmp_path / "cache"))
     _, folder = cohort
     read = []
@@ -171,4 +171,4 @@ def test_what_is_known_to_be_good_is_not_read_again(cohort, tmp_path, monkeypatc
     project_cohort([scan.path for scan in scans.scans], projection)
     for memory in (tmp_path / "cache" / "checked").iterdir():
         memory.write_text("garbage")
-    assert checking.inspect_unknown(scans, projection) == {} and read == []
+    assert len(checking.inspect_unknown(scans, projection)) == len(read) == 12
