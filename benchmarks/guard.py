@@ -55,7 +55,7 @@ def main(options: list[str]) -> int:
     configure_jax()
     judge = Judge(Path(options[0]) if options else RUN)
     print(
-        f"SYNTHETIC. {judge.guard.reference.count} scans; own far end {judge.guard.reference.far_end:.1f} deviations\n"
+        f"SYNTHETIC. {judge.guard.reference.scans} scans; own far end {judge.guard.reference.far_end:.1f} deviations\n"
     )
     some = _false_alarms(judge)
     for title, changes in (("looked at while building", KNOWN), ("not looked at before", NEW)):

@@ -24,7 +24,7 @@ class Reference(NamedTuple):
     folds: tuple[np.ndarray, ...]
 
     @property
-    def count(self) -> int:
+    def scans(self) -> int:
         """The number of scans."""
         return sum(map(len, self.folds))
 
@@ -66,13 +66,13 @@ def judge(reference: Reference, values: np.ndarray) -> Judgement:
     largest = _sizes(signed, reference.one_sided).max(1)  # [K]
     as_far = sum(int((usual >= own).sum()) for usual, own in zip(reference.folds, largest))
     deviation = float(np.median(largest))
-    if reference.count < FEWEST:
+    if reference.scans < FEWEST:
         verdict = "unknown"
     elif deviation >= REFUSED * reference.far_end:
         verdict = "refused"
     else:
         verdict = "warning" if deviation >= WARNED * reference.far_end else "ok"
-    return Judgement(verdict, deviation, (1 + as_far) / (1 + reference.count), np.median(signed, 0))
+    return Judgement(verdict, deviation, (1 + as_far) / (1 + reference.scans), np.median(signed, 0))
 
 
 def _sizes(signed: np.ndarray, one_sided: np.ndarray) -> np.ndarray:

@@ -1,8 +1,11 @@
 """Compares a volume's coarse picture, its block means, with the mean picture of a cohort."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+Undo = Callable[[np.ndarray], np.ndarray]
 
 # For each measure, the smallest spread that is taken to mean something.
 LEAST = {
@@ -65,19 +68,24 @@ def likely_change(vector: np.ndarray, mean: np.ndarray) -> str:
 
 ALIKE = 0.3  # one less the correlation: above it, two heads do not match
 
+
+def _turn(times: int, axes: tuple[int, int]) -> Undo:
+    return lambda blocks: np.rot90(blocks, times, axes)
+
+
+def _reorder(order: tuple[int, int, int]) -> Undo:
+    return lambda blocks: blocks.transpose(order)
+
+
 # What a scan may have suffered, and how it is undone on block means [S, S, S] in RAS+.
-CHANGES = {
-    "upside down": lambda b: b[:, :, ::-1],
-    "back to front": lambda b: b[:, ::-1],
-    "upside down and back to front": lambda b: b[:, ::-1, ::-1],
-    "with inverted contrast": lambda b: -b,
-    **{
-        f"turned by {degrees} degrees about {axis}": lambda b, axes=axes, back=back: np.rot90(b, back, axes)
-        for axis, axes in (("x", (1, 2)), ("y", (2, 0)), ("z", (0, 1)))
-        for degrees, back in ((90, 3), (-90, 1))
-    },
-    **{
-        f"with axes in the order {name}": lambda b, order=order: b.transpose(order)
-        for name, order in (("y, z, x", (2, 0, 1)), ("z, x, y", (1, 2, 0)))
-    },
+CHANGES: dict[str, Undo] = {
+    "upside down": lambda blocks: blocks[:, :, ::-1],
+    "back to front": lambda blocks: blocks[:, ::-1],
+    "upside down and back to front": lambda blocks: blocks[:, ::-1, ::-1],
+    "with inverted contrast": lambda blocks: -blocks,
+    "with axes in the order y, z, x": _reorder((2, 0, 1)),
+    "with axes in the order z, x, y": _reorder((1, 2, 0)),
 }
+for _axis, _axes in {"x": (1, 2), "y": (2, 0), "z": (0, 1)}.items():
+    CHANGES[f"turned by 90 degrees about {_axis}"] = _turn(3, _axes)
+    CHANGES[f"turned by -90 degrees about {_axis}"] = _turn(1, _axes)

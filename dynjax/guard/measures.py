@@ -52,7 +52,8 @@ def _halved(volume: np.ndarray) -> np.ndarray:
     """Averages blocks of 2 x 2 x 2 voxels, without the last slice of an odd axis."""
     x, y, z = (size // 2 * 2 for size in volume.shape)
     even = volume[:x, :y, :z]
-    return sum(even[i::2, j::2, k::2] for i in (0, 1) for j in (0, 1) for k in (0, 1)) / np.float32(8)
+    corners = [even[i::2, j::2, k::2] for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+    return np.asarray(np.sum(corners, axis=0, dtype=np.float32) / np.float32(8))
 
 
 def _moments(head: np.ndarray, spacing: float) -> Iterator[float]:

@@ -147,9 +147,9 @@ def _seen_by(digest: str, networks: Sequence[Trained]) -> list[str]:
 def _checked(guard: Guard | None) -> str:
     if guard is None:
         return f"{NOT_CHECKED}: the run keeps nothing of it; evaluate makes that"
-    if guard.reference.count < FEWEST:
-        return f"{NOT_CHECKED}: {guard.reference.count} scans are too few to judge others by"
-    return f"checked against {guard.reference.count} scans of its cohort"
+    if guard.reference.scans < FEWEST:
+        return f"{NOT_CHECKED}: {guard.reference.scans} scans are too few to judge others by"
+    return f"checked against {guard.reference.scans} scans of its cohort"
 
 
 def _print(verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:
