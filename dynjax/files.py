@@ -124,7 +124,8 @@ def _written_to(stream: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder, stream.name)
         yield temporary
-        with open(_open_streams.pop(stream, None) or _open_stream(stream), "wb") as file:
+        is_open = stream in _open_streams
+        with open(_open_streams.pop(stream) if is_open else _open_stream(stream), "wb") as file:
             file.write(temporary.read_bytes())
 
 

@@ -156,7 +156,7 @@ def _run(output, errors, environment: dict[str, str], program: Path, arguments, 
         resource.setrlimit(limit, (value, value))
     os.dup2(output.fileno(), 1)
     os.dup2(errors.fileno(), 2)
-    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     os.environ.clear()
     os.environ.update({name: value for name, value in environment.items() if value or name in KEPT})
     os.chdir(folder)

@@ -8,7 +8,7 @@ LOOK = "look at the scan in a viewer; remove it from the scan table if it is wro
 
 REMEDIES = {
     # reasons to refuse a scan
-    "missing": "correct its path in the scan table",
+    "missing": "correct its path",
     "unreadable": "make it a regular file with permission to read",
     "folder": "name the scan in it, a file, in the scan table",
     "Git LFS": "fetch it with `git lfs pull`",

@@ -110,10 +110,10 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
         ([], 2, "--config=configs/NAME.py"),
         (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called 'trian'"),
         (["evaluate"], 2, "--workdir=DIR is needed"),
-        (["evaluate", "--workdir=nowhere"], 3, "nowhere/config.json: no such file"),
+        (["evaluate", "--workdir=nowhere"], 3, "nowhere: no such folder"),
         (["predict", "--workdir=nowhere"], 2, "at least one scan"),
-        (["predict", "--workdir=nowhere", "a.nii"], 3, "no fold is trained to the end"),
-        (["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"], 3, "gone.csv: No such file"),
+        (["predict", "--workdir=nowhere", "a.nii"], 3, "nowhere: no such folder"),
+        (["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"], 3, "gone.csv: no such file; correct its path"),
     ],
 )
 def test_misuse_is_one_line_and_a_code(arguments, code, said, tmp_path):
