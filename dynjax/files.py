@@ -154,6 +154,11 @@ def _is_open_file(path: Path) -> bool:
     return os.path.realpath(path.parent) == f"/proc/{os.getpid()}/fd"
 
 
+def names_stream(path: Path) -> bool:
+    """Tells whether a path leads to a pipe, a device or an open file, beside which nothing else can be written."""
+    return _is_stream(_followed(path.absolute()))
+
+
 def _is_stream(path: Path) -> bool:
     """Whether a file cannot be replaced, only written to: a pipe, a device or an open file."""
     return os.path.exists(path) and (_is_open_file(path) or not (path.is_file() or path.is_dir()))

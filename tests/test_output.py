@@ -13,7 +13,7 @@ import pytest
 
 from dynjax import files
 from dynjax.errors import UsageError
-from dynjax.files import append_text, cache_folder, check_output, expanded, lock, optional, write_text
+from dynjax.files import append_text, cache_folder, check_output, expanded, lock, names_stream, optional, write_text
 
 
 def test_a_link_stays_and_what_it_names_is_written(tmp_path):
@@ -65,6 +65,7 @@ def test_an_open_file_is_written_to_where_it_stands(tmp_path):
         file.write("before, ")
         file.flush()
         write_text(tmp_path / "stdout", "amidst")
+        assert names_stream(tmp_path / "stdout") and not names_stream(tmp_path / "file")
         file.write(", after")
     assert (tmp_path / "file").read_text() == "before, amidst, after" and (tmp_path / "stdout").is_symlink()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dynjax.csv_table import write_csv
 from dynjax.errors import InputError
-from dynjax.files import check_output, write_text
+from dynjax.files import check_output, names_stream, write_text
 from dynjax.guard.deviation import FEWEST, Judgement
 from dynjax.projection.store import Projection, project_volume
 from dynjax.run import settings
@@ -172,7 +172,7 @@ def _write(out: Path, verdicts: Sequence[Verdict], standing: Standing, guard: Gu
         numbers = ["" if n is None else f"{n:.6f}" for n in (verdict.probability, verdict.fold_sd)]
         rows.append([verdict.path, verdict.verdict, *numbers, verdict.reason])
     write_csv(out.absolute(), ANSWER_COLUMNS, rows)
-    if out.is_file():  # a pipe takes the table alone
+    if not names_stream(out):  # which takes the table alone
         about = {"schema": SCHEMA, "about": standing.to_json() | {"guard": _checked(guard)}}
         text = json.dumps(about | {"scans": list(map(_to_json, verdicts))}, indent=2, allow_nan=False)
         write_text(out.absolute().with_suffix(".json"), text + "\n")
