@@ -66,8 +66,8 @@ def project_volume(path: Path, volume: Volume, projection: Projection) -> np.nda
     try:
         return project(volume.data, projection.name, projection.axis, projection.weights)
     except NotConverged as error:
-        advice = "choose another --config.projection.name, such as svr or dynamic"
-        raise InputError(f"{path}: refused: {error}, as happens with very large intensities; {advice}") from None
+        advice = "leave the scan out, or choose another --config.projection.name, such as svr or dynamic"
+        raise InputError(f"{path}: refused: {error}; {advice}") from None
 
 
 def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCohort:

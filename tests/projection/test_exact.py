@@ -1,11 +1,16 @@
 """Exact rank pooling against worked examples and its own optimality; the other projections against numpy."""
 
+import nibabel
 import numpy as np
 import pytest
 
 from dynjax import dynamic_image, project
-from dynjax.projection.exact import rank_svm, rank_svr
+from dynjax.errors import InputError
+from dynjax.projection import exact
+from dynjax.projection.exact import NotConverged, rank_svm, rank_svr
 from dynjax.projection.project import PROJECTIONS
+from dynjax.projection.store import Projection, project_scan
+from dynjax.volumes.grid import Grid
 
 T, K = np.arange(6)[:, None], np.arange(4)[None]
 FRAMES = (3 * T + 5 * K + T * K) % 7
@@ -100,3 +105,14 @@ def test_triplanar_holds_the_three_planes():
     assert image.shape == (6, 6, 3)
     for channel, axis in enumerate(("axial", "coronal", "sagittal")):
         np.testing.assert_array_equal(image[..., channel], dynamic_image(volume, axis))
+
+
+def test_a_scan_on_which_it_does_not_converge_is_named_and_the_way_round(tmp_path, monkeypatch):
+    grid, path = Grid((32, 32, 32), 6.0), tmp_path / "scan.nii"
+    data = np.random.default_rng(0).random(grid.shape, np.float32)
+    nibabel.save(nibabel.Nifti1Image(data, grid.affine), path)
+    with pytest.raises(NotConverged, match="did not converge: duality gap"):
+        rank_svm(1e30 * data.reshape(32, -1).astype(np.float64))
+    monkeypatch.setattr(exact, "ITERATIONS", 2)
+    with pytest.raises(InputError, match=r"scan\.nii: refused: .* did not converge.*projection\.name, such as svr"):
+        project_scan(path, Projection(grid, "ranksvm"))
