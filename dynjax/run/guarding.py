@@ -17,6 +17,7 @@ from dynjax.guard import features, likeness, measures
 from dynjax.guard.deviation import Judgement, Reference, judge, make_reference
 from dynjax.guard.likeness import Picture
 from dynjax.guard.words import reasons
+from dynjax.report.wording import name_folds
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.trained import Answers, Trained
@@ -56,9 +57,15 @@ class Guard(NamedTuple):
     folds: Mapping[int, FoldReference]
 
     def seen(self, networks: Sequence[Trained], answers: Sequence[Answers]) -> dict[int, np.ndarray]:
-        """Returns what the networks of the folds saw in N scans: fold -> reduced features [N, F]."""
+        """Returns what the networks of the folds saw in N scans: fold -> reduced features [N, F].
+
+        Raises: InputError if the network of a fold is gone.
+        """
         pairs = [(network.about["fold"], answer.features) for network, answer in zip(networks, answers)]
         first = dict(reversed(pairs))  # the first of several networks of a fold
+        if missing := sorted(self.folds.keys() - first.keys()):
+            advice = "evaluate the run with --finished-folds, which makes it anew"
+            raise InputError(f"{INDEX} of the run is also of {name_folds(missing)}, whose network is gone; {advice}")
         return {fold: features.reduce_features(first[fold]) for fold in self.folds}
 
     def judge(self, sketch: Sketch, seen: Mapping[int, np.ndarray]) -> tuple[Judgement, str]:

@@ -137,6 +137,15 @@ def test_an_external_cohort_is_scored_whole_and_without_its_unlike_scans(run, tm
     assert "without the unlike scans" in capsys.readouterr().out
 
 
+def test_a_network_that_is_gone_is_named(run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "w")
+    shutil.rmtree(tmp_path / "w" / "checkpoints" / "fold_1")
+    done = main("predict", f"--workdir={tmp_path / 'w'}", scan_of(run[0]))
+    assert done.returncode == 3 and "fold 1, whose network is gone" in done.stderr
+    assert main("evaluate", f"--workdir={tmp_path / 'w'}", "--finished-folds").returncode == 0
+    assert main("predict", f"--workdir={tmp_path / 'w'}", scan_of(run[0])).returncode == 0
+
+
 @pytest.mark.parametrize("name", ["reference.json", "fold_1.npz"])
 @pytest.mark.parametrize("damage", ["changed", "removed"])
 def test_a_damaged_reference_is_named(run, tmp_path, name, damage):
