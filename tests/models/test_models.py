@@ -78,6 +78,7 @@ def test_the_learned_projection_begins_as_the_simple_dynamic_image(axis, scale):
     np.testing.assert_allclose(pooling(jnp.asarray(volumes[..., None])), expected, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_gradients_reach_the_learned_weights():
     network = build_classifier("alexnet", (34, 35, 12), Options(learned_axis="axial", attention="none"))
     params, _ = draw(network)
@@ -139,6 +140,7 @@ def test_dropout_follows_its_key_and_only_in_training():
     np.testing.assert_allclose(apply(state, jnp.repeat(images, 3, -1), train=False), answer, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_for_products_alone():
     """Parameters, their gradients, batch statistics and logits are float32, and the numbers nearly the same."""
     size, images = (64, 64), jax.random.normal(jax.random.key(1), (4, 64, 64, 1))

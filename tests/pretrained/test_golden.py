@@ -15,7 +15,8 @@ NETWORKS = ("alexnet", "vgg11", "resnet18", "mobilenet_v2", "shufflenet_v2_x1_0"
 TRAINED = dict.fromkeys(NETWORKS, 1e-4) | {"mobilenet_v2": 2e-4, "shufflenet_v2_x1_0": 2e-4}  # of batch statistics
 
 
-SLOW = ("resnet18", "shufflenet_v2_x1_0")  # to compile
+QUICK = ("alexnet",)  # to compile
+PARAMETERS = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in NETWORKS]
 
 
 def converted(model, folder):
@@ -24,7 +25,7 @@ def converted(model, folder):
     return folder / "golden.npz"
 
 
-@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("model", PARAMETERS)
 def test_features_on_running_statistics(model, tmp_path):
     path = converted(model, tmp_path)
     features = feature_extractor(model, path)(golden.images())
@@ -33,7 +34,7 @@ def test_features_on_running_statistics(model, tmp_path):
     assert golden.relative_difference(features, expected) < 1e-4
 
 
-@pytest.mark.parametrize("model", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS])
+@pytest.mark.parametrize("model", PARAMETERS)
 def test_training_pass_and_gradients(model, tmp_path):
     path = converted(model, tmp_path)
     weights, trunk, answers = read_weights(path, model), build_trunk(model), golden.answers(model)
@@ -77,7 +78,7 @@ def test_training_pass_and_gradients(model, tmp_path):
     assert min(differences) < 1e-2, differences
 
 
-@pytest.mark.parametrize("model", ["alexnet", "vgg11"])
+@pytest.mark.parametrize("model", PARAMETERS[:2])
 def test_the_released_cut(model, tmp_path):
     """Where the authors' code ends, before a ReLU: a classifier takes that part of the whole trunk's weights."""
     write_weights(tmp_path / "a.npz", model, golden.state_dict(model), "x", "y")

@@ -71,6 +71,7 @@ def test_order_of_an_epoch():
     assert tiny.shape == (1, 8) and (tiny[0, :6] == np.tile(tiny[0, :3], 2)).all()
 
 
+@pytest.mark.slow
 def test_an_epoch_gives_the_numbers_of_its_steps():
     """On a real network, with BatchNorm and dropout, at a size that compiles quickly."""
     network, optimizer = build_classifier("alexnet", (34, 34), Options(head="released")), make_optimizer()

@@ -16,6 +16,7 @@ from tests.run.test_settings import CONFIGS, get
 # AlexNet's map of one position has an attention that cannot learn; the 3D networks take in nothing smaller.
 SIZES = {"alexnet": 67, "vgg3d": 100, "resnet3d": 49, "patches3d": 76}
 SLOW = (
+    "dyn_vgg11",
     "dyn_resnet18",
     "dyn_mobilenet_v1",
     "dyn_mobilenet_v2",
@@ -23,7 +24,7 @@ SLOW = (
     "vgg3d",
     "resnet3d",
     "patches3d",
-    *("max_vgg11", "avg_vgg11", "ranksvm_vgg11", "triplanar_vgg11"),  # the network of dyn_vgg11
+    *("max_vgg11", "avg_vgg11", "ranksvm_vgg11", "triplanar_vgg11", "learned_vgg11"),
 )  # to compile
 PARAMETERS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in CONFIGS]
 

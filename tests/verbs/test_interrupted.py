@@ -33,6 +33,7 @@ def test_killed_in_training(expected, tmp_path):
     assert lines(events) == 12
 
 
+@pytest.mark.slow
 def test_killed_after_a_checkpoint_it_goes_on_from_there(tmp_path):
     """In a fold that is long enough not to be over by then; its losses are the uninterrupted ones, digit for digit."""
     one_fold = (*RUN, "--config.train.only_folds=0", "--config.train.epochs=60")
@@ -48,6 +49,7 @@ def test_killed_after_a_checkpoint_it_goes_on_from_there(tmp_path):
     assert killed == whole and len(whole) == 60
 
 
+@pytest.mark.slow
 def test_killed_while_phantoms_are_made_and_while_they_are_projected(expected, tmp_path):
     """In a cache of its own; the compiled programs are lent to it, for they are not what is tested."""
     cache, workdir = tmp_path / "cache", tmp_path / "w"
@@ -85,6 +87,7 @@ def test_a_second_signal_does_not_wait(number, capsys):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
     done = main(*RUN, f"--workdir={tmp_path}", "--max-hours=1e-4")
     assert (
@@ -113,7 +116,11 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
         (["evaluate", "--workdir=nowhere"], 3, "nowhere: no such folder"),
         (["predict", "--workdir=nowhere"], 2, "at least one scan"),
         (["predict", "--workdir=nowhere", "a.nii"], 3, "nowhere: no such folder"),
-        (["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"], 3, "gone.csv: no such file; correct its path"),
+        (
+            ["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"],
+            3,
+            "gone.csv: no such file; correct its path",
+        ),
     ],
 )
 def test_misuse_is_one_line_and_a_code(arguments, code, said, tmp_path):

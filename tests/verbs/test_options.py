@@ -21,14 +21,13 @@ NAMES = ("subject", "session", "label", "path")
 
 
 class Cell(NamedTuple):
-    """{w} stands for the folder of cohorts and runs, {tmp} for a new one. slow: whether it takes more than a second."""
+    """{w} stands for the folder of cohorts and runs, {tmp} for a new one."""
 
     option: str
     verb: str
     arguments: tuple[str, ...]
     code: int
     said: str
-    slow: bool = False
 
 
 def on(table: str) -> str:
@@ -54,12 +53,12 @@ CELLS = [
     Cell(NAN, "train", (*SHORT, on("nan"), "--workdir={tmp}/w"), 3, ADVICE),
     Cell(NAN, "train", baseline("brain_volume", on("nan"), ZERO), 0, "ROC AUC"),
     Cell(NAN, "train", baseline("brain_volume", on("nan")), 3, ADVICE),
-    Cell(NAN, "train", baseline("mean_intensity", on("nan"), ZERO), 0, "ROC AUC", slow=True),
-    Cell(NAN, "train", baseline("svm", on("nan"), ZERO), 0, "ROC AUC", slow=True),
+    Cell(NAN, "train", baseline("mean_intensity", on("nan"), ZERO), 0, "ROC AUC"),
+    Cell(NAN, "train", baseline("svm", on("nan"), ZERO), 0, "ROC AUC"),
     Cell(NAN, "audit", ("audit", *SHORT, on("nan")), 3, ADVICE),
     Cell(NAN, "audit", ("audit", *SHORT, on("nan"), ZERO), 0, "no leak"),
     Cell(NAN, "audit", ("audit", *SHORT, on("all"), ZERO, "--workdir={w}/all"), 0, "no leak"),
-    Cell(NAN, "evaluate", ("evaluate", "--workdir={w}/all"), 0, "ROC AUC", slow=True),
+    Cell(NAN, "evaluate", ("evaluate", "--workdir={w}/all"), 0, "ROC AUC"),
     Cell(
         NAN,
         "evaluate --table",
@@ -86,7 +85,7 @@ CELLS = [
         2,
         "is for train, audit, evaluate, not for prepare",
     ),
-    Cell(REFUSED, "prepare", ("prepare", *SHORT, on("few"), "--out={tmp}/o"), 3, "2 of 4 scans are refused", slow=True),
+    Cell(REFUSED, "prepare", ("prepare", *SHORT, on("few"), "--out={tmp}/o"), 3, "2 of 4 scans are refused"),
     Cell(
         REFUSED,
         "train",
@@ -116,7 +115,6 @@ CELLS = [
         ("audit", "--shuffle", *baseline("brain_volume", on("refused")), "--allow-refused"),
         0,
         "on shuffled labels",
-        slow=True,
     ),
     Cell(REFUSED, "evaluate", ("evaluate", "--workdir={w}/baseline"), 0, "ROC AUC"),
     Cell(
@@ -128,7 +126,7 @@ CELLS = [
     ),
     Cell(REFUSED, "evaluate --table", ("compare", "{w}/external"), 0, "EXTERNAL"),
     Cell(REFUSED, "predict", ("predict", "--workdir={w}/all", "{w}/cut.nii.gz"), 3, "truncated"),
-    Cell(REFUSED, "report", ("report", "--workdir={w}/baseline"), 0, "written", slow=True),
+    Cell(REFUSED, "report", ("report", "--workdir={w}/baseline"), 0, "written"),
     Cell(REFUSED, "compare", ("compare", "{w}/all", "{w}/baseline", "--paired"), 0, "Paired by subject"),
     Cell(MISSING, "check", ("check", *SHORT, on("missing")), 3, "1 of 13 scans are refused"),
     Cell(MISSING, "prepare", ("prepare", *SHORT, on("gone"), "--out={tmp}/o"), 3, "no such file"),
@@ -164,14 +162,13 @@ CELLS = [
         2,
         "each repeat would have other labels",
     ),
-    Cell(REPEATS, "evaluate", ("evaluate", "--workdir={w}/repeats"), 0, "SD, repeats", slow=True),
+    Cell(REPEATS, "evaluate", ("evaluate", "--workdir={w}/repeats"), 0, "SD, repeats"),
     Cell(
         REPEATS,
         "evaluate --table",
         ("evaluate", "--workdir={w}/repeats", "--table={w}/other.csv", "--out={tmp}/o"),
         3,
         ADVICE,
-        slow=True,
     ),
     Cell(
         REPEATS,
@@ -179,7 +176,6 @@ CELLS = [
         ("predict", "--workdir={w}/repeats", "--allow-unlike", "{w}/other0.nii.gz"),
         0,
         "over 4 networks",
-        slow=True,
     ),
     Cell(REPEATS, "report", ("report", "--workdir={w}/repeats"), 3, "each repeat of a repeated run has its own page"),
     Cell(REPEATS, "report", ("report", "--workdir={w}/repeats/repeat_0"), 0, "written"),
@@ -242,7 +238,6 @@ CELLS = [
         ("evaluate", "--workdir={w}/partial", "--finished-folds"),
         0,
         "fold 1 NOT TRAINED yet",
-        slow=True,
     ),
     Cell(
         PARTIAL,
@@ -255,17 +250,16 @@ CELLS = [
     Cell(PARTIAL, "compare", ("compare", "{w}/unscored"), 3, "results.json: no such file"),
     Cell(FROZEN, "train", (*TINY, *PHANTOMS, "--workdir={w}/frozen"), 0, "nothing to do"),
     Cell(FROZEN, "audit", ("audit", *TINY, *PHANTOMS, "--workdir={w}/frozen"), 0, "no leak"),
-    Cell(FROZEN, "evaluate", ("evaluate", "--workdir={w}/frozen"), 0, "ROC AUC", slow=True),
+    Cell(FROZEN, "evaluate", ("evaluate", "--workdir={w}/frozen"), 0, "ROC AUC"),
     Cell(
         FROZEN,
         "evaluate --table",
         ("evaluate", "--workdir={w}/frozen", "--table={w}/other.csv", "--out={tmp}/o"),
         3,
         ADVICE,
-        slow=True,
     ),
     Cell(FROZEN, "predict", ("predict", "--workdir={w}/frozen", "{w}/other0.nii.gz"), 0, "not checked"),
-    Cell(FROZEN, "report", ("report", "--workdir={w}/frozen"), 0, "written", slow=True),
+    Cell(FROZEN, "report", ("report", "--workdir={w}/frozen"), 0, "written"),
     Cell(FROZEN, "compare", ("compare", "{w}/frozen"), 0, "AlexNet"),
 ]
 VERBS = {"train", "prepare", "check", "audit", "evaluate", "predict", "report", "compare"}
@@ -334,12 +328,11 @@ def _make_runs(folder: Path) -> None:
 
 
 def _named(cell: Cell):
-    return pytest.param(
-        cell, id=f"{cell.option}, {cell.verb}, {cell.code}", marks=[pytest.mark.slow] if cell.slow else []
-    )
+    return pytest.param(cell, id=f"{cell.option}, {cell.verb}, {cell.code}")
 
 
 @pytest.mark.parametrize("cell", [_named(cell) for cell in CELLS])
+@pytest.mark.slow
 def test_each_verb_knows_what_the_others_know(cell, world, tmp_path):
     if cell.verb == "prepare" and cell.code == 3:
         pytest.importorskip("SimpleITK")

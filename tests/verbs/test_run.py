@@ -140,6 +140,7 @@ def test_a_damaged_checkpoint_is_named(run, tmp_path):
     assert done.returncode == 3 and "fold_1" in done.stderr and "damaged" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plain_csv_of_the_same_scans_gives_the_same_folds_and_numbers(run, tmp_path):
     """The ADNI layout and a plain CSV, shuffled and with other session names."""
     collection = rows(phantom_cohort(12) / "collection.csv")
@@ -159,6 +160,7 @@ def test_a_plain_csv_of_the_same_scans_gives_the_same_folds_and_numbers(run, tmp
     assert ours["metrics"] == theirs["metrics"]
 
 
+@pytest.mark.slow
 def test_folds_of_a_job_array_share_a_workdir(run, tmp_path):
     """Jobs of some folds each; the one that finds all done evaluates, with the same result as a single run."""
     done = main(*RUN, "--config.train.only_folds=2,0", f"--workdir={tmp_path}")
