@@ -47,9 +47,16 @@ def main(*arguments, timeout: float = PATIENCE, **world) -> Completed:
     return _completed(start(*arguments, **world), timeout)
 
 
-def anew(*arguments, timeout: float = PATIENCE, environment: dict[str, str] | None = None, **how) -> Completed:
-    """Does what `main` does, in a Python that starts as the shell would start it. how: further arguments of Popen."""
+def anew(
+    *arguments, timeout: float = PATIENCE, environment: dict[str, str] | None = None, silent: bool = False, **how
+) -> Completed:
+    """Does what `main` does, in a Python that starts as the shell would start it.
+
+    silent: its standard output is closed. how: further arguments of Popen.
+    """
     command = [sys.executable, "main.py", *map(str, arguments)]
+    if silent:
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "surrogateescape"}
     env = os.environ | (environment or {})
     return _completed(subprocess.Popen(command, cwd=ROOT, env=env, **streams | how), timeout)

@@ -510,7 +510,7 @@ def _without_home(arguments: list[str], folder: Path):
 def _output(kind: str) -> Iterator[dict[str, Any]]:
     """Gives the arguments of Popen for a standard output that is full, closed, or a pipe that nobody reads."""
     if kind == "closed":
-        yield {"preexec_fn": lambda: os.close(1)}
+        yield {"silent": True}
     elif kind == "closed pipe":
         reader, writer = os.pipe()
         os.close(reader)
