@@ -240,7 +240,8 @@ def test_selection_on_test_subjects_is_what_it_says_and_is_called_optimistic(tmp
 
 
 def test_epoch_and_threshold_chosen_on_held_out_training_subjects(tmp_path):
-    done = main(*TINY, *PHANTOMS, "--config.evaluate.select=validation", f"--workdir={tmp_path}")
+    chosen = ("--config.evaluate.select=validation", "--config.volume.recipe=1")  # whose thresholds are not 0.5
+    done = main(*TINY, *PHANTOMS, *chosen, f"--workdir={tmp_path}")
     assert (done.returncode, done.stderr) == (0, "") and "selected on a fifth of each" in " ".join(done.stdout.split())
     results = json.loads((tmp_path / "results.json").read_text())
     right = 0
