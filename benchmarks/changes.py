@@ -1,4 +1,4 @@
-"""What can happen to a scan before it reaches a classifier, each kind at several strengths, on volumes [X, Y, Z]."""
+"""Changes volumes [X, Y, Z] as scans are changed before they reach a classifier, each kind at several strengths."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -20,7 +20,7 @@ from dynjax.files import expanded
 
 
 class Verb(NamedTuple):
-    """What the command line knows of a verb.
+    """Holds what the command line knows of a verb.
 
     flags: the names of the flags that it takes.
     arguments: turns positional arguments into the keyword arguments of dynjax.verbs.<verb>.<verb>.

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynjax.volumes.blocks import block_means, normalised, standardised
 from dynjax.volumes.nifti import load_volume
 from dynjax.volumes.reading import Reading
 from dynjax.work.parallel import map_scans, parallel_map
 
-SIDE = 16  # blocks along each axis of a reduced volume
 SKETCH = 256  # random projections of a reduced volume, used to preselect pairs
 ROWS = 1024  # sketches compared with all others at a time
 
@@ -58,24 +58,13 @@ def reduce_cohort(paths: Sequence[Path], reading: Reading) -> Reduced:
 
     def reduce(path: Path) -> tuple[str, np.ndarray]:
         volume = load_volume(path, *reading).data
-        standard = _standardised(_flat(volume)[None])[0]  # [X Y Z]
+        standard = standardised(_flat(volume)[None])[0]  # [X Y Z]
         with lock:
             np.add(total, standard, out=total)
         return hashlib.sha256(_flat(volume).data).hexdigest(), block_means(volume)
 
     digests, vectors = zip(*map_scans(reduce, paths, "reading scans"))
     return Reduced(list(digests), np.stack(vectors), (total / len(paths)).astype(np.float32))
-
-
-def block_means(volume: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Returns the means of side^3 blocks of a volume [X, Y, Z], each at least `side`, as float32 [side^3]."""
-    starts = [np.arange(side) * size // side for size in volume.shape]  # per axis, the first voxel of each block
-    sums = volume
-    for axis, start in enumerate(starts):
-        sums = np.add.reduceat(sums, start, axis=axis)  # [side, side, side] after the last axis
-    x, y, z = (np.diff(start, append=size) for start, size in zip(starts, volume.shape))  # block widths, each [side]
-    voxels = x[:, None, None] * y[:, None] * z  # [side, side, side]
-    return (sums / voxels).astype(np.float32).ravel()
 
 
 def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[int, int]]:
@@ -87,7 +76,7 @@ def near_pairs(vectors: np.ndarray, bound: float = REDUCED_BOUND) -> list[tuple[
     """
     residuals = remove_mean(vectors)  # [N, D]
     directions = np.random.default_rng(0).standard_normal((vectors.shape[1], SKETCH), np.float32)  # [D, SKETCH]
-    sketches = _normalised(residuals @ directions)  # [N, SKETCH]
+    sketches = normalised(residuals @ directions)  # [N, SKETCH]
     lowest = bound - 5 * (1 - bound**2) / np.sqrt(SKETCH)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(vectors), ROWS):
@@ -115,23 +104,11 @@ def remove_mean(vectors: np.ndarray, mean: np.ndarray | None = None) -> np.ndarr
     Scalar products of the residuals are partial correlations, which do not depend on a scanner's intensity scale.
     Without `mean`, the mean of the standardised vectors is used.
     """
-    standard = _standardised(vectors)  # [N, D]
+    standard = standardised(vectors)  # [N, D]
     mean = standard.mean(0) if mean is None else mean
-    direction = _normalised(mean[None])[0]
+    direction = normalised(mean[None])[0]
     along_mean = (standard @ direction)[:, None] * direction  # [N, D]
-    return _normalised(standard - along_mean)
-
-
-def _standardised(vectors: np.ndarray) -> np.ndarray:
-    """Returns vectors [N, D] with mean 0 and length 1."""
-    # The mean is summed in float64: a volume has more than a million voxels.
-    return _normalised(vectors - vectors.mean(1, keepdims=True, dtype=np.float64).astype(np.float32))
-
-
-def _normalised(vectors: np.ndarray) -> np.ndarray:
-    """Divides vectors [N, D] by their lengths; a vector of length 0 stays as it is."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths == 0, 1, lengths)
+    return normalised(standard - along_mean)
 
 
 def _flat(volume: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a table or folder lists, whichever its layout, before labels and visits are chosen."""
+"""Holds what a table or folder lists, whichever its layout, before labels and visits are chosen."""
 
 import collections
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ Ids = tuple[str, str]  # subject and session
 
 
 class Fault(NamedTuple):
-    """What is wrong with a scan or its row, which is refused if the scan is wanted. where: as in `RefusedRow`."""
+    """Says what is wrong with a scan or its row, which is refused if the scan is wanted. where: as in `RefusedRow`."""
 
     where: str
     finding: Finding

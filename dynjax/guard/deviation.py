@@ -12,7 +12,7 @@ LEAST_END = 4.0  # deviations; the far end is never taken to be nearer
 
 
 class Reference(NamedTuple):
-    """What is usual in a cohort, from scans that their fold's network never saw.
+    """Holds what is usual in a cohort, from scans that their fold's network never saw.
 
     middle, spread: float [J], the median and the robust standard deviation of each measure. one_sided: bool [J], for
     measures of which only larger values are unusual. folds: for each fold, the largest deviations of its test scans.
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """How a scan lies to a cohort.
+    """Says how a scan lies to a cohort.
 
     verdict: 'ok', 'warning', 'refused', or 'unknown' if the cohort has fewer than FEWEST scans. deviation: its largest
     robust deviation, the median over folds. p: the share of the cohort's scans, this one included, that lie as far out.

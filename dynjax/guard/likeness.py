@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynjax.volumes.blocks import standardised
+
 Undo = Callable[[np.ndarray], np.ndarray]
 
 # For each measure, the smallest spread that is taken to mean something.
@@ -19,7 +21,7 @@ TINY = 1e-6
 
 
 class Picture(NamedTuple):
-    """The usual block means of a cohort and their spread over its scans, float32 [D] each, of standardised vectors."""
+    """Keeps the usual block means of a cohort, standardised, and their spread over its scans, float32 [D] each."""
 
     mean: np.ndarray
     spread: np.ndarray
@@ -39,13 +41,6 @@ def measure_likeness(vectors: np.ndarray, picture: Picture) -> np.ndarray:
     blocks = np.sqrt(np.mean(apart**2, axis=1, dtype=np.float64))
     unlike = 1 - correlation(vectors, picture.mean)
     return np.log(np.maximum(np.column_stack([unlike, blocks, worst]), TINY))
-
-
-def standardised(vectors: np.ndarray) -> np.ndarray:
-    """Returns block means [..., D] with mean 0 and length 1, float32: no unit of intensity is left."""
-    centred = vectors - vectors.mean(-1, keepdims=True, dtype=np.float64)
-    lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
-    return (centred / np.where(lengths == 0, 1, lengths)).astype(np.float32)
 
 
 def correlation(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:

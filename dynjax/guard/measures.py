@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dynjax.volumes.intensity import intensity_range
+
 # For each measure, the smallest spread that is taken to mean something: in a cohort made by one program all scans may
 # have the same background to the last digit, and any other value would be infinitely far away.
 LEAST = {
@@ -30,8 +32,7 @@ def measure_volume(volume: np.ndarray, spacing: float) -> np.ndarray:
     whether a scan was interpolated once more. No measure depends on the intensity's unit.
     """
     coarse = _halved(volume)
-    low, high = float(coarse.min()), float(np.percentile(coarse, 99))
-    extent = (high if high > low else float(coarse.max())) - low or 1.0
+    low, extent = intensity_range(coarse)
     unit = (coarse - low) / extent
     head = unit > HEAD
     faces = [(unit.take(end, axis), head.take(end, axis)) for axis in range(3) for end in (0, -1)]

@@ -54,7 +54,7 @@ class Facts(NamedTuple):
 
     @property
     def trained_on(self) -> dict[str, Any]:
-        """On whom the networks of another run were trained; {} if the run is its own, or if that is not recorded."""
+        """Says on whom the networks of another run were trained; {} without such a run, or if that is not recorded."""
         return (self.external or {}).get("trained_on") or {}
 
     @property

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynjax.audit.copies import block_means
 from dynjax.errors import InputError
 from dynjax.files import atomic_path, write_text
 from dynjax.guard import features, likeness, measures
@@ -22,6 +21,8 @@ from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.trained import Answers, Trained
 from dynjax.run.workdir import Workdir
+from dynjax.volumes.blocks import block_means
+from dynjax.volumes.intensity import intensity_range
 from dynjax.volumes.nifti import Volume, load_volume
 from dynjax.work.parallel import map_scans
 
@@ -34,21 +35,21 @@ STEPS, BRIGHTEST = 2**12, 4.0  # sums are of whole numbers, so that their order 
 
 
 class Sketch(NamedTuple):
-    """What is kept of a volume: its block means, float32 [D], and its measures of itself, float64."""
+    """Keeps what is compared of a volume: its block means, float32 [D], and its measures, float64."""
 
     blocks: np.ndarray
     measures: np.ndarray
 
 
 class FoldReference(NamedTuple):
-    """The training scans of a fold: their usual picture, and their features under its network [M, F]."""
+    """Describes the training scans of a fold by their usual picture and their features under its network [M, F]."""
 
     picture: Picture
     features: np.ndarray
 
 
 class Guard(NamedTuple):
-    """What is usual among a run's scans, and the training scans of each fold.
+    """Holds what is usual among a run's scans, and describes the training scans of each fold.
 
     Of a repeated run it is of the first repeat, whose networks come first wherever all are listed.
     """
@@ -146,8 +147,7 @@ def _survey(data: Data) -> tuple[list[Sketch], np.ndarray]:
 
 def _whole_numbers(volume: np.ndarray) -> np.ndarray:
     """Scales a volume from its minimum and 99th percentile to 0 and STEPS, whole numbers: int32 [X, Y, Z]."""
-    low, high = float(volume.min()), float(np.percentile(volume, 99))
-    extent = (high if high > low else float(volume.max())) - low or 1.0
+    low, extent = intensity_range(volume)
     return np.rint(np.clip((volume - low) / extent, 0, BRIGHTEST) * STEPS).astype(np.int32)
 
 

@@ -9,7 +9,7 @@ RECIPES = tuple(range(1, NEWEST + 1))
 
 
 class Reading(NamedTuple):
-    """How a scan is read: what `load_volume` and `inspect_scan` take after its path, given whole, as `*reading`.
+    """Says how a scan is read: what `load_volume` and `inspect_scan` take after its path, given whole, as `*reading`.
 
     grid: onto which the volume is resampled. nan: one of NAN. recipe: one of RECIPES, by which the volume gets onto the
     grid; a run's scans are always read by the recipe with which the run began.

@@ -10,6 +10,7 @@ import numpy as np
 from dynjax.files import atomic_path, cache_folder, optional
 from dynjax.volumes.finding import Finding
 from dynjax.volumes.grid import Grid
+from dynjax.volumes.intensity import intensity_range
 from dynjax.volumes.outliers import STRIPPED
 from dynjax.volumes.resampling import resample_smoothly
 
@@ -28,8 +29,8 @@ def unlike_the_template(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
 
 def with_skull(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
     """Returns a finding if what is bright in a volume [X, Y, Z] on the grid fills more than a brain does."""
-    low, high = float(volume.min()), float(np.percentile(volume, 99))
-    bright = np.count_nonzero(volume > low + BRIGHT * (high - low))
+    low, extent = intensity_range(volume)
+    bright = np.count_nonzero(volume > low + BRIGHT * extent)
     litres = bright * grid.spacing**3 / 1e6
     if litres <= STRIPPED:
         return ()

@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from dynjax.audit.copies import SIDE, block_means, confirm, near_pairs, reduce_cohort, remove_mean
+from dynjax.audit.copies import confirm, near_pairs, reduce_cohort, remove_mean
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
+from dynjax.volumes.blocks import SIDE, block_means
 from dynjax.volumes.reading import Reading
 
 
