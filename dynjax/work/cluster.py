@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import queue
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, NoReturn
@@ -14,6 +15,7 @@ from dynjax.errors import DynjaxError, UsageError
 LOCAL = "local"  # a scheduler for as long as the command runs, with a process per core of this machine
 PATIENCE = 10  # seconds to wait for a scheduler's answer
 WORKERLESS = 60  # seconds to wait for a worker
+MOMENT = 1  # seconds between two looks at whether the scheduler is still there
 KEPT = "Everything stored is kept: run the same command to continue"
 _clients: list[Any] = []
 
@@ -67,24 +69,42 @@ def map_on_workers(function: Callable, items: Sequence, advance: Callable[[int],
             advance(1)
         return [results[number] for number in range(len(items))]
     finally:
-        client.cancel(futures)
+        if client.status == "running":  # a client that has lost its scheduler has nobody to tell
+            client.cancel(futures)
 
 
 def _outcome(future) -> tuple[Any, Exception | None]:
-    """Returns the result or the exception of a future; waits if its worker was lost and it is computed again."""
-    try:
-        return future.result(), None
-    except Exception as error:
-        return None, error
+    """Returns the result or the exception of a future; waits if its worker was lost and it is computed again.
+
+    It never waits for a scheduler that is lost: one thread fetches the results of all maps of this process.
+    """
+    while True:
+        try:
+            return future.result(timeout=MOMENT), None
+        except TimeoutError as error:
+            if future.status == "error":  # of the function itself
+                return None, error
+            if future.client.status == "closed":
+                return None, CancelledError()
+        except Exception as error:
+            return None, error
 
 
 def _next(done: queue.SimpleQueue, client) -> Any:
-    """Waits for the next (number, result, exception). Raises: DynjaxError if there is no worker for WORKERLESS s."""
+    """Waits for the next (number, result, exception).
+
+    Raises: DynjaxError if the scheduler is lost, or if there is no worker for WORKERLESS s.
+    """
+    since = time.monotonic()
     while True:
         with contextlib.suppress(queue.Empty):
-            return done.get(timeout=WORKERLESS)
-        if not client.nthreads():
-            raise DynjaxError(f"the scheduler has had no worker for {WORKERLESS} s. {KEPT}")
+            return done.get(timeout=MOMENT)
+        if client.status == "closed":
+            _raise(CancelledError())
+        if client.status == "running" and time.monotonic() - since > WORKERLESS:
+            if not client.nthreads():
+                raise DynjaxError(f"the scheduler has had no worker for {WORKERLESS} s. {KEPT}")
+            since = time.monotonic()
 
 
 def _connect(scheduler: str):

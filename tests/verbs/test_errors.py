@@ -85,8 +85,14 @@ def test_one_place_alone_knows_what_can_go_wrong(pattern, files):
     assert set(users_of(pattern)) == files
 
 
-@pytest.mark.parametrize(("place", "command"), PLANTED, ids=[f"{place} {command[0]}" for place, command in PLANTED])
+SLOW = {"prepare": pytest.mark.slow}  # for `make test-slow`, which installs SimpleITK
+CASES = [pytest.param(*case, marks=SLOW.get(case[1][0], ()), id=f"{case[0]} {case[1][0]}") for case in PLANTED]
+
+
+@pytest.mark.parametrize(("place", "command"), CASES)
 def test_a_mistake_of_ours_shows_where_it_is(place, command, run, tmp_path):
+    if command[0] == "prepare":
+        pytest.importorskip("SimpleITK")
     (tmp_path / "plant.py").write_text(PLANT)
     run = shutil.copytree(run[0], tmp_path / "run") if "{run}" in " ".join(command) else run[0]
     arguments = [argument.format(tmp=tmp_path, run=run) for argument in command]

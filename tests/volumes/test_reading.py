@@ -13,7 +13,6 @@ from dynjax.audit.copies import confirm, reduce_cohort
 from dynjax.baselines.features import FEATURES
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
-from dynjax.preprocess import prepared
 from dynjax.projection.store import Projection, fill_store, project_cohort, stored_image
 from dynjax.run import guarding, unlike
 from dynjax.run.checking import inspect_anew
@@ -80,6 +79,7 @@ def look_twice(cohort, projection):
 
 def prepare(cohort, projection):
     """Returns what `prepare` hands to the registration."""
+    prepared = pytest.importorskip("dynjax.preprocess.prepared")
     seen = []
 
     def register(raw, reading):
@@ -119,6 +119,8 @@ READERS = {
     "preprocess/prepared.py": {"prepare": prepare},
 }
 ALL = {name: reader for readers in READERS.values() for name, reader in readers.items()}
+SLOW = {"prepare": pytest.mark.slow}  # for `make test-slow`, which installs SimpleITK
+MARKED = [pytest.param(reader, marks=SLOW.get(name, ()), id=name) for name, reader in ALL.items()]
 ONTO_THE_GRID = {name: reader for name, reader in ALL.items() if name != "prepare"}
 
 
@@ -140,7 +142,7 @@ def cohort_of(folder: Path, edge: float, affine: np.ndarray):
     return load_cohort(write_tsv(folder / "scans.csv", ["subject", "session", "label", "path"], rows))
 
 
-@pytest.mark.parametrize("read", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("read", MARKED)
 def test_nan_outside_the_brain_is_read_as_zero_by_every_reader_that_is_told_so(folder, read):
     cohort = cohort_of(folder, np.nan, GRID.affine)
     with pytest.raises(InputError, match="of its voxels are NaN"):

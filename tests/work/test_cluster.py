@@ -121,13 +121,17 @@ def test_workers_that_are_all_lost_are_waited_for_in_words(monkeypatch):
     end(processes)
 
 
-def test_a_scheduler_that_is_lost_ends_it_in_words(capfd):
+@pytest.mark.parametrize("seconds", [1.6, 2])
+def test_a_scheduler_that_is_lost_ends_it_in_words(seconds, scheduler, capfd):
+    """And what the same process asks another scheduler for is answered."""
     address, processes = start()
-    threading.Timer(2, processes[-1].kill).start()
+    threading.Timer(seconds, processes[-1].kill).start()
     with pytest.raises(DynjaxError, match="the scheduler is lost"), cluster.workers_of(address):
-        parallel_map(lambda _: time.sleep(0.5), range(40), "sleeping", travels=True)
+        parallel_map(lambda _: time.sleep(0.1), range(200), "sleeping", travels=True)
     end(processes)
     assert "Traceback" not in capfd.readouterr().err
+    with cluster.workers_of(scheduler):
+        assert parallel_map(str, range(3), "working", travels=True) == ["0", "1", "2"]
 
 
 def test_a_scheduler_that_is_lost_while_it_answers_is_lost_all_the_same():
