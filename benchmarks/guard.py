@@ -20,8 +20,8 @@ from dynjax.cohort.phantom.anatomy import AFFINE, load_anatomy
 from dynjax.cohort.phantom.subject import draw_subjects, render_scan
 from dynjax.projection.store import project_volume
 from dynjax.run import settings
-from dynjax.run.data import scale
 from dynjax.run.guarding import read_guard, sketch_volume
+from dynjax.run.inputs import scale
 from dynjax.run.runtime import configure_jax
 from dynjax.run.trained import load_networks
 from dynjax.run.workdir import Workdir

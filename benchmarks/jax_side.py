@@ -15,7 +15,8 @@ import numpy as np
 import dynjax
 from benchmarks.scans import examples, phantom_scans, stored_volumes
 from benchmarks.turns import Work
-from dynjax.models.build import VOLUMETRIC, Options, build_classifier
+from dynjax.models.build import VOLUMETRIC, build_classifier
+from dynjax.models.classifier import Options
 from dynjax.pretrained.weights import make_initialiser
 from dynjax.projection.store import Projection, project_cohort
 from dynjax.run.runtime import configure_jax

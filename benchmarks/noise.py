@@ -21,7 +21,8 @@ from dynjax.evaluation.metrics import METRICS, roc_auc_within_folds
 from dynjax.projection.store import project_cohort
 from dynjax.report.wording import SELECTIONS, estimate_text
 from dynjax.run import settings
-from dynjax.run.data import find_cohort, scale
+from dynjax.run.data import find_cohort
+from dynjax.run.inputs import scale
 from dynjax.run.results import read_results
 
 ROOT = Path(__file__).parents[1]

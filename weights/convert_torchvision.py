@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dynjax.errors import DynjaxError
-from dynjax.models.build import TRUNKS
+from dynjax.models.trunks import TRUNKS
 from dynjax.pretrained.source import convert_checkpoint, weights_folder
 
 

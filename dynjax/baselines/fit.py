@@ -10,12 +10,13 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import KernelCenterer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-INNER_FOLDS = 5  # of the training subjects; they give the decision values to which the SVM's sigmoid is fitted
+from dynjax.linear.inner import inner_folds
+
 LEAST_SLOPE = 1e-3  # of that sigmoid
 
 
@@ -52,7 +53,7 @@ def cross_validate(
 def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:
     """Fits the baseline `name` to training scans; returns a classifier with scikit-learn's `predict_proba`."""
     if name == "svm_voxels":
-        return _calibrated_svm(values, targets, _inner_folds(targets, subjects, seed))
+        return _calibrated_svm(values, targets, inner_folds(targets, subjects, seed))
     if name == "age_sex":
         scaled = make_column_transformer((StandardScaler(), [0]), (OneHotEncoder(handle_unknown="ignore"), [1]))
         model = make_pipeline(scaled, LogisticRegression())
@@ -111,13 +112,3 @@ def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, floa
 def _select(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Selects the features of the scans `rows`; for a kernel, their products with the training scans."""
     return values[np.ix_(rows, train)] if name == "svm_voxels" else values[rows]
-
-
-def _inner_folds(targets: np.ndarray, subjects: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits by subject, stratified by label, into INNER_FOLDS folds.
-
-    If the rarer label has fewer subjects than that, there are as many folds as it has subjects.
-    """
-    fewest = min(len(np.unique(subjects[targets == label])) for label in (0, 1))
-    split = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
-    return list(split.split(targets, targets, subjects))

@@ -9,25 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from dynjax.models.alexnet import AlexNet
-from dynjax.models.attention import MapAttention
-from dynjax.models.head import Head
-from dynjax.models.learned import LearnedPooling
-from dynjax.models.mobilenet import MobileNetV1, MobileNetV2
+from dynjax.models.classifier import Classifier, JointClassifier, LinearClassifier, Options
+from dynjax.models.head import JOINT, LINEAR
 from dynjax.models.patches import Patches3D
-from dynjax.models.resnet import ResNet18
-from dynjax.models.shufflenet import ShuffleNetV2
-from dynjax.models.vgg import VGG11
+from dynjax.models.trunks import TRUNKS, Trunk
 from dynjax.models.volumetric import VGG3D, ResNet3D
-
-TRUNKS: dict[str, Any] = {
-    "alexnet": AlexNet,
-    "vgg11": VGG11,
-    "resnet18": ResNet18,
-    "mobilenet_v1": MobileNetV1,
-    "mobilenet_v2": MobileNetV2,
-    "shufflenet_v2_x1_0": ShuffleNetV2,
-}
 
 # Networks whose input is a whole volume.
 VOLUMETRIC: dict[str, Any] = {
@@ -37,8 +23,7 @@ VOLUMETRIC: dict[str, Any] = {
 }
 
 DTYPES = ("float32", "bfloat16")
-CUTS = ("paper", "released")
-CUT_TRUNKS = ("alexnet", "vgg11")  # the released code cuts these earlier than the paper's Table 1 suggests
+TRAINABLE = ("all", "head")
 
 Tree = dict  # nested dicts of arrays; the keys are module attributes and list positions
 
@@ -48,67 +33,20 @@ class Network(NamedTuple):
 
     init(key) -> (params, batch_stats).
     apply(params, batch_stats, images, train=, key=) -> (output, batch_stats); the key is needed in training only.
+    features(params, batch_stats, images) -> [N, D] gives what is under the last layer, in evaluation.
     join(params, batch_stats, images, labels) -> batch_stats begins the second stage of a network with two stages of
       training, by evaluating the first stage on the training images; None for other networks.
+
+    In evaluation the output is logits [N, 2], or [N, P, 2] of P answers whose probabilities are to be averaged.
     """
 
     init: Callable
     apply: Callable
+    features: Callable
     join: Callable | None = None
 
 
-class Options(NamedTuple):
-    """How a classifier is built around its trunk: as in the paper, or as in the code that its authors released."""
-
-    dropout: float = 0.5
-    attention: str = "map"  # 'map', 'rows' or 'none'
-    head: str = "paper"  # or 'released'
-    cut: str = "paper"  # where the trunk ends; or 'released'
-    learned_axis: str = ""  # the axis along which volumes are pooled with learned weights; '' if the input is images
-    learned_scale: str = "imagenet"  # the scale of the images that learned pooling gives
-    n_patches: int = 27  # how many patches 'patches3d' joins
-    dtype: str = "float32"  # the dtype of convolutions and matrix products; or 'bfloat16'
-
-
 PAPER = Options()
-
-
-class Trunk(nnx.Module):
-    """A feature extractor without a classifier; its parameters have the same names as in a classifier."""
-
-    def __init__(self, name: str, cut: str, *, rngs: nnx.Rngs):
-        self.trunk = _make_trunk(name, cut, rngs)
-
-    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
-        return self.trunk(images, train=train)
-
-
-class Classifier(nnx.Module):
-    """Maps images [N, H, W, 1 or 3] to logits [N, 2]; it repeats the single channel of a dynamic image to three.
-
-    With a learned projection its input is volumes [N, X, Y, Z, 1].
-    """
-
-    def __init__(self, name: str, size: tuple[int, ...], options: Options, *, rngs: nnx.Rngs):
-        axis = options.learned_axis
-        self.pooling = LearnedPooling(size, axis, options.learned_scale) if axis else None
-        if self.pooling is not None:  # the image has the two other axes
-            size = size[: self.pooling.position] + size[self.pooling.position + 1 :]
-        self.trunk = _make_trunk(name, options.cut, rngs)
-        channels = self.trunk.features
-        with_attention = options.attention != "none"
-        self.attention = MapAttention(channels, options.attention, rngs=rngs) if with_attention else None
-        height, width = map(self.trunk.map_size, size)
-        self.head = Head(height * width * channels, channels, options.head, dropout=options.dropout, rngs=rngs)
-
-    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
-        if self.pooling is not None:
-            images = self.pooling(images).astype(images.dtype)
-        images = jnp.broadcast_to(images, (*images.shape[:3], 3))
-        features = self.trunk(images, train=train)
-        if self.attention is not None:
-            features = self.attention(features)
-        return self.head(features, train=train, key=key)
 
 
 @functools.cache
@@ -127,26 +65,43 @@ def build_classifier(name: str, size: tuple[int, ...], options: Options = PAPER)
             raise ValueError(f"{name} needs larger volumes than {size}")
         own = {"n_patches": options.n_patches} if name == "patches3d" else {}
         network = _pure(lambda rngs: VOLUMETRIC[name](size, dropout=options.dropout, rngs=rngs, **own))
+    elif options.head == LINEAR:
+        return _linear(name, options.views)
     else:
-        network = _pure(lambda rngs: Classifier(name, size, options, rngs=rngs))
+        kind = JointClassifier if options.head == JOINT else Classifier
+        network = _pure(lambda rngs: kind(name, size, options, rngs=rngs))
     return network if options.dtype == "float32" else _in_low_precision(network, jnp.dtype(options.dtype))
 
 
-def build_trunk(name: str, cut: str = "paper") -> Network:
+@functools.cache
+def build_trunk(name: str, cut: str = "paper", dtype: str = "float32") -> Network:
     """Builds a trunk of TRUNKS without a classifier; it maps images [N, H, W, 3] to features [N, h, w, C]."""
-    return _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
+    network = _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
+    return network if dtype == "float32" else _in_low_precision(network, jnp.dtype(dtype))
+
+
+def count_trunk(name: str, cut: str = "paper") -> int:
+    """Returns the number of a trunk's parameters."""
+    params, _ = jax.eval_shape(lambda: build_trunk(name, cut).init(jax.random.key(0)))
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def _linear(name: str, views: int) -> Network:
+    network = _pure(lambda rngs: LinearClassifier(TRUNKS[name].features, views))
+
+    def features(params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+        stats = batch_stats["head"]
+        return (images.reshape(len(images), -1) - stats["mean"][None]) * stats["scale"][None]
+
+    return network._replace(features=features)
 
 
 def without_last_layer(params: Tree) -> Tree:
-    """Replaces a classifier's last layer [D, 2] by the identity: `apply` then gives the features [N, D] under it."""
+    """Replaces every last layer [D, 2] of a classifier by the identity: `apply` then gives the features under it."""
     if "kernel" in params and params["kernel"].shape[1:] == (2,):
         size = len(params["kernel"])
         return {"kernel": jnp.eye(size), "bias": jnp.zeros(size)}
     return {name: without_last_layer(inner) if isinstance(inner, dict) else inner for name, inner in params.items()}
-
-
-def _make_trunk(name: str, cut: str, rngs: nnx.Rngs):
-    return TRUNKS[name](cut, rngs=rngs) if name in CUT_TRUNKS else TRUNKS[name](rngs=rngs)
 
 
 def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
@@ -168,8 +123,16 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         module.join(images, labels)
         return nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
+    def features(params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+        return _under(apply, params, batch_stats, images)
+
     has_stages = hasattr(nnx.eval_shape(lambda: make(nnx.Rngs(0))), "join")
-    return Network(init, apply, join if has_stages else None)
+    return Network(init, apply, features, join if has_stages else None)
+
+
+def _under(apply: Callable, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+    found, _ = apply(without_last_layer(params), batch_stats, images, train=False)
+    return found.reshape(len(found), -1)
 
 
 def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
@@ -184,7 +147,7 @@ def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
         output, batch_stats = network.apply(lower(params), batch_stats, images.astype(dtype), **options)
         return output.astype(jnp.float32), batch_stats
 
-    return network._replace(apply=apply)
+    return network._replace(apply=apply, features=functools.partial(_under, apply))
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:

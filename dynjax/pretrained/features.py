@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from dynjax.errors import UsageError
-from dynjax.models.build import TRUNKS, build_trunk
+from dynjax.models.build import build_trunk
+from dynjax.models.trunks import TRUNKS
 from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import read_weights
 
@@ -19,7 +20,7 @@ def feature_extractor(name: str, weights: str | Path | None = None) -> Callable[
     The function does not scale its input; `dynjax.scale_images` does.
 
     Args:
-      name: torchvision's name of the network, a key of `dynjax.models.build.TRUNKS`.
+      name: torchvision's name of the network, a key of `dynjax.models.trunks.TRUNKS`.
       weights: a file made by weights/convert_torchvision.py; by default weights/NAME.npz, which is made from the
         official ImageNet weights if it does not exist yet.
 

@@ -1,5 +1,7 @@
 """Converts torch's state dicts to our parameters, keeps them as .npz and checks every name and shape."""
 
+import functools
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -55,10 +57,33 @@ def convert_state_dict(model: str, state: dict[str, np.ndarray]) -> dict[str, np
 
 def write_weights(path: Path, model: str, state: dict[str, np.ndarray], source: str, sha256: str) -> None:
     """Converts a state dict and writes it to `path` atomically."""
-    arrays: dict[str, Any] = dict(convert_state_dict(model, state))
+    _write(path, model, convert_state_dict(model, state), source, sha256)
+
+
+def save_weights(path: Path, model: str, weights: Weights) -> None:
+    """Writes weights to `path` atomically, as `read_weights` reads them."""
+    arrays = {name: np.asarray(leaf) for name, leaf in _named(weights).items()}
+    _write(path, model, arrays, weights.source, weights.sha256)
+
+
+def digest_of(weights: Weights) -> str:
+    """Returns the sha256 of the weights' names, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, leaf in _named(weights).items():
+        digest.update(json.dumps([name, *leaf.shape]).encode())
+        digest.update(np.ascontiguousarray(leaf, np.float32).data)
+    return digest.hexdigest()
+
+
+def _named(weights: Weights) -> dict[str, Any]:
+    return named_leaves({"params": {"trunk": weights.params}, "batch_stats": {"trunk": weights.batch_stats}})
+
+
+def _write(path: Path, model: str, arrays: dict[str, np.ndarray], source: str, sha256: str) -> None:
     about = {"layout": LAYOUT, "model": model, "source": source, "sha256": sha256}
+    named: dict[str, Any] = {"about": np.array(json.dumps(about)), **arrays}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+        np.savez(file, **named)
 
 
 def read_weights(path: Path, model: str) -> Weights:
@@ -94,9 +119,7 @@ def make_initialiser(network: Network, weights: Weights | None) -> Callable[[jax
     """
     if weights is None:
         return jax.jit(network.init)
-    given = jax.tree.map(np.asarray, (weights.params, weights.batch_stats))
-    wanted = [part.get("trunk", {}) for part in jax.eval_shape(network.init, jax.random.key(0))]
-    trunk, trunk_stats = map(_restricted, given, wanted)
+    trunk, trunk_stats = restrict(weights, *jax.eval_shape(network.init, jax.random.key(0)))
 
     @jax.jit
     def around_the_trunk(key: jax.Array) -> list[Tree]:  # XLA drops the trunk's random values, which are not returned
@@ -115,11 +138,18 @@ def _without_trunk(tree: Tree) -> Tree:
     return {name: part for name, part in tree.items() if name != "trunk"}
 
 
+def restrict(weights: Weights, params: Tree, batch_stats: Tree) -> list[Tree]:
+    """Returns the weights' parameters and batch statistics that the trunk of a network with these shapes has."""
+    given = jax.tree.map(np.asarray, (weights.params, weights.batch_stats))
+    return [_restricted(tree, part.get("trunk", {})) for tree, part in zip(given, (params, batch_stats))]
+
+
 def _restricted(tree: Tree, like: Tree) -> Tree:
     """Returns the entries of `tree` that `like` also has."""
     return {key: _restricted(tree[key], part) if isinstance(part, dict) else tree[key] for key, part in like.items()}
 
 
+@functools.cache
 def _abstract(model: str) -> dict:
     """Returns the shapes of everything that a converted file of `model` holds, as nested dicts."""
     params, batch_stats = jax.eval_shape(lambda: build_trunk(model).init(jax.random.key(0)))

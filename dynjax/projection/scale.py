@@ -44,3 +44,15 @@ def scale_images(images: np.ndarray, scale: str = "imagenet") -> np.ndarray:
     if scale == "unit":
         return unit
     return np.where(constant, np.float32(0), (unit - IMAGENET_MEAN) / IMAGENET_DEVIATION)
+
+
+def scale_views(views: np.ndarray, slabs: int, scale: str = "imagenet") -> np.ndarray:
+    """Stretches views [N, V, H, W] as `scale_images` does, but the slabs of a plane, which are consecutive, together.
+
+    One minimum and maximum for a plane keep an almost empty slab almost empty. Stretched by itself, it would be noise.
+
+    Returns: float32 [N, V, H, W, 1], or [N, V, H, W, 3] for 'imagenet'.
+    """
+    count, views_each, height, width = views.shape
+    planes = views.reshape(-1, slabs * height, width)  # the slabs of a plane one below the other
+    return scale_images(planes, scale).reshape(count, views_each, height, width, -1)

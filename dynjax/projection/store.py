@@ -1,13 +1,11 @@
 """Projects each scan of a cohort once and stores its image.
 
-An image's file is named by the scan's content and by every setting that the image depends on. It ends with a digest, by
-which a damaged file is known when it is read; its image is then made again.
+An image's file is named by the scan's content and by every setting that the image depends on. The image of a damaged
+file is made again.
 """
 
-import contextlib
 import functools
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dynjax.errors import InputError
-from dynjax.files import atomic_path, cache_folder, optional
+from dynjax.files import cache_folder
+from dynjax.projection.array_file import read_array, write_array
 from dynjax.projection.exact import NotConverged
 from dynjax.projection.project import WHOLE, image_shape, project
 from dynjax.volumes.grid import Grid
@@ -24,7 +23,6 @@ from dynjax.volumes.nifti import Volume, content_digest, load_volume
 from dynjax.volumes.reading import NEWEST, Reading
 from dynjax.work.parallel import map_scans
 
-DIGEST = hashlib.sha256().digest_size  # bytes
 RECIPE = 1  # raise it whenever the same scan and settings give another image, so that stored images are not used
 
 
@@ -37,6 +35,7 @@ class Projection(NamedTuple):
     weights: str = "simple"
     nan: str = "refuse"
     recipe: int = NEWEST
+    slabs: int = 1
 
     @property
     def reading(self) -> Reading:
@@ -45,7 +44,7 @@ class Projection(NamedTuple):
 
 
 class ProjectedCohort(NamedTuple):
-    """Raw images, float32 [N, H, W] or [N, H, W, 3], or volumes [N, X, Y, Z], and each scan's sha256."""
+    """Raw images as `project` gives them, float32 [N, ...], or volumes [N, X, Y, Z], and each scan's sha256."""
 
     images: np.ndarray
     digests: list[str]
@@ -64,7 +63,7 @@ def project_volume(path: Path, volume: Volume, projection: Projection) -> np.nda
     if projection.name in WHOLE:
         return volume.data
     try:
-        return project(volume.data, projection.name, projection.axis, projection.weights)
+        return project(volume.data, projection.name, projection.axis, projection.weights, projection.slabs)
     except NotConverged as error:
         advice = "leave the scan out, or choose another --config.projection.name, such as svr or dynamic"
         raise InputError(f"{path}: refused: {error}; {advice}") from None
@@ -76,7 +75,7 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCo
     Raises: InputError that lists every refused scan, after the images of all others are stored.
     """
     grid, whole = projection.grid.shape, projection.name in WHOLE
-    shape = grid if whole else image_shape(grid, projection.axis)
+    shape = grid if whole else image_shape(grid, projection.axis, projection.name, projection.slabs)
     images = np.empty((len(paths), *shape), np.float32)
 
     def fill(item: tuple[int, Path]) -> str:
@@ -98,10 +97,15 @@ def fill_store(paths: Sequence[Path], projection: Projection) -> list[str]:
     return map_scans(store, paths, "filling the store with projected scans", travels=True)
 
 
+def projection_key(projection: Projection) -> str:
+    """Returns the name by which stores tell one way of projecting from another."""
+    settings = projection if projection.slabs > 1 else projection[:-1]  # as before there were slabs
+    description = json.dumps([RECIPE, *settings])
+    return hashlib.sha256(description.encode()).hexdigest()[:16]
+
+
 def _entry(digest: str, projection: Projection) -> Path:
-    description = json.dumps([RECIPE, *projection])
-    key = hashlib.sha256(description.encode()).hexdigest()[:16]
-    return cache_folder() / "projections" / key / digest[:2] / f"{digest}.npy"
+    return cache_folder() / "projections" / projection_key(projection) / digest[:2] / f"{digest}.npy"
 
 
 def _store(path: Path, projection: Projection) -> str:
@@ -118,28 +122,10 @@ def stored_image(path: Path, digest: str, projection: Projection, is_optional: b
     Raises: InputError for a scan that is refused or has changed since the digest was taken.
     """
     entry = _entry(digest, projection)
-    image = _read(entry)
+    image = read_array(entry)
     if image is None:
         image = project_scan(path, projection)
         if content_digest(path) != digest:
             raise InputError(f"{path}: has changed while it was used; run the same command again")
-        buffer = io.BytesIO()
-        np.save(buffer, image, allow_pickle=False)
-        content = buffer.getvalue()
-        with optional() if is_optional else contextlib.nullcontext(), atomic_path(entry) as temporary:
-            temporary.write_bytes(content + hashlib.sha256(content).digest())  # unlike np.save, it fails on a full disk
+        write_array(entry, image, is_optional)
     return image
-
-
-def _read(entry: Path) -> np.ndarray | None:
-    """Reads a stored image; returns None if its file is missing or damaged."""
-    try:
-        with open(entry, "rb") as file:
-            image = np.load(file, allow_pickle=False)
-            end, stored = file.tell(), file.read(DIGEST + 1)
-            file.seek(0)
-            digest = hashlib.sha256(file.read(end - image.nbytes))  # what describes the image, and then the image
-    except (OSError, ValueError, EOFError):
-        return None
-    digest.update(image.ravel("K").data)
-    return image if digest.digest() == stored else None

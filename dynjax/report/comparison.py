@@ -3,8 +3,8 @@
 Tables go to the terminal, to CSV and to LaTeX.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,13 @@ PAPER = {
 # A network whose mean cross-entropy in its last epoch is above this, half that of guessing, has not learned its own
 # training subjects.
 NOT_CONVERGED = np.log(2) / 2
+
+
+def has_not_converged(results: Mapping[str, Any]) -> bool:
+    """Whether a network has not learned its training subjects; one that is solved has converged at any loss."""
+    losses = [fold.get("train_loss") or 0 for fold in results["folds"]]
+    return max(losses) > NOT_CONVERGED and not results["model"].get("solved")
+
 
 THE_PAPER = "  the paper"
 OF_CALLS = "average_precision_of_calls"  # a column where the paper's figures are shown
@@ -96,11 +103,12 @@ class Row(NamedTuple):
         results, notes = self.results, []
         if "repeats" in results:
             notes.append(f"{results['repeats']} repeats")
-        notes.append("1 epoch" if self.epochs == 1 else f"{self.epochs} epochs")
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        notes.append("solved" if results["model"].get("solved") else epochs)
         notes.append("ImageNet" if results["weights"]["pretrained"] else "random weights")
         if results.get("folds_missing"):
             notes.append(f"{name_folds([fold['fold'] for fold in results['folds']])} alone")
-        if max(fold.get("train_loss") or 0 for fold in results["folds"]) > NOT_CONVERGED:
+        if has_not_converged(results):
             notes.append("NOT CONVERGED")
         if results["selection"] == "test" and "external" not in results:
             notes.append("OPTIMISTIC")

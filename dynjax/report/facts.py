@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
-from dynjax.report.comparison import NOT_CONVERGED, Row
+from dynjax.report.comparison import Row, has_not_converged
 from dynjax.report.wording import SELECTIONS, counted, name_folds, selection_text, trained_on_text
 
 RESEARCH = "For research only: this is not a medical device, and no result here is a diagnosis."
@@ -71,6 +71,11 @@ class Facts(NamedTuple):
         return self.results["folds"][0]["epoch"] is None
 
     @property
+    def solved(self) -> bool:
+        """Whether the networks' heads were solved, in one step, on a trunk that stands still."""
+        return bool(self.results["model"].get("solved"))
+
+    @property
     def mark(self) -> str:
         """Returns the warning that must accompany every number; '' for an ordinary run on real subjects."""
         return describe_mark(self.results)
@@ -109,7 +114,7 @@ class Facts(NamedTuple):
             notices.append(f"{_sentence(selection_text(self.results))}.")
         if self.missing:
             notices.append(f"Incomplete: {name_folds(self.missing)} not evaluated yet.")
-        if max(fold.get("train_loss") or 0 for fold in self.results["folds"]) > NOT_CONVERGED:
+        if has_not_converged(self.results):
             who = "on average, the networks have" if self.external else "in at least one fold the network has"
             own = "their" if self.external else "its"
             notices.append(f"Not converged: {who} not learned {own} own training subjects.")

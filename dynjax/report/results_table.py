@@ -106,5 +106,7 @@ def _made(results: dict) -> str:
     if folds[0]["epoch"] is None:
         return f"a baseline by {weights['source']}, fitted on each fold's training subjects in {seconds:.1f} s"
     origin = f"ImageNet weights {weights['source']}" if weights["pretrained"] else "RANDOM weights, no pretraining"
+    if results["model"].get("solved"):
+        return f"a linear answer, solved in {seconds:.1f} s, on a frozen trunk with {origin}"
     each = " for each network, on average" if "external" in results else ""
     return f"started from {origin}; {seconds:.0f} s of training{each}; {selection_text(results)}"

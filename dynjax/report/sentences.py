@@ -14,7 +14,7 @@ def how_evaluated(facts: Facts) -> str:
         sentences.append(_likeness(facts.external.get("likeness") or {}))
     else:
         sentences.append("Folds are by subject and stratified by class.")
-    if not facts.baseline:
+    if not facts.baseline and not facts.solved:
         sentences.append(f"Selection: {selection_text(facts.results)}.")
     if facts.repeat:
         number, count = facts.repeat
@@ -49,7 +49,7 @@ def _scored(facts: Facts) -> str:
             f"{counted(external['networks'], 'network')} of {facts.name}, {trained_on_text(external)}, predicted these "
             "subjects, whom none of them was trained or tested on; a subject's probability is the mean of theirs."
         )
-    done, how = len(facts.results["folds"]), "fitted" if facts.baseline else "trained"
+    done, how = len(facts.results["folds"]), "fitted" if facts.baseline or facts.solved else "trained"
     so_far = f" so far, {name_folds(missing)} to follow" if (missing := facts.missing) else ""
     times = f"{counted(done, 'time')}{so_far}"
     without = "without one" if done == 1 else "each time without one"
@@ -69,13 +69,20 @@ def scheme(facts: Facts) -> str:
 
 def cost(facts: Facts) -> str:
     """Says how long training took, and where if that is known."""
-    folds, parameters = facts.results["folds"], facts.results["model"]["parameters"]
+    folds = facts.results["folds"]
     seconds = sum(fold["train_seconds"] for fold in folds)
     if facts.external:  # evaluated on this machine, trained on any
-        return f"{parameters:,} parameters in each network; {seconds:,.0f} s of training for each, on average."
+        return f"{_parameters(facts)} in each network; {seconds:,.0f} s of training for each, on average."
     device = facts.results["provenance"].get("device", "an unknown device")
-    what = "fitting" if facts.baseline else "training"
-    return f"{parameters:,} parameters; {seconds:,.0f} s of {what} for {counted(len(folds), 'fold')} on {device}."
+    what = "fitting" if facts.baseline or facts.solved else "training"
+    return f"{_parameters(facts)}; {seconds:,.0f} s of {what} for {counted(len(folds), 'fold')} on {device}."
+
+
+def _parameters(facts: Facts) -> str:
+    model = facts.results["model"]
+    trained, total = model["parameters"], model.get("total_parameters", model["parameters"])
+    what = "solved" if facts.solved else "trained"
+    return f"{trained:,} parameters" if trained == total else f"{trained:,} of {total:,} parameters {what}"
 
 
 def learning_curves_lack(facts: Facts) -> str:
@@ -84,6 +91,8 @@ def learning_curves_lack(facts: Facts) -> str:
         return "The networks were trained in another run; the learning curves are on its own page."
     if facts.baseline:
         return "A baseline is fitted in one step: it has no epochs and no learning curve."
+    if facts.solved:
+        return "The linear answer is solved in one step: it has no epochs and no learning curve."
     return "There is no events.jsonl for these folds, so no learning curve is shown."
 
 
@@ -128,7 +137,7 @@ def _spread(facts: Facts) -> str:
     """Says what the intervals do not account for."""
     if facts.external:
         return "The intervals account for the choice of these subjects, not for networks of other initial weights."
-    others = "other folds" if facts.baseline else "other initial weights or other folds"
+    others = "other folds" if facts.baseline or facts.solved else "other initial weights or other folds"
     text = f"The intervals account for the choice of test subjects, not for {others}"
     text += ", which this run's other repeats have." if facts.repeat else "."
     if len(facts.results["folds"]) > 1:

@@ -139,6 +139,10 @@ def cost(facts: Facts) -> Table:
         ]
         for fold in folds
     ]
+    if facts.solved:
+        head.append("penalty")
+        for row, fold in zip(rows, folds):
+            row.append(f"{fold['penalty']:.3g}")
     if any("peak_memory_bytes" in fold for fold in folds):
         head.append("peak memory, GiB")
         for row, fold in zip(rows, folds):

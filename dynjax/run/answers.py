@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import jax
 import numpy as np
+from ml_collections import FrozenConfigDict
 
 import dynjax
 from dynjax.cohort.scan import Cohort
@@ -82,7 +83,7 @@ def _results(
             "excluded": cohort.excluded,
             "notes": list(cohort.notes),
         },
-        "model": {"name": config.model.name, "parameters": next(iter(trained.values())).parameters},
+        "model": _describe(config, next(iter(trained.values()))),
         "weights": next(iter(trained.values())).about["weights"],
         "metrics": estimate_all(labels, probabilities, config.seed, thresholds) | within,
         "intervals": describe_intervals(config.seed),
@@ -94,6 +95,7 @@ def _results(
                 "n_validation": trained[fold].about.get("n_validation", 0),
                 "n_test": int((data.folds == fold).sum()),
                 "epoch": trained[fold].about["epoch"],
+                "penalty": trained[fold].about.get("penalty"),
                 "train_seconds": trained[fold].about["train_seconds"],
                 "train_loss": trained[fold].about.get("train_loss"),
                 "peak_memory_bytes": trained[fold].about.get("peak_memory_bytes"),
@@ -115,6 +117,16 @@ def _results(
             "folds_sha256": sha256_of(workdir.folds),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         },
+    }
+
+
+def _describe(config: FrozenConfigDict, network: Trained) -> dict:
+    """Says how many numbers the network has, and how many of them were trained or solved."""
+    return {
+        "name": config.model.name,
+        "parameters": network.parameters,
+        "total_parameters": network.parameters + network.frozen,
+        "solved": settings.is_solved(config),
     }
 
 

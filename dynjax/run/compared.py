@@ -22,6 +22,7 @@ PROJECTIONS = {
     "svr": "SVR",
     "learned": "Learned",
 }
+HEADS_IN_WORDS = {"linear": "linear", "pooled": "pooled head", "joint": "joint heads"}
 NETWORKS = {
     "alexnet": "AlexNet",
     "vgg11": "VGG11",
@@ -134,16 +135,23 @@ def run_name(config: FrozenConfigDict) -> str:
     model, projection = config.model, config.projection
     parts = [NETWORKS[model.name]]
     if projection.name != "none":
-        parts = [PROJECTIONS[projection.name], *parts, *(["Att"] if model.attention != "none" else [])]
+        kinds = " & ".join(PROJECTIONS[name] for name in projection.name.split("+"))
+        parts = [kinds, *parts, *(["Att"] if model.attention != "none" else [])]
     details = []
     if projection.name != "none" and projection.axis != "axial":
-        details.append(projection.axis)
-    if projection.name == "dynamic" and projection.weights != "simple":
+        details.append(projection.axis.replace("+", " & "))
+    if projection.slabs > 1:
+        details.append(f"{projection.slabs} slabs")
+    if "dynamic" in projection.name and projection.weights != "simple":
         details.append(f"{projection.weights} weights")
     if projection.name != "none" and projection.scale != "imagenet":
         details.append(f"{projection.scale} scale")
     if model.attention == "rows" and projection.name != "none":
         details.append("by rows")
+    if model.trainable == "head":
+        details.append("frozen trunk")
+    if model.head in HEADS_IN_WORDS:
+        details.append(HEADS_IN_WORDS[model.head])
     if "released" in (model.head, model.cut):
         details.append("released layers")
     if not config.cohort.table and config.cohort.phantom.skull:

@@ -11,6 +11,7 @@ from dynjax.run.baseline import train_baseline
 from dynjax.run.checking import check_first
 from dynjax.run.data import Data, find_cohort, find_folds, keep_folds, load_data
 from dynjax.run.fold_training import check_devices, check_unchanged, train_folds
+from dynjax.run.inputs import make_trunk_of
 from dynjax.run.recipe import with_own_recipe
 from dynjax.run.repeats import each_repeat
 from dynjax.run.results import is_complete, results_so_far
@@ -72,7 +73,8 @@ def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is
         return None
     data = load_data(config, cohort, folds)
     workdir.claim(config)  # only now: a refused table or scan leaves the workdir free for another config
-    data = data._replace(folds=keep_folds(workdir, cohort, folds, refused))
+    folds = keep_folds(workdir, cohort, folds, refused)
+    data = data._replace(folds=folds, trunk=make_trunk_of(config, workdir))
     check_unchanged(config, workdir, data)
     return data
 

@@ -15,11 +15,13 @@ from dynjax.cohort.scan import Cohort, shuffle_labels
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
 from dynjax.files import lock
+from dynjax.frozen.store import scan_features
+from dynjax.frozen.trunk import FrozenTrunk
 from dynjax.memory import usable_memory
 from dynjax.projection.project import WHOLE
-from dynjax.projection.scale import scale_images, scale_volumes
 from dynjax.projection.store import fill_store, project_cohort, stored_image
 from dynjax.run import settings
+from dynjax.run.inputs import scale, seeing_of
 from dynjax.run.refused import RefusedScans, check_same, keep_refused
 from dynjax.run.workdir import Workdir
 from dynjax.training.examples import Images
@@ -29,16 +31,22 @@ from dynjax.work.parallel import map_scans
 
 
 class Data(NamedTuple):
-    """A cohort of N scans: targets [N] of 0 and 1, folds [N] and the sha256 of each file. Images are read on demand."""
+    """A cohort of N scans: targets [N] of 0 and 1, folds [N] and the sha256 of each file. Images are read on demand.
+
+    trunk: what sees the images first, where it stands still.
+    """
 
     config: FrozenConfigDict
     cohort: Cohort
     targets: np.ndarray
     folds: np.ndarray
     digests: list[str]
+    trunk: FrozenTrunk | None = None
 
     def images(self, chosen: np.ndarray, dtype: str = "float32") -> Images:
-        """Returns the images [n, H, W, C] or volumes [n, X, Y, Z, 1] of the n scans chosen, bool [N], in their order.
+        """Returns the network's inputs of the n scans chosen, bool [N], in their order.
+
+        They are images [n, H, W, C], views [n, V, H, W, C], volumes [n, X, Y, Z, 1] or a frozen trunk's features.
 
         Projects the scans, or reads their images from the store, and scales them; opens no other scan. With
         `train.stream`, or where volumes do not fit into memory, it fills the store and reads each volume on demand.
@@ -46,17 +54,25 @@ class Data(NamedTuple):
         """
         indices, projection = np.flatnonzero(chosen), settings.projection_of(self.config)
         paths = [Path(self.cohort.scans[index].path) for index in indices]
+        if self.trunk is not None:
+            features, digests = scan_features(paths, seeing_of(self.config, self.trunk))
+            self._check_unchanged(indices, digests)
+            return features.astype(dtype, copy=False)
         is_streamed = _is_streamed(self.config, len(paths))
         if is_streamed or (cluster.is_there() and projection.name not in WHOLE):  # its workers share the store
             digests = fill_store(paths, projection)
         if not is_streamed:
             images, digests = project_cohort(paths, projection)
-        changed = [path for path, i, now in zip(paths, indices, digests) if self.digests[i] != now]
-        if changed:
-            raise InputError(f"{changed[0]}: has changed while it was used; run the same command again")
+        self._check_unchanged(indices, digests)
         if is_streamed:
             return Streamed(self.config, paths, digests, dtype)
         return scale(self.config, images).astype(dtype, copy=False)
+
+    def _check_unchanged(self, indices: np.ndarray, digests: list[str]) -> None:
+        for index, now in zip(indices, digests):
+            if self.digests[index] != now:
+                path = self.cohort.scans[index].path
+                raise InputError(f"{path}: has changed while it was used; run the same command again")
 
     def digests_of(self, fold: int) -> dict[str, list[str]]:
         """Returns the digests of a fold's training and test scans, by which its checkpoints recognise them."""
@@ -126,10 +142,10 @@ def keep_folds(workdir: Workdir, cohort: Cohort, folds: np.ndarray, refused: Ref
     return read_folds(workdir.folds, cohort, int(folds.max()) + 1)
 
 
-def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray) -> Data:
+def load_data(config: FrozenConfigDict, cohort: Cohort, folds: np.ndarray, trunk: FrozenTrunk | None = None) -> Data:
     """Computes each scan's digest, by which its image is found. Raises: InputError if a scan is missing."""
     digests = map_scans(content_digest, [Path(scan.path) for scan in cohort.scans], "reading scans", travels=True)
-    return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests)
+    return Data(config, cohort, np.array(cohort.targets, np.int32), folds, digests, trunk)
 
 
 def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
@@ -147,10 +163,3 @@ def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
     if (large or config.train.stream) and importlib.util.find_spec("grain") is None:
         raise UsageError("reading volumes as they are needed takes grain: pip install 'dynjax[stream]'")
     return large or config.train.stream
-
-
-def scale(config: FrozenConfigDict, projected: np.ndarray) -> np.ndarray:
-    """Scales the output of `project_scan` to the network's input: images [N, H, W, C] or volumes [N, X, Y, Z, 1]."""
-    if config.projection.name in WHOLE:
-        return scale_volumes(projected)
-    return scale_images(projected, config.projection.scale)

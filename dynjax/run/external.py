@@ -60,7 +60,7 @@ def evaluate_external(
     _check_subjects(workdir, subjects, cohort)
     cohort, refused = check_first(config, other, cohort, allow_refused)
     folds = np.zeros(len(cohort.scans), int)
-    data = load_data(config, cohort, folds)
+    data = load_data(config, cohort, folds, networks[0].trunk)
     _check_volumes(workdir, data, networks)
     images = data.images(folds == 0)
     answers, together = [network.answer(images) for network in networks], _together(networks)

@@ -16,8 +16,10 @@ from dynjax.projection.project import WHOLE
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.display import TrainingDisplay
+from dynjax.run.inputs import origin_of
 from dynjax.run.roles import Roles
 from dynjax.run.runtime import stop_when_asked
+from dynjax.run.solving import solve_folds
 from dynjax.run.workdir import Workdir
 from dynjax.training import checkpoint, processes
 from dynjax.training.events import EventLog
@@ -37,14 +39,20 @@ AT_ONCE = {  # (on a CPU, on volumes) -> the examples of one call
 def train_folds(
     config: FrozenConfigDict, workdir: Workdir, data: Data, todo: list[int], max_hours: float | None
 ) -> None:
-    """Trains the folds `todo`; all of them share one compiled program.
+    """Trains the folds `todo`, or solves them; those that are trained share one compiled program.
 
     Raises: UsageError if other folds of the run started from other weights; DynjaxError or Stopped as `train_fold`.
     """
-    with processes.first_then_others():
-        weights = find_weights(config.model.name, config.model.pretrained)
-    origin = _describe(weights)
+    if data.trunk is None:
+        with processes.first_then_others():
+            weights = find_weights(config.model.name, config.model.pretrained)
+        origin = _describe(weights)
+    else:
+        weights, origin = None, origin_of(data.trunk)
     _check_same_origin(config, workdir, origin)
+    if settings.is_solved(config):
+        with stop_when_asked(max_hours) as stop_requested:
+            return solve_folds(config, workdir, data, todo, origin, stop_requested)
     trainer = _make_trainer(config, weights)
     log = EventLog(workdir.events) if processes.is_first() else None
     with (

@@ -73,6 +73,17 @@ def _one_of(default: str, *where: str, **how: Any) -> Key:
     return Key(default, lambda value: value in choices(), lambda: f"choose one of {', '.join(choices())}", **how)
 
 
+def _joined(default: str, *where: str, **how: Any) -> Key:
+    """Names as `_one_of` takes them, each once, joined by '+'."""
+    single = _one_of(default, *where, **how)
+
+    def valid(value: str) -> bool:
+        parts = value.split("+")
+        return len(set(parts)) == len(parts) and all(map(single.valid, parts))
+
+    return single._replace(valid=valid, must=lambda: f"{single.must()}, or several joined by '+'")
+
+
 KEYS: dict[str, Key] = {
     # of the folds, the initial values, the order of batches, dropout and the bootstrap
     "seed": _between(0, 0, LARGEST_SEED),
@@ -110,24 +121,31 @@ KEYS: dict[str, Key] = {
     # how a volume gets onto the grid, see dynjax/volumes/reading.py; runs of before have 1, and go on with it
     "volume.recipe": _must(2, lambda recipe: recipe in (1, 2), "1 or 2", later=True, before=1),
     #
-    # also 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned'; 'none' leaves the volume as it is
-    "projection.name": _one_of("dynamic", "projection.project:PROJECTIONS", "projection.project:WHOLE"),
-    # pooled along z as in the paper; or 'coronal', 'sagittal', or 'triplanar', the three as channels
-    "projection.axis": _one_of("axial", "projection.project:PLANES"),
+    # also 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned'; 'none' leaves the volume as it is;
+    # 'dynamic+mean' gives a scan several images, which one network sees
+    "projection.name": _joined("dynamic", "projection.project:PROJECTIONS", "projection.project:WHOLE"),
+    # pooled along z as in the paper; or 'coronal', 'sagittal', 'axial+coronal+sagittal' for an image of each; or
+    # 'triplanar', the three as channels of one image
+    "projection.axis": _joined("axial", "projection.project:PLANES"),
+    # cuts the axis into so many slabs, each an image of its own
+    "projection.slabs": _between(1, 1, 2**10, later=True),
     # of 'dynamic': 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
     "projection.weights": _one_of("simple", "projection.weights:FAMILIES"),
     # the range that the trunks were pretrained on; or 'unit', 'byte'
     "projection.scale": _one_of("imagenet", "projection.scale:SCALES"),
     #
-    "model.name": _one_of("vgg11", "models.build:TRUNKS", "models.build:VOLUMETRIC", "baselines.features:BASELINES"),
+    "model.name": _one_of("vgg11", "models.trunks:TRUNKS", "models.build:VOLUMETRIC", "baselines.features:BASELINES"),
     # ImageNet weights where they can be had; or 'required', 'none'
     "model.pretrained": _one_of("auto", "pretrained.source:MODES"),
+    # trains the whole network, or the 'head' alone on what the frozen trunk makes of the images
+    "model.trainable": _one_of("all", "models.build:TRAINABLE", later=True),
     # a mask that sums to 1 over the map; 'rows' (the released code's), 'none'
     "model.attention": _one_of("map", "models.attention:SOFTMAX_AXES", "none"),
-    # 512 and 64 units; or 'released', 2 C and C / 2 units with BatchNorm
+    # 512 and 64 units; 'released', 2 C and C / 2 units with BatchNorm; 'pooled', one layer on the mean over the map;
+    # 'joint', a head for each of two projections and one for both; 'linear', solved, on a frozen trunk
     "model.head": _one_of("paper", "models.head:HEADS"),
     # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
-    "model.cut": _one_of("paper", "models.build:CUTS"),
+    "model.cut": _one_of("paper", "models.trunks:CUTS"),
     # how many patches 'patches3d' joins after half of the epochs: all, or those that do best alone
     "model.n_patches": _between(27, 1, 27, later=True),
     "model.dropout": _must(0.5, lambda rate: 0 <= rate < 1, "a number, at least 0 and below 1"),

@@ -8,6 +8,7 @@ from dynjax.errors import InputError
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.data import Data
 from dynjax.run.guarding import keep_reference
+from dynjax.run.inputs import check_trunk
 from dynjax.run.trained import load_trained, scored_checkpoint
 from dynjax.run.workdir import Workdir
 
@@ -26,6 +27,7 @@ def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROU
         trained[fold] = load_trained(path)
         if trained[fold].about["scans"] != data.digests_of(fold):
             raise InputError(f"{path}: was trained on scans whose files have changed since")
+        check_trunk(data.trunk, trained[fold].about, path)
         probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
     write_answers(workdir, data, trained, probabilities, columns)
     keep_reference(workdir, data, trained)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,21 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError, listed
 from dynjax.files import expanded
-from dynjax.models.build import VOLUMETRIC, Options
+from dynjax.models.build import VOLUMETRIC
+from dynjax.models.classifier import Options
+from dynjax.models.head import HIDDEN, JOINT, LINEAR, POOLED
+from dynjax.models.trunks import TRUNKS
 from dynjax.projection.dynamic import AXES
-from dynjax.projection.project import WHOLE
+from dynjax.projection.project import TRIPLANAR, WHOLE, image_size
 from dynjax.projection.store import Projection
 from dynjax.run.keys import GONE, KEYS
 from dynjax.volumes.grid import Grid
+
+THINNEST = 2  # slices of a slab
+NOT_FOR_SOLVED = (
+    *("train.epochs", "train.batch_size", "train.learning_rate", "train.learning_rate_decay", "train.weight_decay"),
+    *("train.checkpoint_every", "train.devices", "model.dropout"),
+)
 
 
 def check(config: ConfigDict | FrozenConfigDict) -> None:
@@ -43,21 +53,18 @@ def _wrong_values(flat: dict[str, Any]) -> list[str]:
 
 def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
     """Lists values that are valid each, but not together."""
-    name, projection, grid = flat["model.name"], flat["projection.name"], flat["volume.grid"]
+    name, projection = flat["model.name"], flat["projection.name"]
     problems = []
     unknown = [fold for fold in flat["train.only_folds"] if fold not in range(flat["train.folds"])]
     if unknown:
         problems.append(f"train.only_folds={unknown}: folds are numbered 0 to {flat['train.folds'] - 1}")
-    if flat["projection.axis"] == "triplanar" and projection == "learned":
-        problems.append("projection.axis='triplanar': a learned projection has one axis")
-    if flat["projection.axis"] == "triplanar" and len(set(grid)) > 1:
-        problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
+    problems += _wrong_views(flat)
     whole = (*VOLUMETRIC, *BASELINES)  # 3D networks and baselines
     if (name in whole) != (projection == "none"):
         pair = f"model.name={name!r}, projection.name={projection!r}"
         problems.append(f"{pair}: 'none' goes with {', '.join(whole)} and with no other")
-    elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, grid)) < 1:
-        problems.append(f"volume.grid={grid!r}: too small for model.name={name!r}")
+    elif name in VOLUMETRIC and min(map(VOLUMETRIC[name].map_size, flat["volume.grid"])) < 1:
+        problems.append(f"volume.grid={flat['volume.grid']!r}: too small for model.name={name!r}")
     if flat["train.stream"] and not _can_stream(name, projection):
         problems.append(f"train.stream=True, model.name={name!r}: takes no volumes, or needs all of them in memory")
     if name in whole and flat["model.pretrained"] != "none":
@@ -66,7 +73,70 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
         problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
+    return problems + _wrong_heads(flat)
+
+
+def _wrong_views(flat: dict[str, Any]) -> list[str]:
+    """Lists projections that cannot be joined, cut or made of the grid."""
+    names, axes = flat["projection.name"].split("+"), flat["projection.axis"].split("+")
+    grid, slabs = flat["volume.grid"], flat["projection.slabs"]
+    problems = []
+    alone = [each for each in (*names, *axes) if each in (*WHOLE, TRIPLANAR)]
+    if TRIPLANAR in axes and "learned" in names:
+        problems.append("projection.axis='triplanar': a learned projection has one axis")
+    elif alone and len(names) + len(axes) + slabs > 3:
+        joined = ", ".join(f"projection.{key}={flat[f'projection.{key}']!r}" for key in ("name", "axis", "slabs"))
+        problems.append(f"{joined}: {' and '.join(map(repr, alone))} cannot be joined with others or cut into slabs")
+    elif TRIPLANAR in axes and len(set(grid)) > 1:
+        problems.append(f"volume.grid={grid!r}: must be a cube for projection.axis='triplanar'")
+    elif slabs > 1 and (thin := [axis for axis in axes if grid[AXES[axis]] < THINNEST * slabs]):
+        most = min(grid[AXES[axis]] for axis in thin) // THINNEST
+        problems.append(f"projection.slabs={slabs}: thinner than {THINNEST} slices; at most {most} along {thin[0]}")
     return problems
+
+
+def _wrong_heads(flat: dict[str, Any]) -> list[str]:
+    """Lists heads and frozen trunks that cannot be, and what means nothing to a solved head."""
+    name, head, trainable = flat["model.name"], flat["model.head"], flat["model.trainable"]
+    is_frozen = trainable == "head"
+    problems = []
+    if name not in TRUNKS:
+        new = [f"model.{key}={value!r}" for key, value in (("head", head), ("trainable", trainable))]
+        if is_frozen or head not in HIDDEN:
+            problems.append(f"{', '.join(new)}: for networks of 2D images, not for model.name={name!r}")
+        return problems
+    if is_frozen and flat["projection.name"] == "learned":
+        problems.append("model.trainable='head': a learned projection is trained with its trunk; choose 'all'")
+    if is_frozen and flat["model.pretrained"] == "none":
+        problems.append("model.pretrained='none': a frozen trunk of random numbers knows nothing; choose 'required'")
+    if head in (POOLED, LINEAR) and flat["model.attention"] != "none":
+        problems.append(
+            f"model.attention={flat['model.attention']!r}: model.head={head!r} averages the map; choose none"
+        )
+    if head == JOINT and (flat["projection.name"].count("+"), *_views(flat)[1:]) != (1, 1, 1):
+        problems.append("model.head='joint': takes two projections of one axis, such as projection.name='mean+dynamic'")
+    if head == LINEAR:
+        problems += _wrong_for_solved(flat)
+    return problems
+
+
+def _wrong_for_solved(flat: dict[str, Any]) -> list[str]:
+    problems = []
+    if flat["model.trainable"] != "head":
+        problems.append("model.head='linear': is solved on a frozen trunk; choose model.trainable='head', or 'pooled'")
+    if flat["evaluate.select"] != "last":
+        problems.append(f"evaluate.select={flat['evaluate.select']!r}: a solved head has no epochs to select from")
+    unused = {key: 1 if key == "train.epochs" else KEYS[key].default for key in NOT_FOR_SOLVED}
+    for key, expected in unused.items():
+        if flat[key] != expected:
+            problems.append(f"{key}={flat[key]!r}: means nothing to model.head='linear', which is solved; {expected!r}")
+    return problems
+
+
+def _views(flat: dict[str, Any]) -> tuple[int, int, int]:
+    """Returns how many projections, axes and slabs there are."""
+    names, axes = flat["projection.name"], flat["projection.axis"]
+    return 1 + names.count("+"), 1 + axes.count("+"), flat["projection.slabs"]
 
 
 def can_stream(config: FrozenConfigDict) -> bool:
@@ -76,6 +146,26 @@ def can_stream(config: FrozenConfigDict) -> bool:
 
 def _can_stream(name: str, projection: str) -> bool:
     return projection in WHOLE and name not in BASELINES and not hasattr(VOLUMETRIC.get(name), "join")
+
+
+def is_solved(config: FrozenConfigDict) -> bool:
+    """Whether the network is solved in place of trained by steps."""
+    return config.model.head == LINEAR and config.model.name in TRUNKS
+
+
+def is_frozen(config: FrozenConfigDict) -> bool:
+    """Whether the network's input is what a frozen trunk makes of the images."""
+    return config.model.trainable == "head"
+
+
+def is_pooled(config: FrozenConfigDict) -> bool:
+    """Whether the head takes only the mean over the trunk's map."""
+    return config.model.head in (POOLED, LINEAR)
+
+
+def count_views(config: FrozenConfigDict) -> int:
+    """Returns how many images a scan has."""
+    return math.prod(_views(flatten(config)))
 
 
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
@@ -181,7 +271,7 @@ def projection_of(config: FrozenConfigDict) -> Projection:
     grid = Grid(tuple(config.volume.grid), float(config.volume.spacing))
     projection = config.projection
     reading = (config.volume.nan, config.volume.recipe)
-    return Projection(grid, projection.name, projection.axis, projection.weights, *reading)
+    return Projection(grid, projection.name, projection.axis, projection.weights, *reading, projection.slabs)
 
 
 def network_options(config: FrozenConfigDict) -> Options:
@@ -189,13 +279,13 @@ def network_options(config: FrozenConfigDict) -> Options:
     model, projection = config.model, config.projection
     learned = projection.axis if projection.name == "learned" else ""
     pooling = (learned, projection.scale)
-    return Options(model.dropout, model.attention, model.head, model.cut, *pooling, model.n_patches, model.dtype)
+    drawn = (model.dropout, model.attention, model.head, model.cut, *pooling, model.n_patches, model.dtype)
+    return Options(*drawn, views=count_views(config), is_frozen=is_frozen(config))
 
 
 def input_size(config: FrozenConfigDict) -> tuple[int, ...]:
-    """Returns the network's input size: the grid, without the pooled axis where the network takes images."""
+    """Returns the size of a network's images, or of its volumes where it takes these."""
     grid = tuple(config.volume.grid)
     if config.projection.name in WHOLE:
         return grid
-    pooled = AXES.get(config.projection.axis, 0)  # triplanar images come from cubes
-    return grid[:pooled] + grid[pooled + 1 :]
+    return image_size(grid, config.projection.axis)

@@ -10,9 +10,12 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import DynjaxError, InputError, UsageError
-from dynjax.models.build import Options, Tree, build_classifier, without_last_layer
+from dynjax.frozen.trunk import FrozenTrunk
+from dynjax.models.build import Tree, build_classifier, count_trunk
+from dynjax.models.classifier import Options
 from dynjax.projection.project import WHOLE
 from dynjax.run import settings
+from dynjax.run.inputs import check_trunk, trunk_of
 from dynjax.run.workdir import Workdir
 from dynjax.training import checkpoint, processes
 from dynjax.training.examples import Images, read_ahead, steps_of
@@ -30,13 +33,16 @@ class Answers(NamedTuple):
 class Trained(NamedTuple):
     """A fold's network: answer(images [N, H, W, C]) -> Answers.
 
-    about: the checkpoint's description. parameters: how many numbers were trained.
+    about: the checkpoint's description. parameters: how many numbers were trained. frozen: how many others it has.
+    trunk: what makes its inputs of images, where that stands still.
     """
 
     answer: Callable[[Images], Answers]
     config: FrozenConfigDict
     about: dict[str, Any]
     parameters: int
+    frozen: int = 0
+    trunk: FrozenTrunk | None = None
 
     def probability(self, images: Images) -> np.ndarray:
         """Returns the probabilities of the positive class, float32 [N]."""
@@ -53,7 +59,8 @@ def load_trained(path: Path) -> Trained:
     shapes, _ = _network(config.model.name, settings.input_size(config), settings.network_options(config))
     network = checkpoint.load_network(path, *shapes)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))
-    return Trained(functools.partial(answers, config, *network), config, about, parameters)
+    frozen = count_trunk(config.model.name, config.model.cut) if settings.is_frozen(config) else 0
+    return Trained(functools.partial(answers, config, *network), config, about, parameters, frozen)
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:
@@ -110,6 +117,10 @@ def load_networks(workdir: Workdir) -> list[Trained]:
     done = [load_trained(path) for path in checkpoints if path is not None]
     if not done:
         raise InputError(workdir.why_no_network())
+    if trunk := trunk_of(done[0].config, runs[0]):  # of repeats, all have the same
+        for network, path in zip(done, filter(None, checkpoints)):
+            check_trunk(trunk, network.about, path)
+        done = [network._replace(trunk=trunk) for network in done]
     expected = done[0].config.train.folds * len(runs)
     if len(done) < expected:
         print(f"{len(done)} of {expected} folds are trained to the end; only their networks are used")
@@ -124,7 +135,8 @@ def _network(name: str, size: tuple[int, ...], options: Options):
     @jax.jit
     def predict(params, batch_stats, images):
         logits, _ = network.apply(params, batch_stats, images, train=False)
-        features, _ = network.apply(without_last_layer(params), batch_stats, images, train=False)  # compiled once
-        return jax.nn.softmax(logits)[:, 1], features
+        features = network.features(params, batch_stats, images)  # of the same program: computed once
+        positive = jax.nn.softmax(logits)[..., 1]
+        return positive if positive.ndim == 1 else positive.mean(-1), features
 
     return jax.eval_shape(lambda: network.init(jax.random.key(0))), predict

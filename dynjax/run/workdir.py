@@ -23,6 +23,7 @@ class Workdir:
         self.config = self.path / "config.json"
         self.external = self.path / "external.json"  # instead of config.json, where another run's networks are scored
         self.folds = self.path / "folds.csv"
+        self.trunk = self.path / "trunk.npz"  # where it stands still and checkpoints hold the head alone
         self.refused = self.path / "refused.csv"
         self.events = self.path / "events.jsonl"
         self.predictions = self.path / "predictions.csv"

@@ -11,6 +11,7 @@ from dynjax.run.answers import SUBGROUP_COLUMNS
 from dynjax.run.baseline import evaluate_baseline
 from dynjax.run.data import check_columns, find_cohort, load_data
 from dynjax.run.external import Table, evaluate_external
+from dynjax.run.inputs import trunk_of
 from dynjax.run.refused import without_refused
 from dynjax.run.repeats import each_repeat
 from dynjax.run.runtime import configure_jax
@@ -68,6 +69,6 @@ def evaluate(
     if missing and not finished_folds:
         advice = "run train on this workdir first, or score the others with --finished-folds"
         raise InputError(f"{workdir}: {name_folds(missing)} not trained to the end; {advice}")
-    data = load_data(config, cohort, folds)
+    data = load_data(config, cohort, folds, trunk_of(config, workdir))
     with workdir.lock_evaluation():
         evaluate_data(workdir, data, columns)

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import FrozenConfigDict
 
 from dynjax.csv_table import write_csv
 from dynjax.errors import InputError
 from dynjax.files import check_output, names_stream, write_text
+from dynjax.frozen.trunk import FrozenTrunk
 from dynjax.guard.deviation import FEWEST, Judgement
-from dynjax.projection.store import Projection, project_volume
+from dynjax.projection.store import project_volume
 from dynjax.run import settings
-from dynjax.run.data import scale
 from dynjax.run.guarding import Guard, Sketch, read_guard, sketch_volume
+from dynjax.run.inputs import network_input
 from dynjax.run.runtime import configure_jax
 from dynjax.run.standing import Standing, read_standing
 from dynjax.run.trained import Trained, load_networks
@@ -32,11 +34,11 @@ REMEDY = "look at it in a viewer, prepare it as the training scans, or predict i
 class ReadScan(NamedTuple):
     """A scan as the networks and the guard see it.
 
-    image: the raw image, or the volume that the network takes. digest: sha256 of the file's content. warnings: what is
+    input: what the networks take of it. digest: sha256 of the file's content. warnings: what is
     doubtful about the file.
     """
 
-    image: np.ndarray
+    input: np.ndarray
     sketch: Sketch
     digest: str
     warnings: tuple[str, ...]
@@ -70,8 +72,7 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unli
     networks = load_networks(workdir)
     config, guard = networks[0].config, read_guard(workdir.repeats()[0])
     standing = read_standing(workdir, len(networks), config.cohort.labels)
-    projection = settings.projection_of(config)
-    items = parallel_map(lambda path: _read(path, projection), scans, "reading and projecting scans")
+    items = parallel_map(lambda path: _read(path, config, networks[0].trunk), scans, "reading and projecting scans")
     verdicts = _answer(scans, items, networks, guard, standing, allow_unlike)
     if out is not None:  # before anything is printed, which a terminal may not take
         _write(out, verdicts, standing, guard)
@@ -83,12 +84,13 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unli
         raise InputError("\n".join(refused))
 
 
-def _read(path: str, projection: Projection) -> ReadScan | InputError:
+def _read(path: str, config: FrozenConfigDict, trunk: FrozenTrunk | None) -> ReadScan | InputError:
+    projection = settings.projection_of(config)
     try:
         volume = load_volume(path, *projection.reading)
         image = project_volume(Path(path), volume, projection)
         warnings = tuple(finding.detail for finding in inspect_scan(Path(path), *projection.reading).findings)
-        return ReadScan(image, sketch_volume(volume), content_digest(path), warnings)
+        return ReadScan(network_input(config, trunk, image), sketch_volume(volume), content_digest(path), warnings)
     except InputError as error:
         return error
 
@@ -104,8 +106,8 @@ def _answer(
     good = [item for item in items if isinstance(item, ReadScan)]
     if not good:
         return [Verdict(path, reason=str(item)) for path, item in zip(scans, items)]
-    scaled = scale(networks[0].config, np.stack([item.image for item in good]))
-    answers = [network.answer(scaled) for network in networks]
+    inputs = np.stack([item.input for item in good])
+    answers = [network.answer(inputs) for network in networks]
     seen = guard.seen(networks, answers) if guard else {}
     verdicts, index = [], 0
     for path, item in zip(scans, items):

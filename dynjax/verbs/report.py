@@ -10,7 +10,7 @@ from ml_collections import FrozenConfigDict
 from dynjax.errors import InputError
 from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions
 from dynjax.files import write_text
-from dynjax.projection.project import WHOLE
+from dynjax.projection.project import TRIPLANAR, WHOLE
 from dynjax.projection.store import project_cohort
 from dynjax.report.card import model_card, to_markdown
 from dynjax.report.comparison import Row
@@ -126,9 +126,15 @@ def _kind(config: FrozenConfigDict) -> str:
     projection = config.projection
     if projection.name in WHOLE:
         return f"The middle axial slices of the volumes, seen {VIEWS['axial']}"
-    axis = "axial" if projection.axis == "triplanar" else projection.axis
-    others = " The coronal and the sagittal ones are not shown." if projection.axis == "triplanar" else ""
-    return f"{KINDS[projection.name]} {VIEWS[axis]}{others}"
+    if projection.axis == TRIPLANAR:
+        return f"{KINDS[projection.name]} {VIEWS['axial']} The coronal and the sagittal ones are not shown."
+    kinds = " and ".join(KINDS[name].lower() for name in projection.name.split("+"))
+    views = " ".join(VIEWS[axis] for axis in projection.axis.split("+"))
+    text = f"{kinds[0].upper()}{kinds[1:]} {views}"
+    if settings.count_views(config) == 1:
+        return text
+    slabs = f", its {projection.slabs} slabs from left to right" if projection.slabs > 1 else ""
+    return f"{text} A row for each projection and plane{slabs}."
 
 
 def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str]) -> dict[str, np.ndarray] | None:
@@ -144,9 +150,20 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
         return None
     if config.projection.name in WHOLE:
         images = images[..., images.shape[-1] // 2]
-    elif config.projection.axis == "triplanar":
+    elif config.projection.axis == TRIPLANAR:
         images = images[..., 0]
+    elif settings.count_views(config) > 1:
+        images = np.stack([_side_by_side(views, config.projection.slabs) for views in images])
     return dict(zip(subjects, images))
+
+
+def _side_by_side(views: np.ndarray, slabs: int) -> np.ndarray:
+    """Lays views [V, X, Y] out, a row for each plane from the top, each row in its own grey scale; Y points upwards."""
+    rows = []
+    for row in views.reshape(-1, slabs, *views.shape[1:]):
+        low, extent = row.min(), np.ptp(row) or 1.0
+        rows.append(np.concatenate((row - low) / extent, axis=0))
+    return np.concatenate(rows[::-1], axis=1)
 
 
 def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:

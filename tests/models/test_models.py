@@ -9,10 +9,12 @@ import pytest
 from flax import nnx
 
 from dynjax.models.attention import MapAttention
-from dynjax.models.build import DTYPES, TRUNKS, Options, build_classifier, build_trunk, named_leaves
+from dynjax.models.build import DTYPES, build_classifier, build_trunk, named_leaves
+from dynjax.models.classifier import Options
 from dynjax.models.head import Head
 from dynjax.models.layers import BatchNorm
 from dynjax.models.learned import LearnedPooling
+from dynjax.models.trunks import TRUNKS
 from dynjax.projection.dynamic import dynamic_image
 from dynjax.projection.scale import scale_images
 from tests.drawn import draw

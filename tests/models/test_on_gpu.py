@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from dynjax.models.build import Options, build_classifier
+from dynjax.models.build import build_classifier
+from dynjax.models.classifier import Options
 from dynjax.models.operations.batch_norm import normalise
 from dynjax.models.operations.per_channel import add_bias
 from tests.drawn import draw

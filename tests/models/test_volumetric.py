@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynjax.models.build import VOLUMETRIC, Options, build_classifier, named_leaves
+from dynjax.models.build import VOLUMETRIC, build_classifier, named_leaves
+from dynjax.models.classifier import Options
 from dynjax.models.layers import BatchNorm, Conv3D
 from dynjax.models.patches import PatchNetwork, patch_starts
 from dynjax.training.step import create_state, make_optimizer, make_train_step

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.models.build import Options, build_classifier, build_trunk, named_leaves
+from dynjax.models.build import build_classifier, build_trunk, named_leaves
+from dynjax.models.classifier import Options
 from dynjax.pretrained.features import feature_extractor
 from dynjax.pretrained.names import torch_name
 from dynjax.pretrained.weights import make_initialiser, read_weights, write_weights

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dynjax.errors import InputError
-from dynjax.projection import store
+from dynjax.projection import array_file, store
 from dynjax.projection.dynamic import dynamic_image
 from dynjax.projection.scale import scale_volumes
 from dynjax.projection.store import Projection, fill_store, project_cohort, stored_image
@@ -66,8 +66,13 @@ def test_whole_volumes_are_read_and_not_stored_again(scans):
     assert not list(store.cache_folder().rglob("*.npy"))
 
 
-CHANGES = [{"axis": "coronal"}, {"name": "max"}, {"weights": "harmonic"}, {"grid": GRID._replace(spacing=2.1)}]
-CHANGES += [{"grid": Grid((36, 34, 36), 2.0)}]
+CHANGES = [
+    {"axis": "coronal"},
+    {"name": "max"},
+    {"weights": "harmonic"},
+    {"grid": GRID._replace(spacing=2.1)},
+]
+CHANGES += [{"grid": Grid((36, 34, 36), 2.0)}, {"slabs": 2}]
 IN_READING = [{"nan": "zero"}, {"recipe": 1}]
 
 
@@ -122,9 +127,9 @@ DAMAGES = {
     "cut": lambda content: content[:100],
     "cut at its end": lambda content: content[:-1],
     "longer": lambda content: content + b"\0",
-    "without a digest": lambda content: content[: -store.DIGEST],
+    "without a digest": lambda content: content[: -array_file.DIGEST],
     "another image": lambda content: (
-        content[:128] + bytes(len(content) - 128 - store.DIGEST) + content[-store.DIGEST :]
+        content[:128] + bytes(len(content) - 128 - array_file.DIGEST) + content[-array_file.DIGEST :]
     ),
 } | {f"a bit at {place:.0%}": functools.partial(flipped, place=place) for place in (0, 0.001, 0.01, 0.5, 0.9, 0.999, 1)}
 

@@ -11,7 +11,8 @@ from configs.base import BASELINE, experiment, paper
 from configs.base import VOLUMETRIC as WHOLE_VOLUMES
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError
-from dynjax.models.build import VOLUMETRIC, Options
+from dynjax.models.build import VOLUMETRIC
+from dynjax.models.classifier import Options
 from dynjax.projection.store import Projection
 from dynjax.run import settings
 from dynjax.volumes.grid import Grid

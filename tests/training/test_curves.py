@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.models.build import Options, build_classifier
+from dynjax.models.build import build_classifier
+from dynjax.models.classifier import Options
 from dynjax.training.examples import epoch_order
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 

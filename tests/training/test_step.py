@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.models.build import Network, Options, build_classifier
+from dynjax.models.build import Network, build_classifier
+from dynjax.models.classifier import Options
 from dynjax.training.examples import epoch_order
 from dynjax.training.plan import make_mesh, make_plan
 from dynjax.training.step import create_state, make_optimizer, make_train_step
@@ -20,7 +21,9 @@ def linear_network():
         x = images.mean((1, 2)) + noise
         return x @ params["w"], {"passes": batch_stats["passes"] + train}
 
-    return Network(lambda key: ({"w": jax.random.normal(key, (1, 2))}, {"passes": jnp.float32(0)}), apply)
+    return Network(
+        lambda key: ({"w": jax.random.normal(key, (1, 2))}, {"passes": jnp.float32(0)}), apply, lambda *_: None
+    )
 
 
 RATE = np.float32(0.1)

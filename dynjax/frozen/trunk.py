@@ -1,0 +1,66 @@
+"""A pretrained trunk that stands still: a run keeps it in one file, and every reader takes it from there."""
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynjax.errors import InputError
+from dynjax.models.build import build_trunk
+from dynjax.pretrained.weights import Weights, digest_of, read_weights, restrict, save_weights
+
+
+class FrozenTrunk(NamedTuple):
+    """A trunk by its file, made by `keep_trunk`, and the sha256 of its numbers; it travels to other processes.
+
+    cut: where the trunk ends. dtype: of its convolutions and matrix products.
+    """
+
+    path: str
+    name: str
+    digest: str
+    cut: str = "paper"
+    dtype: str = "float32"
+
+    def maps(self, images: np.ndarray) -> np.ndarray:
+        """Returns the trunk's maps of images [N, H, W, 1 or 3], float32 [N, h, w, C]. Raises: InputError as `load`."""
+        params, batch_stats = _loaded(self)
+        return np.asarray(_program(self.name, self.cut, self.dtype)(params, batch_stats, images))
+
+
+def keep_trunk(path: Path, name: str, weights: Weights) -> None:
+    """Writes the trunk's weights into a run's own file."""
+    save_weights(path, name, weights)
+
+
+def find_trunk(path: Path, name: str, cut: str, dtype: str) -> FrozenTrunk:
+    """Reads the trunk that a run keeps. Raises: InputError if its file is missing or damaged."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file, and the run's networks need it; run train on this workdir again")
+    return FrozenTrunk(str(path), name, digest_of(read_weights(path, name)), cut, dtype)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(trunk: FrozenTrunk):
+    """Reads the trunk's parameters and batch statistics. Raises: InputError if its file has changed."""
+    weights = read_weights(Path(trunk.path), trunk.name)
+    if digest_of(weights) != trunk.digest:
+        raise InputError(f"{trunk.path}: is not the trunk that this run's networks were trained on")
+    shapes = jax.eval_shape(lambda: build_trunk(trunk.name, trunk.cut).init(jax.random.key(0)))
+    params, batch_stats = restrict(weights, *shapes)
+    return jax.tree.map(jnp.asarray, ({"trunk": params}, {"trunk": batch_stats} if batch_stats else {}))
+
+
+@functools.cache
+def _program(name: str, cut: str, dtype: str):
+    network = build_trunk(name, cut, dtype)
+
+    @jax.jit
+    def maps(params, batch_stats, images: jax.Array) -> jax.Array:
+        colours = jnp.broadcast_to(images, (*images.shape[:3], 3))
+        return network.apply(params, batch_stats, colours, train=False)[0].astype(jnp.float32)
+
+    return maps
