@@ -34,7 +34,7 @@ noise: .venv/.base
 	$(RUN) -m benchmarks.noise
 
 # What any network has to beat, in the same folds; OPTIONS='--config.cohort.table=scans.csv' for other subjects.
-BASELINES := svm age_sex brain_volume mean_intensity
+BASELINES := svm mask age_sex brain_volume mean_intensity
 baselines: .venv/.base
 	for name in $(BASELINES); do \
 		$(RUN) main.py --config=configs/baseline_$$name.py --workdir=runs/baselines/$$name $(OPTIONS) || exit; done

@@ -1,4 +1,4 @@
-"""The features of each baseline: a few numbers per scan or, for voxels, the scalar products of all pairs of scans."""
+"""The features of each baseline: a few numbers per scan or, for SVMs, the scalar products of all pairs of scans."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynjax.baselines.embedding import EMBEDDING
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
 from dynjax.volumes.nifti import load_volume
@@ -19,9 +20,11 @@ SLAB = 2**18  # voxels multiplied in float32; the sum over slabs is float64
 # the head from background, TISSUE separates grey matter from fluid.
 HEAD, TISSUE = 0.1, 0.5
 
+Seen = Callable[[np.ndarray], np.ndarray]  # from a volume, float32 [X, Y, Z], to what is seen of it, the same
+
 
 class Features(NamedTuple):
-    """The features of a cohort's scans: numbers or text [N, F] or, for 'svm_voxels', scalar products, float64 [N, N].
+    """The features of a cohort's scans: numbers or text [N, F] or, for KERNELS, scalar products, float64 [N, N].
 
     size: how many numbers describe a scan; a linear model has one coefficient for each.
     """
@@ -32,13 +35,26 @@ class Features(NamedTuple):
 
 def voxels(cohort: Cohort, reading: Reading) -> Features:
     """Returns the scalar products of the volumes, each divided by its length to remove its intensity scale."""
-    products = gram_matrix([scan.path for scan in cohort.scans], reading)
+    return _kernel(cohort, reading, _as_it_is)
+
+
+def mask(cohort: Cohort, reading: Reading) -> Features:
+    """Returns the scalar products of the heads without their intensities: 1 within the head, 0 in the background."""
+    return _kernel(cohort, reading, lambda volume: _brighter(volume, HEAD).astype(np.float32))
+
+
+def _kernel(cohort: Cohort, reading: Reading, seen: Seen) -> Features:
+    products = gram_matrix([scan.path for scan in cohort.scans], reading, seen=seen)
     lengths = np.sqrt(np.diag(products))  # [N]
     return Features(products / np.outer(lengths, lengths), int(np.prod(reading.grid.shape)))
 
 
-def gram_matrix(paths: Sequence[Path], reading: Reading, block: int = BLOCK) -> np.ndarray:
-    """Returns the scalar products of all pairs of volumes, float64 [N, N].
+def _as_it_is(volume: np.ndarray) -> np.ndarray:
+    return volume
+
+
+def gram_matrix(paths: Sequence[Path], reading: Reading, block: int = BLOCK, seen: Seen = _as_it_is) -> np.ndarray:
+    """Returns the scalar products of all pairs of volumes, or of what `seen` makes of each, float64 [N, N].
 
     Holds 2 * block volumes in memory, and so reads each volume about N / (2 block) times.
     """
@@ -46,11 +62,11 @@ def gram_matrix(paths: Sequence[Path], reading: Reading, block: int = BLOCK) -> 
     products = np.empty((len(paths), len(paths)))
     for part, start in enumerate(starts, 1):
         one = slice(start, start + block)
-        rows = _read(paths[one], reading, f"reading scans, part {part} of {len(starts)}")  # [block, X Y Z]
+        rows = _read(paths[one], reading, seen, f"reading scans, part {part} of {len(starts)}")  # [block, X Y Z]
         products[one, one] = _products(rows, rows)
         for other_start in starts[part:]:  # later blocks only, since the matrix is symmetric
             other = slice(other_start, other_start + block)
-            columns = _read(paths[other], reading, f"  against part {other_start // block + 1}")
+            columns = _read(paths[other], reading, seen, f"  against part {other_start // block + 1}")
             products[one, other] = _products(rows, columns)
             products[other, one] = products[one, other].T
     return products
@@ -84,11 +100,13 @@ def mean_intensity(cohort: Cohort, reading: Reading) -> Features:
 
 FEATURES: dict[str, Callable[[Cohort, Reading], Features]] = {
     "svm_voxels": voxels,
+    "svm_mask": mask,
     "age_sex": age_and_sex,
     "brain_volume": brain_volume,
     "mean_intensity": mean_intensity,
 }
-BASELINES = tuple(FEATURES)
+KERNELS = ("svm_voxels", "svm_mask")
+BASELINES = (*FEATURES, EMBEDDING)  # the vectors of an embedding are read from a file of their own
 
 
 def _numbers(cohort: Cohort, reading: Reading, measure: Callable[[np.ndarray], float]) -> Features:
@@ -104,9 +122,9 @@ def _brighter(volume: np.ndarray, share: float) -> np.ndarray:
     return volume > low + share * (high - low)
 
 
-def _read(paths: Sequence[Path], reading: Reading, description: str) -> np.ndarray:
-    """Reads volumes as float32 [len(paths), X Y Z]."""
-    return np.stack(map_scans(lambda path: load_volume(path, *reading).data.ravel(order="F"), paths, description))
+def _read(paths: Sequence[Path], reading: Reading, seen: Seen, description: str) -> np.ndarray:
+    """Reads what is seen of volumes as float32 [len(paths), X Y Z]."""
+    return np.stack(map_scans(lambda path: seen(load_volume(path, *reading).data).ravel(order="F"), paths, description))
 
 
 def _products(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -15,19 +15,24 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import KernelCenterer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from dynjax.baselines.embedding import EMBEDDING
+from dynjax.baselines.features import KERNELS
+from dynjax.linear.answer import fit_linear
 from dynjax.linear.inner import inner_folds
 
 LEAST_SLOPE = 1e-3  # of that sigmoid
+LEAST_SPREAD = 1e-12  # of scans in a kernel; less is rounding between scans that are all alike
 
 
 class CrossValidated(NamedTuple):
     """Probabilities of the positive class, float [N], each from the model fitted without the scan's fold.
 
-    seconds: the fitting time of each fold.
+    seconds: the fitting time of each fold. penalties: the penalty that each fold chose, None where nothing is chosen.
     """
 
     probabilities: np.ndarray
     seconds: dict[int, float]
+    penalties: dict[int, float | None]
 
 
 def cross_validate(
@@ -35,24 +40,26 @@ def cross_validate(
 ) -> CrossValidated:
     """Fits the baseline `name` without each fold in turn and predicts the scans of that fold.
 
-    Args: values from `dynjax.baselines.features`; targets [N] of 0 and 1; folds [N]; subjects [N]; the seed of the
-    calibration's inner folds.
+    Args: values from `dynjax.baselines.features` or the vectors of an embedding; targets [N] of 0 and 1; folds [N];
+    subjects [N]; the seed of the inner folds, which calibrate or choose a penalty.
     """
     probabilities = np.empty(len(targets))  # [N]
-    seconds = {}
+    seconds, penalties = {}, {}
     people = np.asarray(subjects)
     for fold in sorted(set(folds.tolist())):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         start = time.perf_counter()
         model = fit(name, _select(name, values, train, train), targets[train], people[train], seed)
-        seconds[fold] = time.perf_counter() - start
+        seconds[fold], penalties[fold] = time.perf_counter() - start, getattr(model, "penalty", None)
         probabilities[test] = model.predict_proba(_select(name, values, test, train))[:, 1]
-    return CrossValidated(probabilities, seconds)
+    return CrossValidated(probabilities, seconds, penalties)
 
 
 def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:
     """Fits the baseline `name` to training scans; returns a classifier with scikit-learn's `predict_proba`."""
-    if name == "svm_voxels":
+    if name == EMBEDDING:
+        return fit_linear(values, targets, subjects.tolist(), seed)
+    if name in KERNELS:
         return _calibrated_svm(values, targets, inner_folds(targets, subjects, seed))
     if name == "age_sex":
         scaled = make_column_transformer((StandardScaler(), [0]), (OneHotEncoder(handle_unknown="ignore"), [1]))
@@ -66,7 +73,7 @@ class KernelScaler(TransformerMixin, BaseEstimator):
     """Divides a centred kernel by its mean diagonal, so that C = 1 means the same at any intensity scale."""
 
     def fit(self, kernel: np.ndarray, targets: np.ndarray | None = None) -> "KernelScaler":
-        self.scale_ = np.trace(kernel) / len(kernel)
+        self.scale_ = max(np.trace(kernel) / len(kernel), LEAST_SPREAD)
         return self
 
     def transform(self, kernel: np.ndarray) -> np.ndarray:
@@ -111,4 +118,4 @@ def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, floa
 
 def _select(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Selects the features of the scans `rows`; for a kernel, their products with the training scans."""
-    return values[np.ix_(rows, train)] if name == "svm_voxels" else values[rows]
+    return values[np.ix_(rows, train)] if name in KERNELS else values[rows]

@@ -139,7 +139,7 @@ def cost(facts: Facts) -> Table:
         ]
         for fold in folds
     ]
-    if facts.solved:
+    if all(fold.get("penalty") is not None for fold in folds):
         head.append("penalty")
         for row, fold in zip(rows, folds):
             row.append(f"{fold['penalty']:.3g}")
@@ -177,8 +177,8 @@ def settings(facts: Facts) -> Table:
 
 
 def setting_text(key: str, value: Any) -> str:
-    """Formats the value of a config key, without the folder of the scan table."""
-    if key == "cohort.table":
+    """Formats the value of a config key, without the folder of a file."""
+    if key in ("cohort.table", "cohort.embeddings"):
         value = Path(value).name
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text or "-"

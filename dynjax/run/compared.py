@@ -1,6 +1,7 @@
 """Reads finished runs as rows of a table, and tests each against the first, paired by subject."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from ml_collections import FrozenConfigDict
@@ -34,6 +35,8 @@ NETWORKS = {
     "resnet3d": "3D-ResNet",
     "patches3d": "3D patches",
     "svm_voxels": "Linear SVM on voxels",
+    "svm_mask": "Linear SVM on the mask",
+    "embedding": "Embedding",
     "age_sex": "Age + sex",
     "brain_volume": "Brain volume",
     "mean_intensity": "Mean intensity",
@@ -154,6 +157,8 @@ def run_name(config: FrozenConfigDict) -> str:
         details.append(HEADS_IN_WORDS[model.head])
     if "released" in (model.head, model.cut):
         details.append("released layers")
+    if config.cohort.embeddings:
+        details.append(Path(config.cohort.embeddings).name)
     if not config.cohort.table and config.cohort.phantom.skull:
         details.append("with skull")
     return ", ".join([" + ".join(parts), *details])

@@ -102,6 +102,9 @@ KEYS: dict[str, Key] = {
     "cohort.visit": _one_of("first", "cohort.table:VISITS"),
     # which series or files to keep: ADNI's description, 'MT1; GradWarp; N3m' or 'MT1*'; names in BIDS, '*run-2*'
     "cohort.description": _any(""),
+    # of 'embedding': a vector for each scan by any other program, in a .csv with the columns subject, session and one a
+    # number, or in a .npz with subject, session and vectors; no session is needed where each subject has one scan
+    "cohort.embeddings": _any("", later=True),
     # shuffles the labels among the subjects: a score above chance is then a leak
     "cohort.shuffle": _any(False, later=True),
     "cohort.phantom.n": _between(100, 4, 9999),

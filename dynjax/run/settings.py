@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from dynjax.baselines.embedding import EMBEDDING
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError, listed
 from dynjax.files import expanded
@@ -73,7 +74,17 @@ def _wrong_pairs(flat: dict[str, Any]) -> list[str]:
         problems.append("cohort.shuffle=True, train.repeats above 1: each repeat would have other labels")
     if name in BASELINES and (flat["train.only_folds"] or flat["evaluate.select"] != "last"):
         problems.append(f"model.name={name!r}: train.only_folds and evaluate.select are for networks; leave them out")
-    return problems + _wrong_heads(flat)
+    return problems + _wrong_embeddings(flat) + _wrong_heads(flat)
+
+
+def _wrong_embeddings(flat: dict[str, Any]) -> list[str]:
+    """Lists an embedding without its file, and a file that would be ignored."""
+    name, file = flat["model.name"], flat["cohort.embeddings"]
+    if name == EMBEDDING and not file:
+        return ["cohort.embeddings='': name the .csv or .npz with the vectors, which model.name='embedding' needs"]
+    if file and name != EMBEDDING:
+        return [f"cohort.embeddings={file!r}: is for model.name='embedding', not for {name!r}; leave it out"]
+    return []
 
 
 def _wrong_views(flat: dict[str, Any]) -> list[str]:
@@ -169,7 +180,7 @@ def count_views(config: FrozenConfigDict) -> int:
 
 
 def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """Checks the config and makes the path of its scan table absolute, so that it means the same from any folder.
+    """Checks the config and makes the paths of its tables absolute, so that they mean the same from any folder.
 
     The shell gives labels as one text, `CN,MCI`, or as numbers, `0,1`; both become texts.
     Raises: UsageError as `check` does.
@@ -181,12 +192,14 @@ def resolve(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
             cohort.labels = tuple(label.strip() for text in cohort.labels for label in str(text).split(","))
         if cohort.table and isinstance(cohort.table, str):
             cohort.table = str(expanded(cohort.table).absolute())
+        if cohort.embeddings and isinstance(cohort.embeddings, str):
+            cohort.embeddings = str(expanded(cohort.embeddings).absolute())
     check(resolved)
     return FrozenConfigDict(resolved)
 
 
 # The keys that describe one scan table. Another table has its own, or the default; all others hold for it as well.
-OF_ONE_TABLE = ("cohort.table", "cohort.label_column", "cohort.description", "cohort.shuffle")
+OF_ONE_TABLE = ("cohort.table", "cohort.label_column", "cohort.description", "cohort.embeddings", "cohort.shuffle")
 
 
 def with_table(

@@ -37,6 +37,24 @@ def test_products_are_those_of_all_voxels_whatever_the_blocks(cohort, block):
     assert features.size == 32**3 and np.diag(features.values) == pytest.approx(1)
 
 
+def test_the_mask_is_all_that_its_kernel_knows(cohort):
+    """Other intensities within the same heads change nothing, a voxel more does."""
+    before = FEATURES["svm_mask"](cohort, READING)
+    heads = np.stack([nibabel.load(scan.path).get_fdata().ravel() > 100 for scan in cohort.scans]).astype(float)
+    sizes = heads.sum(1)
+    assert before.values == pytest.approx(heads @ heads.T / np.sqrt(np.outer(sizes, sizes))) and before.size == 32**3
+    voxels = FEATURES["svm_voxels"](cohort, READING).values
+    inside = np.linalg.norm(np.indices(GRID.shape) - 15.5, axis=0) < 14
+    for index, scan in enumerate(cohort.scans):
+        volume = np.where(inside, np.random.default_rng(index).uniform(300, 1200, GRID.shape), 0.0)
+        nibabel.save(nibabel.Nifti1Image(volume.astype(np.float32), GRID.affine), scan.path)
+    assert (FEATURES["svm_mask"](cohort, READING).values == before.values).all()
+    assert (FEATURES["svm_voxels"](cohort, READING).values != voxels).any()
+    volume[0, 0, 0] = 1000
+    nibabel.save(nibabel.Nifti1Image(volume.astype(np.float32), GRID.affine), cohort.scans[-1].path)
+    assert (FEATURES["svm_mask"](cohort, READING).values[-1, :-1] < before.values[-1, :-1]).all()
+
+
 def test_one_number_a_scan(cohort):
     volumes = FEATURES["brain_volume"](cohort, READING)
     expected = [4 / 3 * np.pi * (2 * (6 + index)) ** 3 / 1000 for index in range(7)]  # ml of a ball
@@ -58,6 +76,6 @@ def test_age_and_sex_are_the_tables_and_what_lacks_is_listed(cohort):
 
 def test_a_scan_that_is_refused_is_named(cohort):
     cohort.scans[3].path.write_bytes(b"no scan")
-    for name in ("svm_voxels", "brain_volume"):
+    for name in ("svm_voxels", "svm_mask", "brain_volume"):
         with pytest.raises(InputError, match=r"3\.nii: refused"):
             FEATURES[name](cohort, READING)

@@ -9,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
-from dynjax.baselines.features import BASELINES
+from dynjax.baselines.features import BASELINES, KERNELS
 from dynjax.baselines.fit import LEAST_SLOPE, cross_validate, fit_sigmoid
+from dynjax.linear.answer import fit_linear
 
 N, FOLDS = 40, 4
 
@@ -23,7 +24,8 @@ def world(name, signal=2.0, seed=0):
     voxels[:, :20] += signal * targets[:, None]
     ages, sexes = 70 + 10 * signal * targets + rng.normal(0, 5, N), rng.choice(["F", "M"], N)
     values = {
-        "svm_voxels": voxels @ voxels.T,
+        **dict.fromkeys(KERNELS, voxels @ voxels.T),
+        "embedding": voxels[:, :8],
         "age_sex": np.array(list(zip(ages, sexes)), object),
     }.get(name, (1000 + 50 * signal * targets + rng.normal(0, 40, N))[:, None])
     folds = np.repeat(np.arange(N // 2) // 2 % FOLDS, 2)
@@ -49,7 +51,7 @@ def test_a_scans_answer_depends_on_no_other_scan_of_its_fold(name):
     rest = np.flatnonzero(folds == 2)[1:]
     changed, labels = values.copy(), targets.copy()
     labels[rest] = 1 - labels[rest]
-    if name == "svm_voxels":
+    if name in KERNELS:
         voxels = voxels.copy()
         voxels[rest] = 1000.0
         changed[rest], changed[:, rest] = voxels[rest] @ voxels.T, voxels @ voxels[rest].T
@@ -86,6 +88,28 @@ def test_the_sigmoid_is_platts_unless_it_falls():
     slope, _ = fit_sigmoid(model.decision_function(decisions[:, None]), targets)
     assert slope == pytest.approx(-theirs, rel=1e-3)
     assert fit_sigmoid(-decisions, targets)[0] == LEAST_SLOPE
+
+
+def test_scans_that_are_all_alike_have_the_same_answer():
+    """As masks may be: what rounding leaves of a kernel is not blown up."""
+    _, targets, folds, subjects, _ = world("svm_mask")
+    lengths = np.sqrt(np.full(N, 7.0))
+    kernel = np.full((N, N), 7.0) / np.outer(lengths, lengths) + np.random.default_rng(0).normal(0, 1e-16, (N, N))
+    answers = cross_validate("svm_mask", kernel, targets, folds, subjects, seed=0).probabilities
+    for fold in range(FOLDS):
+        assert np.ptp(answers[folds == fold]) < 1e-3
+    assert answers == pytest.approx(0.5, abs=0.2)
+
+
+def test_an_embeddings_answer_is_the_linear_one_fold_by_fold():
+    values, targets, folds, subjects, _ = world("embedding", signal=0.5)
+    answers = cross_validate("embedding", values, targets, folds, subjects, seed=3)
+    for fold in range(FOLDS):
+        train, test = folds != fold, folds == fold
+        model = fit_linear(values[train], targets[train], np.array(subjects)[train], seed=3)
+        assert (answers.probabilities[test] == model.predict_proba(values[test])[:, 1]).all()
+        assert answers.penalties[fold] == model.penalty
+    assert set(cross_validate("brain_volume", *world("brain_volume")[:4], seed=0).penalties.values()) == {None}
 
 
 def test_a_sex_that_no_training_subject_has():

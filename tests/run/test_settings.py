@@ -9,6 +9,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from configs.base import BASELINE, experiment, paper
 from configs.base import VOLUMETRIC as WHOLE_VOLUMES
+from dynjax.baselines.embedding import EMBEDDING
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import UsageError
 from dynjax.models.build import VOLUMETRIC
@@ -49,9 +50,12 @@ def test_every_config_is_the_papers_protocol_and_has_its_variants(path):
 
 
 def test_every_baseline_has_its_config():
-    assert {get(path).model.name for path in BASELINE_CONFIGS} == set(BASELINES) and len(BASELINE_CONFIGS) == 4
+    assert {get(path).model.name for path in BASELINE_CONFIGS} == set(BASELINES) and len(BASELINE_CONFIGS) == 6
     for path in BASELINE_CONFIGS:
-        settings.check(get(path))
+        config = get(path)
+        if config.model.name == EMBEDDING:  # there is no file for the phantoms
+            config.cohort.embeddings = "vectors.csv"
+        settings.check(config)
         assert get(path, "quick") == get(path) and get(path, "skull").cohort.phantom.skull
         assert path.name in (ROOT / "configs" / "README.md").read_text()
         with pytest.raises(UsageError, match="has no variant 'noatt'"):
@@ -120,6 +124,8 @@ def test_a_relative_table_means_the_same_from_any_folder(tmp_path, monkeypatch):
     assert settings.resolve(config).cohort.table == ""
     config.cohort.table = "scans.csv"
     assert settings.resolve(config).cohort.table == str(tmp_path / "scans.csv")
+    config.update_from_flattened_dict(BASELINE | {"model.name": "embedding", "cohort.embeddings": "vectors.csv"})
+    assert settings.resolve(config).cohort.embeddings == str(tmp_path / "vectors.csv")
 
 
 def test_labels_may_come_from_the_shell_as_one_text():
@@ -178,6 +184,9 @@ def test_keys_reach_what_they_name():
         (BASELINE | {"model.name": "age_sex", "train.only_folds": (0,)}, r"train\.only_folds and .* are for networks"),
         (BASELINE | {"model.name": "age_sex", "model.pretrained": "auto"}, "there are no weights for age_sex"),
         ({"model.name": "vgg3d", "projection.name": "none"}, "there are no weights for vgg3d"),
+        (BASELINE | {"model.name": "embedding"}, r"cohort\.embeddings='': name the \.csv or \.npz"),
+        (BASELINE | {"model.name": "svm_mask", "cohort.embeddings": "a.csv"}, r"cohort\.embeddings='a\.csv': is for"),
+        ({"cohort.embeddings": "a.csv"}, r"cohort\.embeddings='a\.csv': is for .*'embedding', not for 'vgg11'"),
         ({"model.name": "vgg3d", "projection.name": "none", "volume.grid": (90, 110, 110)}, "too small for"),
         ({"projection.name": "learned", "projection.axis": "triplanar"}, "a learned projection has one axis"),
     ],

@@ -97,6 +97,7 @@ CARRIED = {
     "table": "flag",
     "label_column": "flag",
     "description": "flag",
+    "embeddings": "default",  # of which the networks know nothing
     "shuffle": "default",  # which labels were shuffled: the run's
     "labels": "run",  # what the classes are called
     "visit": "run",

@@ -38,6 +38,7 @@ def baseline(name: str, *options: str) -> tuple[str, ...]:
     return (f"--config=configs/baseline_{name}.py", *SMALL, *options, "--workdir={tmp}/w")
 
 
+VECTORS = "--config.cohort.embeddings={w}/vectors.csv"  # of the twelve scans that are good, and of the one that is cut
 NAN = "NaN"
 REFUSED = "refused scans"
 MISSING = "scans that are not there"
@@ -55,6 +56,10 @@ CELLS = [
     Cell(NAN, "train", baseline("brain_volume", on("nan")), 3, ADVICE),
     Cell(NAN, "train", baseline("mean_intensity", on("nan"), ZERO), 0, "ROC AUC"),
     Cell(NAN, "train", baseline("svm", on("nan"), ZERO), 0, "ROC AUC"),
+    Cell(NAN, "train", baseline("mask", on("nan"), ZERO), 0, "ROC AUC"),
+    Cell(NAN, "train", baseline("mask", on("nan")), 3, ADVICE),
+    Cell(NAN, "train", baseline("embedding", on("nan"), VECTORS, ZERO), 0, "5 numbers for each of 12 scans"),
+    Cell(NAN, "train", baseline("embedding", on("nan"), VECTORS), 3, ADVICE),
     Cell(NAN, "audit", ("audit", *SHORT, on("nan")), 3, ADVICE),
     Cell(NAN, "audit", ("audit", *SHORT, on("nan"), ZERO), 0, "no leak"),
     Cell(NAN, "audit", ("audit", *SHORT, on("all"), ZERO, "--workdir={w}/all"), 0, "no leak"),
@@ -100,6 +105,13 @@ CELLS = [
         0,
         "going on without 1 of 13 scans",
     ),
+    Cell(
+        REFUSED,
+        "train",
+        (*baseline("embedding", on("refused"), VECTORS), "--allow-refused"),
+        0,
+        "for each of 12 scans; 1 row of scans outside the cohort ignored",
+    ),
     Cell(REFUSED, "audit", ("audit", *SHORT, on("refused")), 3, "truncated"),
     Cell(REFUSED, "audit", ("audit", *SHORT, on("refused"), "--allow-refused"), 0, "going on without 1 of 13 scans"),
     Cell(
@@ -113,6 +125,13 @@ CELLS = [
         REFUSED,
         "audit --shuffle",
         ("audit", "--shuffle", *baseline("brain_volume", on("refused")), "--allow-refused"),
+        0,
+        "on shuffled labels",
+    ),
+    Cell(
+        REFUSED,
+        "audit --shuffle",
+        ("audit", "--shuffle", *baseline("embedding", on("refused"), VECTORS), "--allow-refused"),
         0,
         "on shuffled labels",
     ),
@@ -147,6 +166,7 @@ CELLS = [
     Cell(
         REPEATS, "train", (*SHORT, *PHANTOMS, "--config.train.repeats=2", "--workdir={w}/repeats"), 0, "nothing to do"
     ),
+    Cell(REPEATS, "train", baseline("embedding", on("good"), VECTORS, "--config.train.repeats=2"), 0, "SD, repeats"),
     Cell(REPEATS, "audit", ("audit", *SHORT, *PHANTOMS, "--config.train.repeats=2"), 0, "no leak"),
     Cell(
         REPEATS,
@@ -205,6 +225,15 @@ CELLS = [
     Cell(EXTERNAL, "report", ("report", "--workdir={w}/external"), 0, "written"),
     Cell(EXTERNAL, "compare", ("compare", "{w}/all", "{w}/external"), 0, "EXTERNAL"),
     Cell(BASELINE, "train", (*SHORT, on("all"), ZERO, "--workdir={w}/baseline"), 2, "belongs to another config"),
+    Cell(BASELINE, "train", baseline("embedding", on("good")), 2, "cohort.embeddings='': name the .csv or .npz"),
+    Cell(BASELINE, "train", (*SHORT, on("good"), VECTORS, "--workdir={tmp}/w"), 2, "not for 'alexnet'; leave it out"),
+    Cell(
+        BASELINE,
+        "train",
+        baseline("embedding", on("other"), VECTORS, "--allow-refused"),
+        3,
+        "subject e1, session 1: not there",
+    ),
     Cell(BASELINE, "audit", ("audit", *SHORT, on("all"), ZERO, "--workdir={w}/baseline"), 0, "no leak"),
     Cell(BASELINE, "evaluate", ("evaluate", "--workdir={w}/baseline", "--finished-folds"), 0, "ROC AUC"),
     Cell(
@@ -287,7 +316,7 @@ def _make_world(folder: Path) -> None:
     shutil.copyfile(others[0].path, folder / "other0.nii.gz")
     other[0][3] = _with_nan(others[0].path, folder / "other_nan.nii.gz")
     tables = {
-        **{"nan": nan, "refused": [*good, cut], "missing": [*good, gone], "all": [*nan, cut, gone]},
+        **{"good": good, "nan": nan, "refused": [*good, cut], "missing": [*good, gone], "all": [*nan, cut, gone]},
         **{
             "few": [*good[5:7], cut, gone],
             "gone": [gone, [*gone[:1], "2", "CN", "gone2.nii.gz"]],
@@ -297,6 +326,10 @@ def _make_world(folder: Path) -> None:
     for name, rows in tables.items():
         with open(folder / f"{name}.csv", "w", newline="") as file:
             csv.writer(file).writerows([NAMES, *rows])
+    numbers = np.random.default_rng(0).normal(0, 1, (len(good) + 1, 5)).tolist()
+    with open(folder / "vectors.csv", "w", newline="") as file:
+        rows = [[*row[:2], *vector] for row, vector in zip([*good, cut], numbers)]
+        csv.writer(file).writerows([[*NAMES[:2], "v0", "v1", "v2", "v3", "v4"], *rows])
     _make_runs(folder)
 
 
