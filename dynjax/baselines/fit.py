@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
@@ -18,9 +17,8 @@ from sklearn.svm import SVC
 from dynjax.baselines.embedding import EMBEDDING
 from dynjax.baselines.features import KERNELS
 from dynjax.linear.answer import fit_linear
-from dynjax.linear.inner import inner_folds
+from dynjax.linear.inner import fit_sigmoid, inner_folds
 
-LEAST_SLOPE = 1e-3  # of that sigmoid
 LEAST_SPREAD = 1e-12  # of scans in a kernel; less is rounding between scans that are all alike
 
 
@@ -36,12 +34,18 @@ class CrossValidated(NamedTuple):
 
 
 def cross_validate(
-    name: str, values: np.ndarray, targets: np.ndarray, folds: np.ndarray, subjects: Sequence[str], seed: int
+    name: str,
+    values: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    subjects: Sequence[str],
+    seed: int,
+    penalty: float = 0.0,
 ) -> CrossValidated:
     """Fits the baseline `name` without each fold in turn and predicts the scans of that fold.
 
     Args: values from `dynjax.baselines.features` or the vectors of an embedding; targets [N] of 0 and 1; folds [N];
-    subjects [N]; the seed of the inner folds, which calibrate or choose a penalty.
+    subjects [N]; the seed of the inner folds, which calibrate or choose a penalty; penalty, as `fit_linear` takes it.
     """
     probabilities = np.empty(len(targets))  # [N]
     seconds, penalties = {}, {}
@@ -49,16 +53,18 @@ def cross_validate(
     for fold in sorted(set(folds.tolist())):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         start = time.perf_counter()
-        model = fit(name, _select(name, values, train, train), targets[train], people[train], seed)
+        model = fit(name, _select(name, values, train, train), targets[train], people[train], seed, penalty)
         seconds[fold], penalties[fold] = time.perf_counter() - start, getattr(model, "penalty", None)
         probabilities[test] = model.predict_proba(_select(name, values, test, train))[:, 1]
     return CrossValidated(probabilities, seconds, penalties)
 
 
-def fit(name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int) -> Any:
+def fit(
+    name: str, values: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int, penalty: float = 0.0
+) -> Any:
     """Fits the baseline `name` to training scans; returns a classifier with scikit-learn's `predict_proba`."""
     if name == EMBEDDING:
-        return fit_linear(values, targets, subjects.tolist(), seed)
+        return fit_linear(values, targets, subjects.tolist(), seed, penalty)
     if name in KERNELS:
         return _calibrated_svm(values, targets, inner_folds(targets, subjects, seed))
     if name == "age_sex":
@@ -98,22 +104,6 @@ def _calibrated_svm(kernel: np.ndarray, targets: np.ndarray, inner: list[tuple[n
     svm = make_pipeline(KernelCenterer(), KernelScaler(), SVC(kernel="precomputed"))
     decisions = cross_val_predict(svm, kernel, targets, cv=inner, method="decision_function")
     return CalibratedSVM(svm.fit(kernel, targets), *fit_sigmoid(decisions, targets))
-
-
-def fit_sigmoid(decisions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Fits slope and intercept by Platt's method (1999), with his smoothed targets and a slope of at least LEAST_SLOPE.
-
-    The inner folds of a weak classifier often call for a negative slope, which would reverse the classifier.
-    """
-    positives = np.count_nonzero(targets)
-    smooth = np.where(targets == 1, (positives + 1) / (positives + 2), 1 / (len(targets) - positives + 2))
-
-    def loss(parameters: np.ndarray) -> float:
-        logits = parameters[0] * decisions + parameters[1]
-        return float(np.mean(np.logaddexp(0, logits) - smooth * logits))
-
-    slope, intercept = minimize(loss, (1.0, 0.0), bounds=[(LEAST_SLOPE, None), (None, None)]).x
-    return float(slope), float(intercept)
 
 
 def _select(name: str, values: np.ndarray, rows: np.ndarray, train: np.ndarray) -> np.ndarray:

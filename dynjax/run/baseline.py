@@ -54,7 +54,7 @@ def evaluate_baseline(
     folds = keep_folds(workdir, cohort, folds, refused)
     targets = np.array(cohort.targets, np.int32)
     subjects = [scan.subject for scan in cohort.scans]
-    answers = cross_validate(name, features.values, targets, folds, subjects, config.seed)
+    answers = cross_validate(name, features.values, targets, folds, subjects, config.seed, config.model.penalty)
     parameters = features.size + 1 + SIGMOID * (name in KERNELS)
     about = {"epoch": None, "train_loss": None, "weights": origin}
     fitted = {

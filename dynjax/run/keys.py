@@ -147,6 +147,13 @@ KEYS: dict[str, Key] = {
     # 512 and 64 units; 'released', 2 C and C / 2 units with BatchNorm; 'pooled', one layer on the mean over the map;
     # 'joint', a head for each of two projections and one for both; 'linear', solved, on a frozen trunk
     "model.head": _one_of("paper", "models.head:HEADS"),
+    # of the weights of a linear answer, half their squared length; 0 leaves the choice to folds of training subjects
+    "model.penalty": _must(
+        0.0,
+        lambda penalty: penalty == 0 or 1e-6 <= penalty <= 1e6,
+        "0, or a number from 1e-06 to 1000000.0",
+        later=True,
+    ),
     # where AlexNet and VGG11 end: after their last ReLU; or 'released', before one
     "model.cut": _one_of("paper", "models.trunks:CUTS"),
     # how many patches 'patches3d' joins after half of the epochs: all, or those that do best alone

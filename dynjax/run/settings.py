@@ -111,6 +111,8 @@ def _wrong_heads(flat: dict[str, Any]) -> list[str]:
     name, head, trainable = flat["model.name"], flat["model.head"], flat["model.trainable"]
     is_frozen = trainable == "head"
     problems = []
+    if flat["model.penalty"] and head != LINEAR and name != EMBEDDING:
+        problems.append(f"model.penalty={flat['model.penalty']!r}: is for model.head='linear' and for {EMBEDDING}")
     if name not in TRUNKS:
         new = [f"model.{key}={value!r}" for key, value in (("head", head), ("trainable", trainable))]
         if is_frozen or head not in HIDDEN:

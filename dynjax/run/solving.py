@@ -35,7 +35,8 @@ def solve_folds(
         assert isinstance(features, np.ndarray)
         start = time.monotonic()
         subjects = [scan.subject for scan, is_ours in zip(data.cohort.scans, training) if is_ours]
-        answer = fit_linear(features.reshape(len(features), -1), data.targets[training], subjects, config.seed)
+        table = features.reshape(len(features), -1)
+        answer = fit_linear(table, data.targets[training], subjects, config.seed, config.model.penalty)
         seconds = time.monotonic() - start
         about = {
             "config": settings.to_dict(config),

@@ -10,8 +10,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
 from dynjax.baselines.features import BASELINES, KERNELS
-from dynjax.baselines.fit import LEAST_SLOPE, cross_validate, fit_sigmoid
+from dynjax.baselines.fit import cross_validate
 from dynjax.linear.answer import fit_linear
+from dynjax.linear.inner import LEAST_SLOPE, fit_sigmoid
 
 N, FOLDS = 40, 4
 

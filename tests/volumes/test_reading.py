@@ -47,10 +47,10 @@ def stream(cohort, projection):
 
 
 def answer(cohort, projection):
-    found = predict._read(str(cohort.scans[0].path), projection)
+    found = predict._read(str(cohort.scans[0].path), data_of(cohort, projection).config, None)
     if isinstance(found, InputError):
         raise found
-    return found.image
+    return found.input
 
 
 def data_of(cohort, projection) -> Data:
