@@ -1,6 +1,6 @@
 """Shows what `predict` makes of scans unlike those of a run: python -m benchmarks.guard (`make guard`).
 
-The run is the demo's. False alarms are counted on fresh phantoms of other seeds, at both visits; then each kind of
+The run is the demo's fine-tuned one, or that in the folder named (OPTIONS=runs/demo/best). False alarms are counted on fresh phantoms of other seeds, at both visits; then each kind of
 change of `benchmarks.changes` is applied to some of them. Thresholds were fixed before, on other seeds.
 """
 
@@ -21,13 +21,13 @@ from dynjax.cohort.phantom.subject import draw_subjects, render_scan
 from dynjax.projection.store import project_volume
 from dynjax.run import settings
 from dynjax.run.guarding import read_guard, sketch_volume
-from dynjax.run.inputs import scale
+from dynjax.run.inputs import network_input
 from dynjax.run.runtime import configure_jax
 from dynjax.run.trained import load_networks
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.nifti import Volume, load_volume
 
-RUN = Path("runs", "demo")
+RUN = Path("runs", "demo", "dyn_mobilenet_v2")
 SEEDS, SUBJECTS, VISITS = (300, 301, 302), 60, 2  # of the fresh phantoms
 CHANGED = 4  # of which this many are changed
 VERDICTS = ("ok", "warning", "refused")
@@ -45,7 +45,8 @@ class Judge:
 
     def __call__(self, volume: Volume) -> tuple[str, float, str]:
         """Returns verdict, deviation and reason."""
-        image = scale(self.config, project_volume(Path("scan"), volume, self.projection)[None])
+        projected = project_volume(Path("scan"), volume, self.projection)
+        image = network_input(self.config, self.networks[0].trunk, projected)[None]
         seen = self.guard.seen(self.networks, [network.answer(image) for network in self.networks])
         found, reason = self.guard.judge(sketch_volume(volume), {fold: each[0] for fold, each in seen.items()})
         return found.verdict, found.deviation, reason

@@ -55,6 +55,8 @@ def with_variant(config: ConfigDict, variant: str, quick_epochs: int) -> ConfigD
             config.train.epochs = quick_epochs  # a few minutes on two cores
         elif name == "skull":
             config.cohort.phantom.skull = True  # the paper's Table 4
+        elif name in ("noatt", "released") and config.model.head == "linear":
+            raise UsageError(f"a linear answer on a frozen trunk has no variant {name!r}: it has no attention")
         elif name in ("noatt", "released") and config.projection.name == "none":
             raise UsageError(f"{config.model.name} has no variant {name!r}: it has neither attention nor trunk")
         elif name == "noatt":

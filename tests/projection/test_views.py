@@ -75,6 +75,7 @@ def test_background_that_is_not_zero_surrounds_as_it_is_projected():
 def test_the_slabs_of_a_plane_have_one_scale():
     views = np.random.default_rng(1).random((2, 6, 5, 4), np.float32)
     views[:, 1] = 0.5 + 1e-3 * views[:, 1]  # almost empty
+    views[:, 0, 0, :2] = views[:, 3, 0, :2] = [0, 1]
     scaled = scale_views(views, 3, "unit")
     assert scaled.shape == (2, 6, 5, 4, 1)
     for plane in (slice(0, 3), slice(3, 6)):

@@ -7,7 +7,7 @@ from runpy import run_path
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from configs.base import BASELINE, experiment, paper
+from configs.base import BASELINE, SOLVED, experiment, paper
 from configs.base import VOLUMETRIC as WHOLE_VOLUMES
 from dynjax.baselines.embedding import EMBEDDING
 from dynjax.baselines.features import BASELINES
@@ -20,7 +20,11 @@ from dynjax.volumes.grid import Grid
 from tests.command import ROOT
 
 BASELINE_CONFIGS = sorted((ROOT / "configs").glob("baseline_*.py"))
-CONFIGS = sorted(set((ROOT / "configs").glob("*.py")) - {ROOT / "configs" / "base.py"} - set(BASELINE_CONFIGS))
+BEST = ROOT / "configs" / "best.py"  # is solved, not trained
+CONFIGS = sorted(set((ROOT / "configs").glob("*.py")) - {ROOT / "configs" / "base.py", BEST} - set(BASELINE_CONFIGS))
+
+
+FROZEN = {"model.trainable": "head"}
 
 
 def get(path, variant=""):
@@ -60,6 +64,16 @@ def test_every_baseline_has_its_config():
         assert path.name in (ROOT / "configs" / "README.md").read_text()
         with pytest.raises(UsageError, match="has no variant 'noatt'"):
             get(path, "noatt")
+
+
+def test_the_recipe_and_its_variants():
+    config = get(BEST)
+    settings.check(config)
+    assert get(BEST, "quick") == config and get(BEST, "skull").cohort.phantom.skull
+    assert BEST.name in (ROOT / "configs" / "README.md").read_text()
+    for variant in ("noatt", "released"):
+        with pytest.raises(UsageError, match=f"has no variant '{variant}'"):
+            get(BEST, variant)
 
 
 def test_the_released_setting_as_a_whole():
@@ -174,6 +188,10 @@ def test_keys_reach_what_they_name():
     assert settings.input_size(config) == (40, 60)
     config.model.attention, config.model.head, config.model.cut = "rows", "released", "released"
     assert settings.network_options(config) == Options(0.5, "rows", "released", "released")
+    config.projection.name, config.projection.axis, config.projection.slabs = "max+mean", "axial+sagittal", 3
+    config.model.trainable = "head"
+    assert settings.projection_of(config).slabs == 3 and settings.input_size(config) == (50, 60)
+    assert settings.network_options(config)[-2:] == (12, True)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +207,29 @@ def test_keys_reach_what_they_name():
         ({"cohort.embeddings": "a.csv"}, r"cohort\.embeddings='a\.csv': is for .*'embedding', not for 'vgg11'"),
         ({"model.name": "vgg3d", "projection.name": "none", "volume.grid": (90, 110, 110)}, "too small for"),
         ({"projection.name": "learned", "projection.axis": "triplanar"}, "a learned projection has one axis"),
+        ({"projection.slabs": 56}, r"projection\.slabs=56: thinner than 2 slices; at most 55 along axial"),
+        ({"projection.slabs": 2, "projection.axis": "triplanar"}, "'triplanar' cannot be joined with others or cut"),
+        ({"projection.axis": "axial+triplanar"}, "'triplanar' cannot be joined"),
+        ({"projection.name": "learned+mean"}, "'learned' cannot be joined"),
+        ({"projection.name": "learned", "projection.slabs": 2}, "'learned' cannot be joined"),
+        ({"projection.name": "mean+mean"}, r"projection\.name='mean\+mean': choose one of .* joined by '\+'"),
+        ({"projection.axis": "axial+"}, r"projection\.axis='axial\+': choose one of"),
+        (FROZEN | {"projection.name": "learned"}, "a learned projection is trained with its trunk"),
+        (FROZEN | {"model.pretrained": "none"}, "a frozen trunk of random numbers knows nothing"),
+        (WHOLE_VOLUMES | FROZEN | {"model.name": "vgg3d"}, "for networks of 2D images, not for model.name='vgg3d'"),
+        (WHOLE_VOLUMES | {"model.name": "vgg3d", "model.head": "linear"}, "model.head='linear', .*not for .*'vgg3d'"),
+        (BASELINE | {"model.name": "svm_mask", "model.head": "pooled"}, "for networks of 2D images"),
+        ({"model.head": "pooled"}, r"model\.attention='map': model\.head='pooled' averages the map; choose none"),
+        ({"model.head": "joint"}, "'joint': takes two projections of one axis"),
+        ({"model.head": "joint", "projection.name": "mean+dynamic", "projection.slabs": 2}, "takes two projections"),
+        (SOLVED | {"model.trainable": "all"}, "'linear': is solved on a frozen trunk; choose model.trainable='head'"),
+        (SOLVED | {"evaluate.select": "test"}, "a solved head has no epochs to select from"),
+        (SOLVED | {"train.epochs": 2}, r"train\.epochs=2: means nothing to model\.head='linear', which is solved; 1"),
+        (SOLVED | {"train.batch_size": 8}, r"train\.batch_size=8: means nothing to"),
+        (SOLVED | {"train.devices": 2}, r"train\.devices=2: means nothing to"),
+        (SOLVED | {"model.dropout": 0.1}, r"model\.dropout=0\.1: means nothing to"),
+        (SOLVED | {"model.penalty": -1.0}, r"model\.penalty=-1\.0: must be 0, or a number"),
+        ({"model.penalty": 1.0}, r"model\.penalty=1\.0: is for model\.head='linear' and for embedding"),
     ],
 )
 def test_values_that_do_not_go_together(changes, said):
