@@ -56,7 +56,7 @@ accuracy: .venv/.base
 
 # What `predict` makes of scans unlike those of the demo's run, and how often it is wrong about others: ten minutes or more.
 guard: demo
-	$(RUN) -m benchmarks.guard
+	$(RUN) -m benchmarks.guard $(OPTIONS)
 
 # The recipe of configs/best.py: chosen on ten synthetic cohorts, scored on twenty others. Hours; OPTIONS=score for these.
 recipe: .venv/.base

@@ -1,6 +1,7 @@
 """Shows what `predict` makes of scans unlike those of a run: python -m benchmarks.guard (`make guard`).
 
-The run is the demo's fine-tuned one, or that in the folder named (OPTIONS=runs/demo/best). False alarms are counted on fresh phantoms of other seeds, at both visits; then each kind of
+The run is the demo's fine-tuned one, or that of a folder: OPTIONS=runs/demo/best. False alarms are counted on fresh
+phantoms of other seeds, at both visits; then each kind of
 change of `benchmarks.changes` is applied to some of them. Thresholds were fixed before, on other seeds.
 """
 

@@ -1,6 +1,7 @@
 """A pretrained trunk that stands still: a run keeps it in one file, and every reader takes it from there."""
 
 import functools
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ import numpy as np
 from dynjax.errors import InputError
 from dynjax.models.build import build_trunk
 from dynjax.pretrained.weights import Weights, digest_of, read_weights, restrict, save_weights
+
+_LOADING = threading.Lock()
 
 
 class FrozenTrunk(NamedTuple):
@@ -43,8 +46,13 @@ def find_trunk(path: Path, name: str, cut: str, dtype: str) -> FrozenTrunk:
     return FrozenTrunk(str(path), name, digest_of(read_weights(path, name)), cut, dtype)
 
 
-@functools.lru_cache(maxsize=2)
 def _loaded(trunk: FrozenTrunk):
+    with _LOADING:  # threads that need the same trunk at the same time wait for the first
+        return _load(trunk)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(trunk: FrozenTrunk):
     """Reads the trunk's parameters and batch statistics. Raises: InputError if its file has changed."""
     weights = read_weights(Path(trunk.path), trunk.name)
     if digest_of(weights) != trunk.digest:

@@ -1,8 +1,13 @@
-"""Files of one array, each with a digest at its end, by which a damaged file is known when it is read."""
+"""Files of one array, each with a digest at its end, by which a damaged file is known when it is read.
+
+They are .npy files but for the digest. `np.load` is not used: it has Python parse the header, and threads that parse at
+the same time can fail in CPython 3.11 (SystemError: AST constructor recursion depth mismatch).
+"""
 
 import contextlib
 import hashlib
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,8 @@ import numpy as np
 from dynjax.files import atomic_path, optional
 
 DIGEST = hashlib.sha256().digest_size  # bytes
+START = 10  # bytes before the header: a magic text, the version, the header's length
+HEADER = re.compile(rb"\{'descr': '([<>|=]\w+)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*")
 
 
 def write_array(path: Path, array: np.ndarray, is_optional: bool = False) -> None:
@@ -25,11 +32,22 @@ def read_array(path: Path) -> np.ndarray | None:
     """Reads what `write_array` wrote; returns None if the file is missing or damaged."""
     try:
         with open(path, "rb") as file:
-            array = np.load(file, allow_pickle=False)
-            end, stored = file.tell(), file.read(DIGEST + 1)
-            file.seek(0)
-            digest = hashlib.sha256(file.read(end - array.nbytes))  # what describes the array, and then the array
-    except (OSError, ValueError, EOFError):
+            content = bytearray(path.stat().st_size)  # not bytes, so that the array can be written to
+            length = file.readinto(content)
+    except OSError:
         return None
-    digest.update(array.ravel("K").data)
-    return array if digest.digest() == stored else None
+    end, view = length - DIGEST, memoryview(content)
+    if length != len(content) or end < START or hashlib.sha256(view[:end]).digest() != view[end:]:
+        return None
+    return _array(view[:end])
+
+
+def _array(content: memoryview) -> np.ndarray | None:
+    """Returns the array of a .npy file of version 1, without a copy; None for another file."""
+    begin = START + int.from_bytes(content[START - 2 : START], "little")
+    found = HEADER.fullmatch(content[START:begin])
+    if not found:
+        return None
+    shape = tuple(int(size) for size in found[3].decode().split(",") if size.strip())
+    values = np.frombuffer(content[begin:], np.dtype(found[1].decode()))
+    return values.reshape(shape, order="F" if found[2] == b"True" else "C")

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import threading
 import zipfile
 
 import numpy as np
@@ -17,6 +18,7 @@ from dynjax.volumes.resampling import resample_smoothly
 NAME = "ICBM 2009a nonlinear symmetric, of nilearn"  # Fonov et al. 2011, without skull
 BRIGHT = 0.2  # of the range from the minimum to the 99th percentile: air, and most of the skull, is darker
 LEAST_ALIKE = 0.4  # lowest correlation with the template, within its brain, of a registered T1-weighted scan
+_LOADING = threading.Lock()
 
 
 def unlike_the_template(volume: np.ndarray, grid: Grid) -> tuple[Finding, ...]:
@@ -53,9 +55,14 @@ def correlate(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-@functools.lru_cache(maxsize=4)
 def template_on(grid: Grid) -> np.ndarray:
     """Returns the template on the grid, float32 [X, Y, Z], 0 outside the brain; the cache keeps it."""
+    with _LOADING:  # the first of several threads loads it for all
+        return _template_on(grid)
+
+
+@functools.lru_cache(maxsize=4)
+def _template_on(grid: Grid) -> np.ndarray:
     key = hashlib.sha256(repr((NAME, *grid)).encode()).hexdigest()[:16]
     path = cache_folder() / "template" / f"{key}.npz"
     try:

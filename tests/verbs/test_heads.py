@@ -88,7 +88,7 @@ def test_stopped_and_by_single_folds_it_is_the_same(solved, tmp_path):
     first = main(*SOLVED, "--max-hours=0", f"--workdir={tmp_path / 'w'}")
     assert first.returncode == 75 and "stopped after 0 of 3 folds; the same command continues" in first.stderr
     one = main(*SOLVED, "--config.train.only_folds=1", f"--workdir={tmp_path / 'w'}")
-    assert one.returncode == 0 and "trained fold 1; folds 0 and 2 not yet" in one.stdout
+    assert one.returncode == 0 and "trained fold 1; folds 0, 2 not yet" in one.stdout
     assert main("evaluate", f"--workdir={tmp_path / 'w'}", "--finished-folds").returncode == 0
     assert main(*SOLVED, f"--workdir={tmp_path / 'w'}").returncode == 0
     for name in ("predictions.csv", "folds.csv", "trunk.npz"):
