@@ -24,7 +24,7 @@ SLOW = (
     "vgg3d",
     "resnet3d",
     "patches3d",
-    *("max_vgg11", "avg_vgg11", "ranksvm_vgg11", "triplanar_vgg11", "learned_vgg11"),
+    *("max_vgg11", "avg_vgg11", "ranksvm_vgg11", "triplanar_vgg11", "learned_vgg11", "joint_vgg11"),
 )  # to compile
 PARAMETERS = [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in CONFIGS]
 
@@ -37,7 +37,8 @@ def test_every_config_takes_a_training_step(path):
     size = settings.input_size(config)
     network, optimizer = build_classifier(config.model.name, size, settings.network_options(config)), make_optimizer()
     state = create_state(*draw(network), optimizer)
-    images = jax.random.uniform(jax.random.key(1), (2, *size, 1))
+    views = settings.count_views(config)
+    images = jax.random.uniform(jax.random.key(1), (2, *((views,) if views > 1 else ()), *size, 1))
     step = jax.jit(make_train_step(network, optimizer))
     after, metrics = step(state, images, jnp.array([0, 1]), jax.random.key(2), np.float32(1e-4))
     assert np.isfinite(metrics.loss) and int(after.step) == 1
