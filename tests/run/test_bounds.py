@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 from sklearn.model_selection import StratifiedKFold
 
-from configs.base import paper
+from configs.base import SOLVED, experiment, paper
 from dynjax.cohort.phantom.subject import draw_subjects
 from dynjax.errors import UsageError
 from dynjax.run import settings
@@ -73,6 +73,7 @@ def test_any_value_of_a_key_is_used_or_refused_in_words(name):
         ("cohort.phantom.n", 4, 9999, (3, 10000)),
         ("volume.spacing", 0.05, 50.0, (0.049, 50.1, math.inf, math.nan)),
         ("volume.grid", (32, 32, 32), (512, 512, 512), ((31, 32, 32), (512, 512, 513), (20000,) * 3)),
+        ("projection.slabs", 1, 55, (0, 1025)),
         ("model.dropout", 0.0, 0.999, (-0.1, 1.0, math.nan)),
         ("model.n_patches", 1, 27, (0, 28)),
         ("train.epochs", 1, 10**6, (0, 10**6 + 1)),
@@ -100,7 +101,18 @@ def test_every_number_has_its_bounds_tried():
         mark for mark in test_the_bounds_are_where_they_are_said_to_be.pytestmark if mark.name == "parametrize"
     )
     numbers = {name for name, value in KNOWN.items() if type(value) in (int, float)} | {"volume.grid"}
-    assert numbers - {"volume.recipe"} == {row[0] for row in marks.args[1]}
+    assert numbers - {"volume.recipe", "model.penalty"} == {row[0] for row in marks.args[1]}
+
+
+def test_the_bounds_of_the_penalty_which_is_for_a_linear_answer():
+    for value in (0.0, 1e-6, 1e6, -1.0, 1e-7, 1e7, math.inf, math.nan):
+        config = experiment(SOLVED, "", 1)
+        config.model.penalty = value
+        if value in (0.0, 1e-6, 1e6):
+            use(settings.resolve(config))
+            continue
+        with pytest.raises(UsageError, match=r"model\.penalty=.*must be 0, or a number"):
+            settings.resolve(config)
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "-1", "1e400", "0x10", "1_0", "", "99999999999999999999"])
