@@ -58,5 +58,5 @@ def solve_folds(
 def _state(answer: LinearAnswer) -> TrainState:
     """Returns the parameters and batch statistics of the network that gives the answer."""
     numbers = {"mean": answer.mean, "scale": answer.scale}, {"weights": answer.weights, "intercept": answer.intercept}
-    stats, params = ({name: jnp.asarray(value, jnp.float32) for name, value in part.items()} for part in numbers)
+    stats, params = ({name: np.asarray(value, np.float32) for name, value in part.items()} for part in numbers)
     return TrainState(jnp.int32(0), {"head": params}, {"head": stats}, ())

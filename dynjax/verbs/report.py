@@ -128,13 +128,13 @@ def _kind(config: FrozenConfigDict) -> str:
         return f"The middle axial slices of the volumes, seen {VIEWS['axial']}"
     if projection.axis == TRIPLANAR:
         return f"{KINDS[projection.name]} {VIEWS['axial']} The coronal and the sagittal ones are not shown."
-    kinds = " and ".join(KINDS[name].lower() for name in projection.name.split("+"))
-    views = " ".join(VIEWS[axis] for axis in projection.axis.split("+"))
-    text = f"{kinds[0].upper()}{kinds[1:]} {views}"
+    kinds = ", then ".join(KINDS[name].lower() for name in projection.name.split("+")).capitalize()
+    axes = projection.axis.split("+")
     if settings.count_views(config) == 1:
-        return text
-    slabs = f", its {projection.slabs} slabs from left to right" if projection.slabs > 1 else ""
-    return f"{text} A row for each projection and plane{slabs}."
+        return f"{kinds} {VIEWS[axes[0]]}"
+    rows = "; ".join(f"{axis}, {VIEWS[axis].rstrip('.')}" for axis in axes)
+    slabs = f" The {projection.slabs} slabs of each lie from left to right." if projection.slabs > 1 else ""
+    return f"{kinds}, by rows from the top: {rows}.{slabs}"
 
 
 def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str]) -> dict[str, np.ndarray] | None:
