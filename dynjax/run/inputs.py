@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import FrozenConfigDict
 
-from dynjax.errors import InputError, UsageError
+from dynjax.errors import InputError
 from dynjax.files import lock
 from dynjax.frozen.store import Seeing
 from dynjax.frozen.trunk import FrozenTrunk, find_trunk, keep_trunk
@@ -41,16 +41,13 @@ def seeing_of(config: FrozenConfigDict, trunk: FrozenTrunk) -> Seeing:
 def make_trunk_of(config: FrozenConfigDict, workdir: Workdir) -> FrozenTrunk | None:
     """Returns the run's frozen trunk, which is put into the workdir if none is there; None for a trunk that is trained.
 
-    Raises: UsageError if no pretrained weights can be had.
+    Raises: InputError if no pretrained weights can be had.
     """
     if not settings.is_frozen(config):
         return None
     with lock(workdir.path / ".trunk.lock"):
         if not workdir.trunk.exists():
-            try:
-                weights = find_weights(config.model.name, "required")
-            except InputError as error:
-                raise UsageError(f"a frozen trunk needs pretrained weights: {error}") from None
+            weights = find_weights(config.model.name, "required")  # random numbers that stand still know nothing
             assert weights is not None
             keep_trunk(workdir.trunk, config.model.name, weights)
     return trunk_of(config, workdir)

@@ -142,7 +142,7 @@ def _wrong_for_solved(flat: dict[str, Any]) -> list[str]:
     unused = {key: 1 if key == "train.epochs" else KEYS[key].default for key in NOT_FOR_SOLVED}
     for key, expected in unused.items():
         if flat[key] != expected:
-            problems.append(f"{key}={flat[key]!r}: means nothing to model.head='linear', which is solved; {expected!r}")
+            problems.append(f"{key}={flat[key]!r}: means nothing to a solved head; leave it at {expected!r}")
     return problems
 
 

@@ -224,7 +224,7 @@ def test_keys_reach_what_they_name():
         ({"model.head": "joint", "projection.name": "mean+dynamic", "projection.slabs": 2}, "takes two projections"),
         (SOLVED | {"model.trainable": "all"}, "'linear': is solved on a frozen trunk; choose model.trainable='head'"),
         (SOLVED | {"evaluate.select": "test"}, "a solved head has no epochs to select from"),
-        (SOLVED | {"train.epochs": 2}, r"train\.epochs=2: means nothing to model\.head='linear', which is solved; 1"),
+        (SOLVED | {"train.epochs": 2}, r"train\.epochs=2: means nothing to a solved head; leave it at 1"),
         (SOLVED | {"train.batch_size": 8}, r"train\.batch_size=8: means nothing to"),
         (SOLVED | {"train.devices": 2}, r"train\.devices=2: means nothing to"),
         (SOLVED | {"model.dropout": 0.1}, r"model\.dropout=0\.1: means nothing to"),

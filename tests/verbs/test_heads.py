@@ -191,7 +191,7 @@ def test_a_frozen_head_that_is_stopped_goes_on_to_the_byte(tmp_path, imagenet_mo
 
 REFUSED = {
     "without weights": (("--config.model.pretrained=none",), "a frozen trunk of random numbers knows nothing"),
-    "with epochs": (("--config.train.epochs=5",), "means nothing to model.head='linear'"),
+    "with epochs": (("--config.train.epochs=5",), "means nothing to a solved head; leave it at 1"),
     "of too many slabs": (("--config.projection.slabs=17",), "thinner than 2 slices; at most 16 along axial"),
     "that selects": (("--config.evaluate.select=validation",), "a solved head has no epochs to select from"),
     "of a 3D network": (
