@@ -163,8 +163,9 @@ def test_on_another_cohort(solved, tmp_path):
 
 
 @pytest.mark.slow  # each compiles a network
-@pytest.mark.parametrize("trainable", ["head", "all"])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    ("head", "trainable"), [*((head, "head") for head in HEADS), ("pooled", "all"), ("joint", "all")]
+)
 def test_each_head_is_trained_on_several_views(head, trainable, tmp_path, imagenet_mobilenet):
     command = (*TRAINED, f"--config.model.trainable={trainable}", *HEADS[head], f"--workdir={tmp_path / 'w'}")
     done = main(*command)

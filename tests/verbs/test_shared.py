@@ -63,10 +63,8 @@ def test_runs_of_different_folds_share_a_workdir_and_the_last_evaluates(expected
     outputs = [job.communicate(timeout=300) for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], outputs
     assert sum("written: " in output for output, _ in outputs) == 1
-    left = (
-        "The run that finds all folds done evaluates",
-        "another run has evaluated every fold",
-    )  # if both end at once
+    # The latter where both end at once.
+    left = ("The run that finds all folds done evaluates", "another run has evaluated every fold")
     assert sum(any(text in output for text in left) for output, _ in outputs) == 1
     assert (tmp_path / "predictions.csv").read_bytes() == expected
 
