@@ -6,6 +6,7 @@ A file is named by the scan's content and by everything that its numbers depend 
 import functools
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -56,18 +57,21 @@ def scan_features(paths: Sequence[Path], seeing: Seeing) -> tuple[np.ndarray, li
     """
     if cluster.is_there():
         map_scans(functools.partial(_store, seeing=seeing), paths, DESCRIPTION, travels=True)
-    table: list[np.ndarray] = []  # made when the first scan tells its shape
+    table: list[np.ndarray] = []  # one array, made when the first good scan tells its shape
+    lock = threading.Lock()
 
     def fill(item: tuple[int, Path]) -> str:
         index, path = item
         digest = content_digest(path)
-        table[0][index] = stored_features(path, digest, seeing)
+        features = stored_features(path, digest, seeing)
+        with lock:
+            if not table:
+                table.append(np.empty((len(paths), *features.shape), np.float32))
+        table[0][index] = features
         return digest
 
-    first = stored_features(paths[0], content_digest(paths[0]), seeing) if paths else np.empty(0, np.float32)
-    table.append(np.empty((len(paths), *first.shape), np.float32))
     digests = map_scans(fill, list(enumerate(paths)), DESCRIPTION)
-    return table[0], digests
+    return table[0] if table else np.empty((0,), np.float32), digests
 
 
 def stored_features(path: Path, digest: str, seeing: Seeing, is_optional: bool = True) -> np.ndarray:

@@ -11,13 +11,13 @@ import numpy as np
 
 from dynjax.errors import InputError
 from dynjax.models.build import build_trunk
-from dynjax.pretrained.weights import Weights, digest_of, read_weights, restrict, save_weights
+from dynjax.pretrained.weights import digest_of, read_weights, restrict
 
 _LOADING = threading.Lock()
 
 
 class FrozenTrunk(NamedTuple):
-    """A trunk by its file, made by `keep_trunk`, and the sha256 of its numbers; it travels to other processes.
+    """A trunk by its file, made by `save_weights`, and the sha256 of its numbers; it travels to other processes.
 
     cut: where the trunk ends. dtype: of its convolutions and matrix products.
     """
@@ -29,14 +29,12 @@ class FrozenTrunk(NamedTuple):
     dtype: str = "float32"
 
     def maps(self, images: np.ndarray) -> np.ndarray:
-        """Returns the trunk's maps of images [N, H, W, 1 or 3], float32 [N, h, w, C]. Raises: InputError as `load`."""
+        """Returns the trunk's maps of images [N, H, W, 1 or 3], float32 [N, h, w, C].
+
+        Raises: InputError if its file is gone, damaged or another trunk's.
+        """
         params, batch_stats = _loaded(self)
         return np.asarray(_program(self.name, self.cut, self.dtype)(params, batch_stats, images))
-
-
-def keep_trunk(path: Path, name: str, weights: Weights) -> None:
-    """Writes the trunk's weights into a run's own file."""
-    save_weights(path, name, weights)
 
 
 def find_trunk(path: Path, name: str, cut: str, dtype: str) -> FrozenTrunk:

@@ -8,9 +8,9 @@ from ml_collections import FrozenConfigDict
 from dynjax.errors import InputError
 from dynjax.files import lock
 from dynjax.frozen.store import Seeing
-from dynjax.frozen.trunk import FrozenTrunk, find_trunk, keep_trunk
+from dynjax.frozen.trunk import FrozenTrunk, find_trunk
 from dynjax.pretrained.source import find_weights
-from dynjax.pretrained.weights import read_weights
+from dynjax.pretrained.weights import read_weights, save_weights
 from dynjax.projection.project import WHOLE
 from dynjax.projection.scale import scale_images, scale_views, scale_volumes
 from dynjax.run import settings
@@ -49,7 +49,7 @@ def make_trunk_of(config: FrozenConfigDict, workdir: Workdir) -> FrozenTrunk | N
         if not workdir.trunk.exists():
             weights = find_weights(config.model.name, "required")  # random numbers that stand still know nothing
             assert weights is not None
-            keep_trunk(workdir.trunk, config.model.name, weights)
+            save_weights(workdir.trunk, config.model.name, weights)
     return trunk_of(config, workdir)
 
 

@@ -70,7 +70,7 @@ def test_only_rows_of_the_cohort_must_be_right(tmp_path):
 
 
 def test_an_index_without_a_name_is_no_number(tmp_path):
-    """As pandas writes it, unless told otherwise."""
+    """Writes vectors as pandas does, unless told otherwise."""
     rows = [[n, *who, *vector] for n, (who, vector) in enumerate(zip(IDS, VECTORS.tolist()))]
     path = write_csv(tmp_path / "a.csv", ["", "subject", "session", *NAMES], rows)
     assert (read_embedding(path, COHORT).vectors == VECTORS[:5]).all()

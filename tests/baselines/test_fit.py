@@ -92,7 +92,7 @@ def test_the_sigmoid_is_platts_unless_it_falls():
 
 
 def test_scans_that_are_all_alike_have_the_same_answer():
-    """As masks may be: what rounding leaves of a kernel is not blown up."""
+    """Tests that what rounding leaves of a kernel, as of masks that are all alike, is not blown up."""
     _, targets, folds, subjects, _ = world("svm_mask")
     lengths = np.sqrt(np.full(N, 7.0))
     kernel = np.full((N, N), 7.0) / np.outer(lengths, lengths) + np.random.default_rng(0).normal(0, 1e-16, (N, N))

@@ -1,4 +1,4 @@
-"""What a frozen trunk makes of scans is computed once, equals the public function's, and is keyed by all that it is."""
+"""Tests that a frozen trunk sees each scan once, as the public function does, and under a name of all that it is."""
 
 import nibabel
 import numpy as np
@@ -8,8 +8,9 @@ import dynjax
 from dynjax.errors import InputError
 from dynjax.frozen import store
 from dynjax.frozen.store import Seeing, scan_features, stored_features
-from dynjax.frozen.trunk import FrozenTrunk, find_trunk, keep_trunk
+from dynjax.frozen.trunk import FrozenTrunk, find_trunk
 from dynjax.pretrained.source import find_weights
+from dynjax.pretrained.weights import save_weights
 from dynjax.projection.scale import scale_views
 from dynjax.projection.store import Projection, project_scan
 from dynjax.volumes.grid import Grid
@@ -30,7 +31,7 @@ def scans(tmp_path, monkeypatch):
 
 @pytest.fixture
 def seeing(imagenet_mobilenet, tmp_path):
-    keep_trunk(tmp_path / "trunk.npz", "mobilenet_v2", find_weights("mobilenet_v2", "required"))
+    save_weights(tmp_path / "trunk.npz", "mobilenet_v2", find_weights("mobilenet_v2", "required"))
     return Seeing(PROJECTION, "imagenet", find_trunk(tmp_path / "trunk.npz", "mobilenet_v2", "paper", "float32"), True)
 
 
@@ -106,7 +107,7 @@ def test_a_trunk_that_has_changed_or_is_gone_is_said(scans, seeing, tmp_path):
 
 def test_every_refused_scan_is_listed_and_the_others_are_kept(scans, seeing, seen, tmp_path):
     (tmp_path / "bad.nii.gz").write_bytes(b"no scan")
-    paths = [scans[0], tmp_path / "bad.nii.gz", scans[1]]
+    paths = [tmp_path / "bad.nii.gz", *scans[:2]]  # also where it comes first
     with pytest.raises(InputError, match="1 of 3 scans cannot be used"):
         scan_features(paths, seeing)
     scan_features(scans[:2], seeing)

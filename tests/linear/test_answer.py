@@ -81,7 +81,7 @@ def test_features_that_are_all_alike_give_the_share():
 
 
 def test_it_is_calibrated_whatever_the_penalty():
-    """On new scans of several draws, a sigmoid of the logits needs a slope of about 1."""
+    """Tests on new scans of several draws that a sigmoid of the logits needs a slope of about 1."""
     logits, raw, truth = [], [], []
     for seed in range(6):
         features, targets, subjects = drawn(1000, 30, seed)
