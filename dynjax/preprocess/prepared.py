@@ -64,7 +64,7 @@ def prepare_scan(scan: Scan, name: str, folder: Path, reading: Reading) -> Prepa
     try:
         prepared = prepare_volume(load_volume(scan.path, *reading.native), reading)
     except RefusedVolume as refused:
-        raise InputError(f"{scan.path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
+        raise refused.error(scan.path) from None
     _write(folder, **files, prepared=prepared, grid=grid)
     result = {"affine": prepared.matrix.tolist(), "similarity": prepared.similarity}
     digests = {file: sha256_of(folder / file) for file in files.values()}

@@ -1,6 +1,9 @@
 """The kinds of problem that a scan can have, each with its remedy, and the exception that refuses a scan."""
 
+from pathlib import Path
 from typing import NamedTuple
+
+from dynjax.errors import InputError
 
 AGAIN = "copy or download the file again"
 CONVERT = "convert the scan again from its source, or fix the header"
@@ -66,3 +69,7 @@ class RefusedVolume(Exception):
     def __init__(self, kind: str, detail: str):
         self.finding = Finding(kind, detail)
         super().__init__(detail)
+
+    def error(self, path: str | Path) -> InputError:
+        """Returns the error for the user: the scan's path, the reason and the remedy."""
+        return InputError(f"{path}: refused: {self.finding.detail}; {self.finding.remedy}")

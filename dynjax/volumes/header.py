@@ -32,7 +32,7 @@ class VoxelLayout(NamedTuple):
 
     shape: voxels along each axis. dtype: of a stored voxel. offset: bytes before the first voxel. slope, inter: value =
     slope * stored + inter. affine: voxel index to mm, float64 [4, 4]. last: whether the file should end after the
-    voxels. findings: warnings.
+    voxels. findings: warnings. header: nibabel's, of a NIfTI file; others have none.
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +43,7 @@ class VoxelLayout(NamedTuple):
     affine: np.ndarray
     last: bool = True
     findings: tuple[Finding, ...] = ()
+    header: Nifti1Header | None = None
 
     @property
     def size(self) -> int:
@@ -63,8 +64,8 @@ def nifti_layout(block: bytes, pair: bool = False) -> VoxelLayout:
     if unit:
         raise RefusedVolume("header", f"its header gives lengths in {unit}, not in mm")
     affine, findings = _nifti_affine(header, shape)
-    least = 0 if pair else size + 4
-    return _layout(shape, dtype, _offset(header, least), *_nifti_scale(header), affine, findings=findings)
+    offset = _offset(header, 0 if pair else size + 4)
+    return _layout(shape, dtype, offset, *_nifti_scale(header), affine, findings=findings, header=header)
 
 
 def mgh_layout(block: bytes) -> VoxelLayout:

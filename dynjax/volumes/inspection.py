@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from nibabel.orientations import inv_ornt_aff, io_orientation
 
 from dynjax.volumes.finding import Finding, RefusedVolume
 from dynjax.volumes.grid import Grid, corners_of, covers, fits, has_origin, place
@@ -13,7 +12,7 @@ from dynjax.volumes.header import VoxelLayout
 from dynjax.volumes.missing import check_size, zero_outside
 from dynjax.volumes.nifti import check_finite, check_range, open_scan, read_volume, voxels
 from dynjax.volumes.reading import NEWEST
-from dynjax.volumes.resampling import REACH, background, smoothing
+from dynjax.volumes.resampling import REACH, background, in_ras, smoothing
 
 BLOCK = 2**20  # bytes of whole slices examined together
 
@@ -208,6 +207,4 @@ class _Survey:
 
     def in_ras(self) -> tuple[tuple[int, ...], np.ndarray]:
         """Returns shape and affine with the axes in RAS+, as `read_volume` orders them."""
-        orientation = io_orientation(self.affine)
-        shape = tuple(self.layout.shape[axis] for axis in np.argsort(orientation[:, 0]))
-        return shape, self.affine @ inv_ornt_aff(orientation, self.layout.shape)
+        return in_ras(self.layout.shape, self.affine)[1:]

@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+from nibabel.orientations import apply_orientation
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
@@ -35,7 +35,7 @@ from dynjax.volumes.header import (
 from dynjax.volumes.missing import zero_outside
 from dynjax.volumes.parts import START, absent, check_fetched, parts_of, sibling, size_of, unlike
 from dynjax.volumes.reading import NEWEST
-from dynjax.volumes.resampling import background, faces, resample, resample_smoothly
+from dynjax.volumes.resampling import background, faces, in_ras, resample, resample_smoothly
 
 MGH_SUFFIXES = (".mgz", ".mgh")
 SUFFIXES = (".nii", ".nii.gz", *MGH_SUFFIXES, ".img", ".hdr", ".img.gz", ".hdr.gz")  # in capitals as well
@@ -137,7 +137,7 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse",
             return Volume(data, affine)
         return _resampled(data, affine, grid, 0.0 if recipe == 1 else background(faces(data), low, high), recipe)
     except RefusedVolume as refused:
-        raise InputError(f"{path}: refused: {refused.finding.detail}; {refused.finding.remedy}") from None
+        raise refused.error(path) from None
 
 
 def _resampled(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float, recipe: int) -> Volume:
@@ -153,8 +153,7 @@ def read_volume(path: Path) -> Volume:
         layout, stored = scan.layout, scan.read(scan.layout.size)
         scan.finish()
     data = voxels(layout, stored, layout.shape)
-    orientation = io_orientation(layout.affine)  # how to permute and flip the axes into RAS+
-    affine = layout.affine @ inv_ornt_aff(orientation, layout.shape)
+    orientation, _, affine = in_ras(layout.shape, layout.affine)
     return Volume(np.asfortranarray(apply_orientation(data, orientation)), affine)
 
 

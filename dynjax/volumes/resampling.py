@@ -4,6 +4,7 @@ import math
 
 import nibabel
 import numpy as np
+from nibabel.orientations import inv_ornt_aff, io_orientation
 from nibabel.processing import resample_from_to
 from scipy import ndimage, sparse
 
@@ -14,6 +15,13 @@ REACH = 4.0  # deviations of the Gaussian beyond which it is 0
 ROUNDED = 0.001  # share of the range of values: a common value no farther from 0 is 0, stored as a scaled integer
 DARK = 10  # percentile of the faces' voxels, taken for air where these have no common value
 NEAR_ZERO = 0.05  # share of the range of values: air that is no farther from 0 is taken for 0
+
+
+def in_ras(shape: tuple[int, ...], affine: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
+    """Returns how to permute and flip a volume's axes into RAS+, for nibabel, and the shape and affine it then has."""
+    orientation = io_orientation(affine)
+    turned = tuple(shape[axis] for axis in np.argsort(orientation[:, 0]))
+    return orientation, turned, affine @ inv_ornt_aff(orientation, shape)
 
 
 def resample(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0.0) -> np.ndarray:
@@ -33,8 +41,7 @@ def resample_smoothly(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: fl
     if not any(deviations):
         return resample(data, affine, grid, fill)
     to_voxels = np.linalg.inv(affine) @ grid.affine
-    turn = abs(to_voxels[:3, :3] - np.diag(np.diag(to_voxels)[:3]))
-    if (turn @ grid.shape > TOLERANCE).any():  # the axes differ from the grid's by that many voxels at its end
+    if is_turned(to_voxels, grid.shape):
         # Transposed, because x is fastest in memory: [Z, Y, X] in C order.
         smoothed = ndimage.gaussian_filter(data.T, deviations[::-1], mode="nearest", truncate=REACH).T
         return resample(smoothed, affine, grid, fill)
@@ -58,6 +65,12 @@ def _sample(volume: np.ndarray, axis: int, places: np.ndarray, deviation: float)
     slices = np.moveaxis(volume, axis, 0)
     sampled = sparse.csr_array(weights.astype(np.float32)) @ slices.T.reshape(-1, size).T
     return np.moveaxis(sampled.reshape(len(places), *slices.shape[1:], order="F"), 0, axis)
+
+
+def is_turned(affine: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Tells whether an affine from voxels to voxels turns or shears a volume's axes by TOLERANCE at their ends."""
+    turn = abs(affine[:3, :3] - np.diag(np.diag(affine)[:3]))
+    return bool((turn @ shape > TOLERANCE).any())
 
 
 def smoothing(affine: np.ndarray, spacing: float) -> list[float]:
