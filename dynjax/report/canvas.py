@@ -1,4 +1,4 @@
-"""Draws figures as SVG: in the page's ink, without background, with text kept as text, and reproducible."""
+"""Draws figures, reproducibly: as SVG in the page's ink, without background, with text kept as text; or as PNG."""
 
 import io
 import warnings
@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 INK = "#1d2126"  # of text and axes; the page replaces it with the colour of its own text
 # Contrast of at least 3 : 1 on white and on black.
-# Contrast of at least 3 : 1 on white and on black.
 COLOURS = ("#0f76b8", "#cc5a00", "#168a62", "#b0529b", "#8f7400", "#6b6fc9")
 NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]
 STYLES = ("-", "--", "-.", ":")  # so that lines differ in black and white too
 FULL = 4.6  # width of a figure in inches; a phone shows it at three quarters of that
+DOTS = 200  # an inch of a PNG
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -48,3 +48,14 @@ def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Fig
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         return text.getvalue()
+
+
+def draw_png(size: tuple[float, float], drawing: Callable[[Figure], None]) -> bytes:
+    """Returns the PNG, on white, of a figure of `size` inches that `drawing` fills."""
+    with matplotlib.rc_context(STYLE | {"savefig.transparent": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # such as of a class that is named in Chinese
+        figure = Figure(size)
+        drawing(figure)
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=DOTS, metadata={"Software": None})
+        return data.getvalue()

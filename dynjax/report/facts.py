@@ -13,6 +13,19 @@ RESEARCH = "For research only: this is not a medical device, and no result here 
 SYNTHETIC = "SYNTHETIC: the subjects do not exist, and these numbers say nothing about patients."
 
 
+class Explanation(NamedTuple):
+    """The maps of a run's scans, as the verb `explain` left them in the run's folder.
+
+    about: explanation.json. maps: (volume, map), both [X, Y, Z] in RAS+, for each of its groups. affine: of all maps,
+    voxel index to mm. errors: subject -> PNG of its map, for the largest errors among the explained subjects.
+    """
+
+    about: Mapping[str, Any]
+    maps: Sequence[tuple[np.ndarray, np.ndarray]]
+    affine: np.ndarray
+    errors: Mapping[str, bytes]
+
+
 class Facts(NamedTuple):
     """A finished run: its results, and its predictions by subject.
 
@@ -20,7 +33,7 @@ class Facts(NamedTuple):
     positive). results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N].
     events: one per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they
     cannot be read. beside: the run itself and then others, such as baselines. repeat: which of how many repeats of one
-    cross-validation the run is, None if it is not repeated.
+    cross-validation the run is, None if it is not repeated. explanation: None if no scan was explained.
     """
 
     name: str
@@ -38,6 +51,7 @@ class Facts(NamedTuple):
     show_ids: bool = False
     beside: Sequence[Row] = ()
     repeat: tuple[int, int] | None = None
+    explanation: Explanation | None = None
 
     @property
     def synthetic(self) -> bool:

@@ -1,5 +1,6 @@
 """A page as values, rendered as one self-contained HTML file: no scripts, fonts or requests."""
 
+import base64
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dynjax.csv_table import to_csv
-from dynjax.files import write_text
+from dynjax.files import atomic_path, write_text
 from dynjax.report.canvas import INK
 
 NARROW = 5  # columns, at most, of a table that fits beside a figure
@@ -48,6 +49,26 @@ class Figure(NamedTuple):
         return _inline(self.svg, self.name, self.alt)
 
 
+class Picture(NamedTuple):
+    """A PNG. alt: a description for readers who cannot see it."""
+
+    name: str
+    png: bytes
+    caption: str
+    alt: str
+
+    @property
+    def address(self) -> str:
+        """Returns the address that carries the picture itself."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+class Links(NamedTuple):
+    """Links to files beside the page: (text, address relative to it)."""
+
+    links: Sequence[tuple[str, str]]
+
+
 class Table(NamedTuple):
     """A table of texts. numbers: the head and rows of its CSV, where they differ."""
 
@@ -69,7 +90,7 @@ class Table(NamedTuple):
         return to_csv(head, rows)
 
 
-Block = Text | Items | Numbers | Figure | Table
+Block = Text | Items | Numbers | Figure | Picture | Links | Table
 
 
 class Section(NamedTuple):
@@ -104,18 +125,22 @@ def render(page: Page) -> str:
 
 
 def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:
-    """Writes each figure as .svg and each table as .csv, for papers and slides.
+    """Writes each figure as .svg, each picture as .png and each table as .csv, for papers and slides.
 
     Deletes files that an earlier page left: those of the parts `names` that this page does not have.
     """
     parts = {f"{block.name}.svg": block.svg for block in page.blocks() if isinstance(block, Figure)}
     parts |= {f"{block.name}.csv": block.csv for block in page.blocks() if isinstance(block, Table)}
+    pictures = {f"{block.name}.png": block.png for block in page.blocks() if isinstance(block, Picture)}
     for name in names:
-        for file in (f"{name}.svg", f"{name}.csv"):
-            if file not in parts:
+        for file in (f"{name}.svg", f"{name}.csv", f"{name}.png"):
+            if file not in parts and file not in pictures:
                 (folder / file).unlink(missing_ok=True)
     for name, text in parts.items():
         write_text(folder / name, text)
+    for name, png in pictures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(png)
 
 
 def _inline(svg: str, name: str, alt: str) -> Markup:

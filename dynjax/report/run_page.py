@@ -1,4 +1,4 @@
-"""The page of one run: question, cohort, training, discrimination, calibration, errors, cost, limits, provenance."""
+"""The page of one run, section by section, from the question to the provenance."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from dynjax.evaluation.resampling import RESAMPLES
 from dynjax.report import figures, pictures, sentences, tables
 from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
+from dynjax.report.explanation import EXPLANATION_PARTS, explanation
 from dynjax.report.facts import RESEARCH, Facts
 from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
 from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, interval, name_folds, number, of_whole_run
@@ -20,7 +21,7 @@ WORST = 8
 PARTS = (
     "flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall",
     "confusion", "probabilities", "metrics", "beside", "beside_paired", "calibration", "bins", "subgroups",
-    "most_wrong", "folds", "provenance", "settings",
+    "most_wrong", "folds", "provenance", "settings", *EXPLANATION_PARTS,
 )  # fmt: skip
 UNREADABLE = "The scans could not be read when this page was written, so no image is shown."
 
@@ -39,6 +40,7 @@ def run_page(facts: Facts) -> Page:
         "Calibration": _calibration,
         "Subgroups": lambda facts: [tables.subgroups(facts)] if facts.results.get("subgroups") else [],
         "Largest errors": _most_wrong,
+        "Explanation": explanation,
         "Cost": _cost,
         "Limits": lambda facts: [Items(sentences.limits(facts))],
         "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],

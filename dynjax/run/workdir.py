@@ -30,6 +30,7 @@ class Workdir:
         self.results = self.path / "results.json"
         self.reference = self.path / "reference"  # what is usual among the scans, by which others are judged
         self.report = self.path / "report"
+        self.explanation = self.path / "explanation"  # maps of why scans were answered as they were
 
     def __str__(self) -> str:
         return str(self.path)
@@ -66,10 +67,14 @@ class Workdir:
         if not any(file.exists() for file in files) and not any(run.begun_folds() for run in self.repeats()):
             raise InputError(f"{self}: holds no run, for there is no config.json; --workdir is the folder of one")
 
+    def networks_from(self) -> "Workdir":
+        """Returns the workdir whose networks answered these scans: another one for an external cohort."""
+        return Workdir(self._read(self.external).get("run", "")) if self.external.exists() else self
+
     def why_no_network(self) -> str:
         """Says why the folder holds no trained network, although it holds a run."""
         if self.external.exists():
-            run = self._read(self.external).get("run")
+            run = self.networks_from()
             return f"{self}: holds the answers of the networks of another run, and none itself; give --workdir={run}"
         if self.config.exists() and (name := self.read_config().model.name) in BASELINES:
             return f"{self}: {name} is a baseline, which is fitted anew within each fold, and answers no other scan"

@@ -14,12 +14,14 @@ from dynjax.projection.project import TRIPLANAR, WHOLE
 from dynjax.projection.store import project_cohort
 from dynjax.report.card import model_card, to_markdown
 from dynjax.report.comparison import Row
-from dynjax.report.facts import Facts
+from dynjax.report.explanation import WORST
+from dynjax.report.facts import Explanation, Facts
 from dynjax.report.page import render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
 from dynjax.run import settings
 from dynjax.run.compared import read_rows, run_name
 from dynjax.run.data import find_cohort
+from dynjax.run.explanation import read_explanation
 from dynjax.run.refused import read_refused
 from dynjax.run.results import read_results
 from dynjax.run.runtime import configure_jax
@@ -37,10 +39,10 @@ VIEWS = {
 
 
 def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ()) -> None:
-    """Writes report.html, report/*.svg and *.csv, card.json and card.md into the workdir of an evaluated run.
+    """Writes report.html, report/*.svg, *.png and *.csv, card.json and card.md into the workdir of an evaluated run.
 
     The page compares the run with those in the folders `beside`; without any, with the baselines in the folder
-    `baselines` next to the workdir that use the same folds.
+    `baselines` next to the workdir that use the same folds. It shows the maps that `explain` left in the workdir.
 
     Subjects are numbered, not named, unless `show_ids`. Images are left out if the scans can no longer be read.
     Raises: InputError if the run is not evaluated yet, or if one of its files is missing or damaged.
@@ -48,7 +50,7 @@ def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ())
     config = workdir.read_config()
     facts = _gather(config, workdir, show_ids)
     images = _read_images(config, workdir, subjects_to_show(facts))
-    facts = facts._replace(images=images, beside=_beside(workdir, beside))
+    facts = facts._replace(images=images, beside=_beside(workdir, beside), explanation=_explanation(workdir, facts))
     page, card = run_page(facts), model_card(facts)
     save_parts(page, workdir.report, PARTS)
     write_text(workdir.report.with_suffix(".html"), render(page))
@@ -83,6 +85,12 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
         show_ids=show_ids,
         repeat=_repeat(workdir),
     )
+
+
+def _explanation(workdir: Workdir, facts: Facts) -> Explanation | None:
+    """Reads what `explain` found in the run; None if it has not run. Raises: InputError if its files are damaged."""
+    wrong = [facts.subjects[index] for index in facts.most_wrong(len(facts.subjects))]
+    return read_explanation(workdir.explanation, wrong, WORST)
 
 
 def _repeat(workdir: Workdir) -> tuple[int, int] | None:

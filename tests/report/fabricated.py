@@ -6,7 +6,8 @@ import numpy as np
 
 from configs.base import paper
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.report.facts import Facts
+from dynjax.report.facts import Explanation, Facts
+from dynjax.report.map_picture import draw_map
 from dynjax.run.settings import flatten
 
 SEED = 3
@@ -76,3 +77,38 @@ def facts(n: int = 36, **changes) -> Facts:
         images={subject: rng.random((9, 7), np.float32) for subject in subjects},
     )
     return made._replace(**changes)
+
+
+def about_explanation(subjects, **changes) -> dict:
+    """explanation.json as `explain` writes it; changes: other values of its keys."""
+    return {
+        "schema": 1,
+        "method": "gradients",
+        "reference": "the mean volume of the fold's CN training subjects",
+        "sentence": "What this map may claim.",
+        "synthetic": True,
+        "positive_class": "AD",
+        "labels": ["CN", "AD"],
+        "agreement": {"mean": 0.4, "folds": FOLDS},
+        "groups": [
+            {"label": label, "correct": correct, "n": 3, "map": f"{name}.nii.gz", "volume": f"volume_{name}.nii.gz"}
+            for label, correct, name in (("AD", True, "a"), ("CN", False, "b"))
+        ],
+        "regions": {"atlas": "atlas.nii.gz", "columns": ["region", "voxels", "sum AD"], "rows": [["left", 1200, 0.5]]},
+        "scans": [
+            {"subject": subject, "session": "", "folder": subject, "label": "AD", "probability": 0.9, "logit": 2.3}
+            | {"picture": f"{subject}/attribution.png", "viewer": f"{subject}/viewer.html"}
+            for subject in subjects
+        ],
+    } | changes
+
+
+def explained(made: Facts, **changes) -> Facts:
+    """Adds the maps of all subjects to a run; changes: other values of explanation.json."""
+    rng = np.random.default_rng(SEED)
+    volume, values = rng.random((8, 9, 7), np.float32), rng.normal(size=(8, 9, 7)).astype(np.float32)
+    about = about_explanation(made.subjects, **changes)
+    png = draw_map(volume, values, np.eye(4), "AD", [], made.mark)
+    errors = {made.subjects[index]: png for index in made.most_wrong(3)[1:]}
+    maps = [(volume, sign * values) for sign, _ in zip((1, -1), about["groups"])]
+    return made._replace(explanation=Explanation(about, maps, np.eye(4), errors))

@@ -15,6 +15,7 @@ from dynjax.run.workdir import Workdir
 from dynjax.verbs.report import KINDS, VIEWS, report
 from dynjax.volumes.grid import Grid
 from tests.command import anew, main
+from tests.report.fabricated import about_explanation
 
 
 @pytest.fixture
@@ -138,3 +139,28 @@ def test_a_run_that_is_not_finished_says_what_to_do(workdir):
     with pytest.raises(InputError, match="run evaluate on this workdir"):
         report(workdir)
     assert not (workdir.path / "report.html").exists()
+
+
+def test_maps_that_explain_left_are_on_the_page(workdir):
+    report(workdir)
+    assert "Explanation" not in (workdir.path / "report.html").read_text()
+    subjects = sorted({row.subject for row in read_predictions(workdir.predictions)})
+    about = about_explanation(subjects)
+    workdir.explanation.mkdir()
+    image = Nifti1Image(np.random.default_rng(0).random((8, 9, 7), np.float32), Grid((8, 9, 7), 9.0).affine)
+    for group in about["groups"]:
+        image.to_filename(workdir.explanation / group["map"])
+        image.to_filename(workdir.explanation / group["volume"])
+    for scan in about["scans"]:
+        (workdir.explanation / scan["folder"]).mkdir()
+        (workdir.explanation / scan["picture"]).write_bytes(b"\x89PNG")
+    (workdir.explanation / "explanation.json").write_text(json.dumps(about))
+    report(workdir)
+    page = (workdir.path / "report.html").read_text()
+    assert "Explanation" in page and not any(subject in page for subject in subjects)
+    assert (workdir.report / "mean_maps.png").exists() and "data:image/png;base64,iVBOR" in page
+    report(workdir, show_ids=True)
+    assert f'href="explanation/{subjects[0]}/viewer.html"' in (workdir.path / "report.html").read_text()
+    change(workdir.explanation / "explanation.json", schema=2)
+    done = main("report", f"--workdir={workdir}")
+    assert done.returncode == 3 and "run explain" in done.stderr and done.stderr.count("\n") == 1
