@@ -18,7 +18,7 @@ FLOORS = [
     ["models"],
     ["pretrained", "linear"],
     ["frozen"],
-    ["baselines", "audit", "guard", "training", "evaluation"],
+    ["baselines", "audit", "guard", "training", "evaluation", "explanation"],
     ["report"],
     ["run"],
     ["verbs"],

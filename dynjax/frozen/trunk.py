@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynjax.errors import InputError
-from dynjax.models.build import build_trunk
+from dynjax.models.build import Tree, build_trunk
 from dynjax.pretrained.weights import digest_of, read_weights, restrict
 
 _LOADING = threading.Lock()
@@ -33,8 +33,13 @@ class FrozenTrunk(NamedTuple):
 
         Raises: InputError if its file is gone, damaged or another trunk's.
         """
-        params, batch_stats = _loaded(self)
+        params, batch_stats = self.numbers()
         return np.asarray(_program(self.name, self.cut, self.dtype)(params, batch_stats, images))
+
+    def numbers(self) -> tuple[Tree, Tree]:
+        """Returns the trunk's parameters and batch statistics, for `build_trunk`. Raises: InputError as `maps`."""
+        with _LOADING:  # threads that need the same trunk at the same time wait for the first
+            return _load(self)
 
 
 def find_trunk(path: Path, name: str, cut: str, dtype: str) -> FrozenTrunk:
@@ -44,13 +49,8 @@ def find_trunk(path: Path, name: str, cut: str, dtype: str) -> FrozenTrunk:
     return FrozenTrunk(str(path), name, digest_of(read_weights(path, name)), cut, dtype)
 
 
-def _loaded(trunk: FrozenTrunk):
-    with _LOADING:  # threads that need the same trunk at the same time wait for the first
-        return _load(trunk)
-
-
 @functools.lru_cache(maxsize=2)
-def _load(trunk: FrozenTrunk):
+def _load(trunk: FrozenTrunk) -> tuple[Tree, Tree]:
     """Reads the trunk's parameters and batch statistics. Raises: InputError if its file has changed."""
     weights = read_weights(Path(trunk.path), trunk.name)
     if digest_of(weights) != trunk.digest:

@@ -22,10 +22,23 @@ class MapAttention(nnx.Module):
             [conv(channels_in, channels, 1, rngs=rngs) for channels_in, channels in zip((features, *WIDTHS), WIDTHS)]
         )
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def mask(self, x: jax.Array) -> jax.Array:
+        """Returns the mask [N, H, W, 1] of features, float32."""
         score = x
         for layer in self.convs[:-1]:
             score = nnx.relu(layer(score))
         # Softmax in float32: sums in bfloat16 are too coarse.
-        mask = jax.nn.softmax(self.convs[-1](score).astype(jnp.float32), axis=self.axes)
-        return x * mask.astype(x.dtype)
+        return jax.nn.softmax(self.convs[-1](score).astype(jnp.float32), axis=self.axes)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.mask(x).astype(x.dtype)
+
+
+class AttentionMask(nnx.Module):
+    """Maps features [N, H, W, C] to the mask [N, H, W, 1] by which an attention multiplies them."""
+
+    def __init__(self, features: int, kind: str, *, rngs: nnx.Rngs):
+        self.attention = MapAttention(features, kind, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        return self.attention.mask(x)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dynjax.models.attention import AttentionMask
 from dynjax.models.classifier import Classifier, JointClassifier, LinearClassifier, Options
 from dynjax.models.head import JOINT, LINEAR
 from dynjax.models.patches import Patches3D
@@ -36,6 +37,8 @@ class Network(NamedTuple):
     features(params, batch_stats, images) -> [N, D] gives what is under the last layer, in evaluation.
     join(params, batch_stats, images, labels) -> batch_stats begins the second stage of a network with two stages of
       training, by evaluating the first stage on the training images; None for other networks.
+    maps(params, batch_stats, images) -> [M, ..., C] gives the maps at which attribution looks, in evaluation, and
+    answer(params, batch_stats, maps) -> output goes on from there; None for networks without such maps.
 
     In evaluation the output is logits [N, 2], or [N, P, 2] of P answers whose probabilities are to be averaged.
     """
@@ -44,6 +47,8 @@ class Network(NamedTuple):
     apply: Callable
     features: Callable
     join: Callable | None = None
+    maps: Callable | None = None
+    answer: Callable | None = None
 
 
 PAPER = Options()
@@ -78,6 +83,12 @@ def build_trunk(name: str, cut: str = "paper", dtype: str = "float32") -> Networ
     """Builds a trunk of TRUNKS without a classifier; it maps images [N, H, W, 3] to features [N, h, w, C]."""
     network = _pure(lambda rngs: Trunk(name, cut, rngs=rngs))
     return network if dtype == "float32" else _in_low_precision(network, jnp.dtype(dtype))
+
+
+@functools.cache
+def build_mask(channels: int, attention: str) -> Network:
+    """Builds the mask of an attention, which maps features [N, h, w, C] to [N, h, w, 1]."""
+    return _pure(lambda rngs: AttentionMask(channels, attention, rngs=rngs))
 
 
 def count_trunk(name: str, cut: str = "paper") -> int:
@@ -126,8 +137,15 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     def features(params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
         return _under(apply, params, batch_stats, images)
 
-    has_stages = hasattr(nnx.eval_shape(lambda: make(nnx.Rngs(0))), "join")
-    return Network(init, apply, features, join if has_stages else None)
+    def maps(params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+        return nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats)).maps(images, train=False)
+
+    def answer(params: Tree, batch_stats: Tree, maps: jax.Array) -> jax.Array:
+        return nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats)).answer(maps, train=False)
+
+    module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    halves = (maps, answer) if hasattr(module, "answer") else (None, None)
+    return Network(init, apply, features, join if hasattr(module, "join") else None, *halves)
 
 
 def _under(apply: Callable, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
@@ -147,7 +165,18 @@ def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
         output, batch_stats = network.apply(lower(params), batch_stats, images.astype(dtype), **options)
         return output.astype(jnp.float32), batch_stats
 
-    return network._replace(apply=apply, features=functools.partial(_under, apply))
+    lowered = network._replace(apply=apply, features=functools.partial(_under, apply))
+    if network.maps is None or network.answer is None:
+        return lowered
+    first, second = network.maps, network.answer
+
+    def maps(params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+        return first(lower(params), batch_stats, images.astype(dtype))
+
+    def answer(params: Tree, batch_stats: Tree, maps: jax.Array) -> jax.Array:
+        return second(lower(params), batch_stats, maps).astype(jnp.float32)
+
+    return lowered._replace(maps=maps, answer=answer)
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:

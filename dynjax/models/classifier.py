@@ -30,7 +30,7 @@ class Options(NamedTuple):
 
 
 class OnTrunk(nnx.Module):
-    """Turns its input into the trunk's maps; what answers is added by the classifiers below.
+    """Turns its input into the trunk's maps; `answer`, which turns these into logits, is that of the classifiers below.
 
     The input is images [N, H, W, 1 or 3], whose single channel is repeated to three, or with several views
     [N, V, H, W, 1 or 3]. With a learned projection it is volumes [N, X, Y, Z, 1]; with a frozen trunk, the maps that it
@@ -48,7 +48,14 @@ class OnTrunk(nnx.Module):
         self.channels = trunk.features
         self.map_size = tuple(map(trunk.map_size, size))
 
-    def maps(self, images: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        return self.answer(self.maps(images, train=train), train=train, key=key)
+
+    def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        """Returns logits, given the maps of all views."""
+        raise NotImplementedError
+
+    def maps(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Returns the maps of all views, [N V, h, w, C]."""
         if self.pooling is not None:
             images = self.pooling(images).astype(images.dtype)
@@ -79,11 +86,11 @@ class Classifier(OnTrunk):
         self.attention = self.make_attention(options, rngs)
         self.head = self.make_head(options, rngs)
 
-    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
-        features = self.maps(images, train)
+    def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        """Returns the logits of all scans, given the maps of all their views."""
         if self.attention is not None:
-            features = self.attention(features)
-        logits = self.head(features, train=train, key=key)
+            maps = self.attention(maps)
+        logits = self.head(maps, train=train, key=key)
         return logits if self.views == 1 else logits.reshape(-1, self.views, logits.shape[-1]).mean(1)
 
 
@@ -99,8 +106,8 @@ class JointClassifier(OnTrunk):
         self.attentions = nnx.List([self.make_attention(options, rngs) for _ in range(JOINED)])
         self.heads = nnx.List([self.make_head(options, rngs, maps) for maps in (1, 1, JOINED)])
 
-    def __call__(self, images: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
-        maps = self.maps(images, train)
+    def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        """Returns the logits of the three heads, given the maps of both views of all scans."""
         maps = maps.reshape(-1, JOINED, *maps.shape[1:])
         attended = [
             maps[:, view] if attention is None else attention(maps[:, view])

@@ -30,6 +30,7 @@ class VGG3D(nnx.Module):
     """
 
     GROUPS = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64))
+    MAP_PLACES = (45.5, 8)  # voxels from the first to the centre of the first cell of `maps`, and from cell to cell
 
     @classmethod
     def map_size(cls, size: int) -> int:
@@ -53,10 +54,22 @@ class VGG3D(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        return self.answer(self.maps(x, train=train), train=train, key=key)
+
+    def maps(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the last convolution gives, before its ReLU: the layer of Yang et al. 2018."""
         for group in self.groups:
             for layer in group:
-                x = nnx.relu(layer(x))
-            x = max_pool(x)
+                x = layer(x)
+                if layer is not self.groups[-1][-1]:
+                    x = nnx.relu(x)
+            if group is not self.groups[-1]:
+                x = max_pool(x)
+        return x
+
+    def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        """Returns logits, given `maps`."""
+        x = max_pool(nnx.relu(maps))
         x = self.norm(nnx.relu(self.dense1(x.reshape(len(x), -1))), train=train)
         if train:
             assert key is not None, "training needs a key for dropout"
@@ -83,6 +96,7 @@ class ResNet3D(nnx.Module):
     """
 
     STRIDED = ((32, 64), (64, 64), (64, 128))  # input and output channels of the convolutions that halve the map
+    MAP_PLACES = (0.0, 8)  # as of VGG3D
 
     @staticmethod
     def map_size(size: int) -> int:
@@ -106,10 +120,18 @@ class ResNet3D(nnx.Module):
         self.dense1, self.dense2 = _linear(x * y * z * 128, 128, rngs), _linear(128, 2, rngs)
 
     def __call__(self, x: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        return self.answer(self.maps(x, train=train), train=train, key=key)
+
+    def maps(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the last residual block gives: the layer of Yang et al. 2018."""
         x = self.conv2(nnx.relu(self.norm1(self.conv1(x), train=train)))
         for stage, (norm, strided) in enumerate(zip(self.norms, self.strided)):
             x = strided(nnx.relu(norm(x, train=train)))
             for block in self.blocks[2 * stage : 2 * stage + 2]:
                 x = block(x, train=train)
-        x = nnx.max_pool(x, (7, 7, 7), strides=(7, 7, 7))
+        return x
+
+    def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:
+        """Returns logits, given `maps`."""
+        x = nnx.max_pool(maps, (7, 7, 7), strides=(7, 7, 7))
         return self.dense2(nnx.relu(self.dense1(x.reshape(len(x), -1))))

@@ -13,7 +13,7 @@ from dynjax.cohort.folds import make_folds
 from dynjax.cohort.phantom import download
 from dynjax.cohort.phantom.anatomy import AFFINE, SHAPE, load_anatomy
 from dynjax.cohort.phantom.download import RECIPE, phantom_cohort
-from dynjax.cohort.phantom.subject import SEPARATION, best_auc, draw_subjects, render_scan
+from dynjax.cohort.phantom.subject import SEPARATION, STRUCTURES, best_auc, draw_subjects, render_scan
 from dynjax.cohort.table import load_cohort
 from dynjax.volumes.grid import Grid, fits
 
@@ -126,3 +126,14 @@ def _svm_auc(seed: int) -> float:
         svm = SVC(kernel="precomputed").fit(products[np.ix_(train, train)], labels[train])
         scores[test] = svm.decision_function(products[np.ix_(test, train)])
     return roc_auc_score(labels, scores)
+
+
+def test_a_spared_structure_is_as_without_the_disease():
+    ill = draw_subjects(4, 0)[0]._replace(severity=3.0)
+    anatomy = load_anatomy()
+    scan = render_scan(ill, 0, 0, anatomy)
+    well = render_scan(ill._replace(severity=0.0), 0, 0, anatomy)
+    np.testing.assert_array_equal(render_scan(ill, 0, 0, anatomy, spared=tuple(STRUCTURES)), well)
+    changed = [render_scan(ill, 0, 0, anatomy, spared=(name,)) != scan for name in STRUCTURES]
+    assert all(each.any() for each in changed)
+    assert (changed[1] & changed[0]).sum() < 0.5 * changed[1].sum(), "each is elsewhere"

@@ -4,6 +4,7 @@ Disease acts through one number, the severity, and the label acts only through i
 the label than the severity does: no method can exceed `best_auc(separation)`.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,11 @@ SEPARATION = 2.33  # mean severity of AD minus that of CN, in standard deviation
 YEARLY_DECLINE = 0.15  # severity gained by a second visit a year later, whatever the label
 
 # How far each structure's edge moves, in mm: mean, change per unit of severity, deviation at equal severity.
-VENTRICLES = (0.8, 0.60, 1.20)
-TEMPORAL_HORNS = (2.6, 1.00, 0.65)
-CORTEX = (0.9, 0.60, 0.30)
+STRUCTURES = {
+    "ventricles": (0.8, 0.60, 1.20),
+    "temporal horns": (2.6, 1.00, 0.65),
+    "cortex": (0.9, 0.60, 0.30),
+}
 EDGE = 0.8  # mm over which a moved edge is blurred, close to the template's own sharpness
 
 
@@ -57,12 +60,17 @@ def draw_subjects(n: int, seed: int, labels=("CN", "AD")) -> list[Subject]:
     return subjects
 
 
-def render_scan(subject: Subject, visit: int, seed: int, anatomy: Anatomy, skull: bool = False) -> np.ndarray:
-    """Renders a scan, int16 [110, 110, 110] in RAS+, 2 mm; without a skull the background is exactly 0."""
+def render_scan(
+    subject: Subject, visit: int, seed: int, anatomy: Anatomy, skull: bool = False, spared: Collection[str] = ()
+) -> np.ndarray:
+    """Renders a scan, int16 [110, 110, 110] in RAS+, 2 mm; without a skull the background is exactly 0.
+
+    Args: spared, of STRUCTURES, those that the disease leaves as they would be without it; nothing else changes.
+    """
     severity = subject.severity + YEARLY_DECLINE * visit
     shape = _rng(seed, subject.number, Stream.SHAPE)
     scan = _rng(seed, subject.number, Stream.SCAN, visit)
-    grey, white, fluid = _tissues(anatomy, severity, shape)
+    grey, white, fluid = _tissues(anatomy, severity, shape, spared)
     warp = _coordinates(shape, scan)
     contrast = scan.normal((620.0, 900.0, 260.0), (12.0, 12.0, 15.0))  # grey, white, fluid
     ideal = contrast[0] * grey + contrast[1] * white + contrast[2] * fluid
@@ -91,11 +99,13 @@ def _rng(seed: int, index: int, stream: int, visit: int = 0) -> np.random.Genera
     return np.random.default_rng([seed, index, stream, visit])
 
 
-def _tissues(anatomy: Anatomy, severity: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def _tissues(
+    anatomy: Anatomy, severity: float, rng: np.random.Generator, spared: Collection[str] = ()
+) -> tuple[np.ndarray, ...]:
     """Returns the fractions of grey, white and fluid, each [X, Y, Z], after disease and variation moved the edges."""
     moved = []  # mm
-    for mean, change, deviation in (VENTRICLES, TEMPORAL_HORNS, CORTEX):
-        moved.append(mean + change * severity + rng.normal(0, deviation))
+    for name, (mean, change, deviation) in STRUCTURES.items():
+        moved.append(mean + (0 if name in spared else change * severity) + rng.normal(0, deviation))
     ventricles = _within(anatomy.to_ventricles, moved[0])
     horns = _within(anatomy.to_temporal_horns, moved[1])
     thinned = _within(anatomy.below_pia, moved[2])
