@@ -6,6 +6,8 @@ python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...]
                [--table=OTHER.csv --out=DIR2 [--label-column=COLUMN] [--description=PATTERN]]
 python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv] [--allow-unlike]
+python main.py explain --workdir=DIR [SCAN.nii.gz ...] [--subjects=ID,ID] [--method=METHOD] [--reference=REFERENCE]
+               [--atlas=FILE.nii.gz [--atlas-names=FILE.tsv]] [--out=DIR2] [--allow-unlike]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
@@ -24,13 +26,13 @@ from dynjax.work.cluster import workers_of
 CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: FILE.py or FILE.py:VARIANT")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; train's default is runs/<config>[-<variant>]")
 OUT = flags.DEFINE_string(
-    "out", None, "the file (.csv, .json, .tex, .html) or, for prepare and evaluate, the folder to write"
+    "out", None, "the file (.csv, .json, .tex, .html) or, for prepare, evaluate and explain, the folder to write"
 )
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "train, evaluate: exclude refused scans, and count them")
 MAX_HOURS = flags.DEFINE_float("max-hours", None, "train: save and stop (exit code 75) after so many hours", 0)
 flags.register_validator("max-hours", lambda hours: hours is None or hours >= 0, "must be a number, 0 or more")
 ALLOW_UNLIKE = flags.DEFINE_bool(
-    "allow-unlike", False, "predict: answer scans, too, that are unlike all training scans"
+    "allow-unlike", False, "predict, explain: answer scans, too, that are unlike all training scans"
 )
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "evaluate: score only the folds that are trained")
 SHUFFLE = flags.DEFINE_bool(
@@ -42,6 +44,13 @@ LABEL_COLUMN = flags.DEFINE_string("label-column", "", "evaluate: the column of 
 DESCRIPTION = flags.DEFINE_string("description", "", "evaluate: the series or files of --table, cohort.description")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: show subject ids instead of numbers")
 BESIDE = flags.DEFINE_list("beside", [], "report: folders of runs to compare with; default: the baselines'")
+METHOD = flags.DEFINE_string(
+    "method", "gradients", "explain: gradients, cam, gradcam, occlusion or attention; docs/explaining.md describes each"
+)
+REFERENCE = flags.DEFINE_string("reference", "", "explain: with what gradients and occlusion compare a scan")
+SUBJECTS = flags.DEFINE_list("subjects", [], "explain: only these subjects of the run")
+ATLAS = flags.DEFINE_string("atlas", "", "explain: a NIfTI file of numbered regions, over which maps are summed")
+ATLAS_NAMES = flags.DEFINE_string("atlas-names", "", "explain: a .tsv with the columns index and name, of the regions")
 SCHEDULER = flags.DEFINE_string(
     "scheduler", "", "tcp://HOST:8786 or local: a Dask scheduler whose workers read the scans"
 )
@@ -73,6 +82,13 @@ VERBS = {
         ("workdir", "out", "allow-unlike"), lambda scans: {
             "workdir": workdir_of(WORKDIR), "scans": scans, "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
         }, needs="at least one scan: SCAN.nii.gz ...",
+    ),
+    "explain": Verb(
+        ("workdir", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"), lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "method": METHOD.value, "reference": REFERENCE.value,
+            "subjects": SUBJECTS.value, "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
+            "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
+        }, takes="scans: SCAN.nii.gz ..., or none for the run's own subjects",
     ),
     "report": Verb(("workdir", "show-ids", "beside"), lambda _: {
         "workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value,

@@ -24,12 +24,13 @@ class Verb(NamedTuple):
 
     flags: the names of the flags that it takes.
     arguments: turns positional arguments into the keyword arguments of dynjax.verbs.<verb>.<verb>.
-    needs: which positional arguments it takes, in words.
+    needs: which positional arguments it takes, in words; takes: the same, for a verb that can do without.
     """
 
     flags: tuple[str, ...]
     arguments: Callable[[list[str]], dict[str, Any]]
     needs: str = ""
+    takes: str = ""
 
 
 Verbs = Mapping[str, Verb]
@@ -94,7 +95,7 @@ def config_name(flag) -> str:
 
 def _do(verbs: Verbs, around: Callable, arguments: list[str]) -> None:
     name, rest = _verb_of(verbs, arguments)
-    if rest and not verbs[name].needs:
+    if rest and not (verbs[name].needs or verbs[name].takes):
         raise UsageError(f"{name} takes no further arguments: {' '.join(rest)}")
     if verbs[name].needs and not rest:
         raise UsageError(f"{name} needs {verbs[name].needs}")

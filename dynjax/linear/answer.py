@@ -19,6 +19,7 @@ from dynjax.linear.inner import fit_sigmoid, inner_folds, sigmoid_loss
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(-1, 3))  # of half the squared length of the weights
 MOST = 2000  # scans: of more, so many choose the penalty, and the weights are found by a method of first order
 BLOCK = 4096  # features handled at a time in float64
+ROWS = 512  # scans whose features are in float64 at a time
 
 
 class LinearAnswer(NamedTuple):
@@ -38,7 +39,8 @@ class LinearAnswer(NamedTuple):
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Returns the logits of the positive class, float64 [N], of features [N, D]."""
         direction = self.scale * self.weights
-        return features @ direction + (self.intercept - self.mean @ direction)
+        parts = [features[start : start + ROWS] @ direction for start in range(0, len(features), ROWS)]
+        return np.concatenate([np.empty(0), *parts]) + (self.intercept - self.mean @ direction)
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """Returns the probabilities of both classes, float64 [N, 2]."""

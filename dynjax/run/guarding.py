@@ -1,10 +1,11 @@
 """Keeps what is usual among a run's scans, fold by fold, and judges by it how like them another scan is."""
 
+import contextlib
 import hashlib
 import io
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,20 +114,52 @@ def keep_reference(workdir: Workdir, data: Data, trained: Mapping[int, Trained])
 
 def read_guard(workdir: Workdir) -> Guard | None:
     """Reads what `keep_reference` wrote; None if the run has none. Raises: InputError if a file is damaged."""
-    path = workdir.reference / INDEX
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if about["names"] != list(NAMES) or about["schema"] != SCHEMA:
-            raise ValueError("of another version")
+    if (about := _read_index(workdir)) is None:
+        return None
+    with _damage_in_words(workdir):
         folds = {fold: _read_fold(workdir.reference / _file(fold), about["files"]) for fold in about["folds"]}
         return Guard(_from_json(about), folds)
-    except FileNotFoundError as error:
-        if Path(error.filename) == path:
+
+
+def _read_index(workdir: Workdir) -> dict[str, Any] | None:
+    with _damage_in_words(workdir):
+        try:
+            text = (workdir.reference / INDEX).read_text(encoding="utf-8")
+        except FileNotFoundError:
             return None
-        raise InputError(f"{error.filename}: no such file; run evaluate on {workdir}, which makes it again") from None
+        about = json.loads(text)
+        if about["names"] != list(NAMES) or about["schema"] != SCHEMA:
+            raise ValueError("of another version")
+        return about
+
+
+@contextlib.contextmanager
+def _damage_in_words(workdir: Workdir) -> Iterator[None]:
+    advice = f"run evaluate on {workdir}, which makes it again"
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file; {advice}") from None
     except (ValueError, KeyError, TypeError, EOFError) as error:
-        advice = f"run evaluate on {workdir}, which makes it again"
         raise InputError(f"{workdir.reference}: damaged ({error}); {advice}") from None
+
+
+def read_means(workdir: Workdir) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Reads the mean volumes of the negative and the positive class outside each fold; {} if the run keeps none.
+
+    They are float32 [X, Y, Z], each scan from 0 at its minimum to 1 at its 99th percentile. Raises: as `read_guard`.
+    """
+    if (about := _read_index(workdir)) is None:
+        return {}
+    with _damage_in_words(workdir):
+        found = {fold: _read_arrays(workdir.reference / _file(fold), about["files"]) for fold in about["folds"]}
+        return {fold: (arrays["mean_0"], arrays["mean_1"]) for fold, arrays in found.items()}
+
+
+def mean_volumes(data: Data, folds: Sequence[int]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Makes what `read_means` reads, of the scans. Raises: InputError if a scan cannot be read."""
+    _, sums = _survey(data)
+    return {fold: (_mean(data, sums, fold, 0), _mean(data, sums, fold, 1)) for fold in folds}
 
 
 def _survey(data: Data) -> tuple[list[Sketch], np.ndarray]:
@@ -179,11 +212,16 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _read_fold(path: Path, files: Mapping[str, str]) -> FoldReference:
+    arrays = _read_arrays(path, files)
+    return FoldReference(Picture(arrays["mean"], arrays["spread"]), arrays["features"])
+
+
+def _read_arrays(path: Path, files: Mapping[str, str]) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != files[path.name]:
         raise ValueError(f"{path.name} is not as it was written")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return FoldReference(Picture(arrays["mean"], arrays["spread"]), arrays["features"])
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _to_json(reference: Reference) -> dict[str, Any]:

@@ -26,12 +26,18 @@ class Standing(NamedTuple):
             return ""
         return f"the run is at chance level: its ROC AUC is {estimate_text(area)}"
 
+    @property
+    def synthetic(self) -> str:
+        """Says that the run was trained on synthetic subjects, or ''."""
+        is_synthetic = bool(self.results) and self.results["cohort"]["synthetic"]
+        return "SYNTHETIC: trained on subjects that do not exist." if is_synthetic else ""
+
     def lines(self) -> list[str]:
         """Returns what is printed above the answers, first that the subjects were synthetic if they were."""
         if not self.results:
             return ["the run is not evaluated, so nothing is known of how good its answers are; run evaluate on it"]
         cohort, metrics = self.results["cohort"], self.results["metrics"]
-        mark = "SYNTHETIC: trained on subjects that do not exist. " if cohort["synthetic"] else ""
+        mark = f"{self.synthetic} " if self.synthetic else ""
         people = f"{self.results['n_subjects']} subjects ({' and '.join(self.labels)})"
         people += " with SHUFFLED labels" if cohort.get("shuffled") else ""
         slope = metrics.get("calibration_slope", {}).get("value")

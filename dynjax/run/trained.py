@@ -34,7 +34,8 @@ class Trained(NamedTuple):
     """A fold's network: answer(images [N, H, W, C]) -> Answers.
 
     about: the checkpoint's description. parameters: how many numbers were trained. frozen: how many others it has.
-    trunk: what makes its inputs of images, where that stands still.
+    trunk: what makes its inputs of images, where that stands still. network: its parameters and batch statistics. path:
+    its checkpoint; both are those of networks alone, not of baselines.
     """
 
     answer: Callable[[Images], Answers]
@@ -43,6 +44,8 @@ class Trained(NamedTuple):
     parameters: int
     frozen: int = 0
     trunk: FrozenTrunk | None = None
+    network: tuple[Tree, Tree] = ({}, {})
+    path: Path | None = None
 
     def probability(self, images: Images) -> np.ndarray:
         """Returns the probabilities of the positive class, float32 [N]."""
@@ -60,7 +63,8 @@ def load_trained(path: Path) -> Trained:
     network = checkpoint.load_network(path, *shapes)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(network[0]))
     frozen = count_trunk(config.model.name, config.model.cut) if settings.is_frozen(config) else 0
-    return Trained(functools.partial(answers, config, *network), config, about, parameters, frozen)
+    answer = functools.partial(answers, config, *network)
+    return Trained(answer, config, about, parameters, frozen, network=network, path=path)
 
 
 def probabilities(config: FrozenConfigDict, params: Tree, batch_stats: Tree, images: Images) -> np.ndarray:

@@ -59,7 +59,7 @@ def save(folder: Path, state: TrainState, epoch: int, about: dict[str, Any], kee
     if keep_optimizer:
         parts["optimizer"] = named_leaves({"step": state.step, "opt_state": state.opt_state})
     if processes.is_first():
-        _description(path).unlink(missing_ok=True)  # of a damaged checkpoint whose epochs were trained again
+        description_of(path).unlink(missing_ok=True)  # of a damaged checkpoint whose epochs were trained again
         if path.exists():
             shutil.rmtree(path)  # a kill left it without its description
     processes.any_of(False)  # a barrier: all wait until the first has removed these
@@ -93,7 +93,7 @@ def _describe(path: Path, parts: dict[str, dict[str, jax.Array]], about: dict[st
     before = latest(path.parent) if keep_before else None
     arrays = {part: _shapes(named) for part, named in parts.items()}
     about = about | {"schema": SCHEMA, "arrays": arrays, "files": _digests(path)}
-    write_text(_description(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
+    write_text(description_of(path), json.dumps({"sha256": _digest(about), "about": about}) + "\n")
     _remove_others(path.parent, {path.name, before.name if before else ""})
 
 
@@ -142,13 +142,13 @@ def read_about(path: Path) -> dict[str, Any]:
     Raises: Damaged if the description is; InputError if another version's schema wrote it.
     """
     try:
-        written = json.loads(_description(path).read_text(encoding="utf-8"))
+        written = json.loads(description_of(path).read_text(encoding="utf-8"))
         about = written["about"]
         whole = written["sha256"] == _digest(about)
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise Damaged(_description(path), path)
+        raise Damaged(description_of(path), path)
     if about["schema"] != SCHEMA:
         raise InputError(f"{path}: has checkpoint schema {about['schema']}; this version of dynjax reads {SCHEMA}")
     return about
@@ -228,5 +228,6 @@ def _digest(about: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def _description(path: Path) -> Path:
+def description_of(path: Path) -> Path:
+    """Returns the file that describes a checkpoint, with the digests of all its files."""
     return path.with_suffix(".json")

@@ -1,9 +1,15 @@
-"""One finished run, made by the command line, for all the tests that look at one."""
+"""Finished runs, made by the command line, for all the tests that look at one."""
 
 import pytest
 
-from tests.command import PHANTOMS, TINY, anew
+from tests.command import PHANTOMS, TINY, anew, main
 from tests.together import contents, made_once
+
+SMALL = (
+    *("--config.volume.grid=32,32,32", "--config.volume.spacing=6.9", "--config.train.folds=3", *PHANTOMS),
+    "--config.projection.slabs=2",
+)
+SOLVED = ("--config=configs/best.py", *SMALL)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +31,18 @@ def run(tmp_path_factory):
 def expected(run):
     """predictions.csv of a run that nobody disturbed."""
     return (run[0] / "predictions.csv").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def solved(tmp_path_factory, imagenet_mobilenet):
+    """A finished run; no test may write into it."""
+
+    def make(folder):
+        done = main(*SOLVED, f"--workdir={folder / 'w'}")
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout)
+
+    folder = made_once(tmp_path_factory, "solved", make)
+    before = contents(folder)
+    yield folder / "w"
+    assert contents(folder) == before

@@ -74,7 +74,14 @@ def users_of(pattern):
         (r"\bflock\(", {"dynjax/files.py"}),  # a file system without locks: `lock`
         (r"\bsysconf\(", {"dynjax/memory.py"}),  # the limit of a job: `usable_memory`
         (r"\bPath\.home\(|DYNJAX_CACHE\"\]|XDG_CACHE_HOME\"\]", set()),  # no home: `cache_folder`
-        (r"can_be_written\(", {"dynjax/files.py", "dynjax/run/workdir.py", "dynjax/verbs/prepare.py"}),  # of folders
+        (  # of folders
+            r"can_be_written\(",
+            {
+                "dynjax/files.py",
+                "dynjax/run/workdir.py",
+                *(f"dynjax/verbs/{verb}.py" for verb in ("explain", "prepare")),
+            },
+        ),
         (
             r"check_output\(",
             {"dynjax/files.py", *(f"dynjax/verbs/{verb}.py" for verb in ("check", "compare", "predict"))},

@@ -16,6 +16,9 @@ TAKEN = {
         *("allow-refused", "scheduler"),
     },
     "predict": {"workdir", "out", "allow-unlike"},
+    "explain": {
+        *("workdir", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
+    },
     "report": {"workdir", "show-ids", "beside"},
     "compare": {"paper", "paired", "out"},
 }
@@ -29,7 +32,8 @@ VALUES = {
         "label-column": "x",
         "description": "x",
     },
-    **{"label-column": "c", "description": "d"},
+    **{"label-column": "c", "description": "d", "method": "cam", "reference": "middle", "subjects": "s"},
+    **{"atlas": "a.nii.gz", "atlas-names": "a.tsv"},
     **dict.fromkeys(
         ("allow-refused", "allow-unlike", "shuffle", "finished-folds", "show-ids", "paper", "paired"), "true"
     ),

@@ -14,9 +14,11 @@ from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.guard import deviation
+from dynjax.run import verdicts
 from dynjax.run.external import Table, evaluate_external
 from dynjax.run.guarding import read_guard
 from dynjax.run.workdir import Workdir
+from dynjax.verbs import explain as explaining
 from dynjax.verbs import predict as verb
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
@@ -28,7 +30,7 @@ GRID = Grid((32, 32, 32), 6.9)
 @pytest.fixture
 def enough(monkeypatch):
     """Lets a cohort of twelve judge others."""
-    for module in (deviation, verb):
+    for module in (deviation, verdicts):
         monkeypatch.setattr(module, "FEWEST", 10)
 
 
@@ -78,6 +80,17 @@ def test_unlike_scans_get_no_number_unless_that_is_allowed(run, tmp_path, enough
     assert [row["verdict"] for row in rows] == ["ok"] + ["warning"] * len(CHANGES)
     assert all(row["probability"] for row in rows) and error is None
     assert "upside down" in capsys.readouterr().out
+
+
+def test_what_is_unlike_gets_no_map_either(run, tmp_path, enough):
+    volume = load_volume(scan_of(run[0]), GRID).data
+    good, noise = saved(tmp_path, "good", volume), saved(tmp_path, "noise", CHANGES["noise"](volume))
+    workdir, out, both = Workdir(run[0]), tmp_path / "o", [str(good), str(noise)]
+    with pytest.raises(InputError, match=r"noise\.nii\.gz: refused.*explain it all the same by --allow-unlike"):
+        explaining.explain(workdir, both, "attention", out=out)
+    assert [path.parent.name for path in out.glob("*/attribution.nii.gz")] == ["good"]
+    explaining.explain(workdir, both, "attention", out=out, allow_unlike=True)
+    assert len(list(out.glob("*/attribution.nii.gz"))) == 2
 
 
 def test_a_file_of_unknown_orientation_is_answered_with_a_warning(run, tmp_path):

@@ -10,15 +10,10 @@ import pytest
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.run.workdir import Workdir
-from tests.command import PHANTOMS, main
+from tests.command import main
 from tests.datasets import write_tsv
-from tests.together import contents, made_once
+from tests.verbs.conftest import SMALL, SOLVED
 
-SMALL = (
-    *("--config.volume.grid=32,32,32", "--config.volume.spacing=6.9", "--config.train.folds=3", *PHANTOMS),
-    "--config.projection.slabs=2",
-)
-SOLVED = ("--config=configs/best.py", *SMALL)
 TRAINED = (
     *("--config=configs/dyn_mobilenet_v2.py", *SMALL, "--config.projection.name=mean+dynamic"),
     *("--config.train.epochs=2", "--config.train.batch_size=4", "--config.train.folds=2"),
@@ -33,21 +28,6 @@ HEADS = {
 
 def scans():
     return load_cohort(phantom_cohort(12, 0, False, ("CN", "AD")), ("CN", "AD"), "first", "", "").scans
-
-
-@pytest.fixture(scope="module")
-def solved(tmp_path_factory, imagenet_mobilenet):
-    """A finished run; no test may write into it."""
-
-    def make(folder):
-        done = main(*SOLVED, f"--workdir={folder / 'w'}")
-        assert done.returncode == 0, done.stderr
-        (folder / "stdout.txt").write_text(done.stdout)
-
-    folder = made_once(tmp_path_factory, "solved", make)
-    before = contents(folder)
-    yield folder / "w"
-    assert contents(folder) == before
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def baseline(name: str, *options: str) -> tuple[str, ...]:
     return (f"--config=configs/baseline_{name}.py", *SMALL, *options, "--workdir={tmp}/w")
 
 
+ONE = ("--subjects=001_S_0001",)
 VECTORS = "--config.cohort.embeddings={w}/vectors.csv"  # of the twelve scans that are good, and of the one that is cut
 NAN = "NaN"
 REFUSED = "refused scans"
@@ -73,6 +74,8 @@ CELLS = [
     ),
     Cell(NAN, "predict", ("predict", "--workdir={w}/all", "--allow-unlike", "{w}/nan0.nii.gz"), 0, "nan0.nii.gz"),
     Cell(NAN, "predict", ("predict", "--workdir={w}/partial", "--allow-unlike", "{w}/nan0.nii.gz"), 3, "NaN"),
+    Cell(NAN, "explain", ("explain", "--workdir={w}/all", *ONE, "--out={tmp}/o"), 0, "with 1 map"),
+    Cell(NAN, "explain", ("explain", "--workdir={w}/partial", "--allow-unlike", "{w}/nan0.nii.gz"), 3, "NaN"),
     Cell(NAN, "report", ("report", "--workdir={w}/all"), 0, "written"),
     Cell(NAN, "compare", ("compare", "{w}/all"), 0, "AlexNet"),
     Cell(REFUSED, "check", ("check", *SHORT, on("refused")), 3, "1 of 13 scans are refused"),
@@ -145,6 +148,7 @@ CELLS = [
     ),
     Cell(REFUSED, "evaluate --table", ("compare", "{w}/external"), 0, "EXTERNAL"),
     Cell(REFUSED, "predict", ("predict", "--workdir={w}/all", "{w}/cut.nii.gz"), 3, "truncated"),
+    Cell(REFUSED, "explain", ("explain", "--workdir={w}/all", "{w}/cut.nii.gz"), 3, "truncated"),
     Cell(REFUSED, "report", ("report", "--workdir={w}/baseline"), 0, "written"),
     Cell(REFUSED, "compare", ("compare", "{w}/all", "{w}/baseline", "--paired"), 0, "Paired by subject"),
     Cell(MISSING, "check", ("check", *SHORT, on("missing")), 3, "1 of 13 scans are refused"),
@@ -162,6 +166,7 @@ CELLS = [
     ),
     Cell(MISSING, "audit", ("audit", *SHORT, on("missing"), "--allow-refused"), 0, "no leak: of 12 scans"),
     Cell(MISSING, "predict", ("predict", "--workdir={w}/all", "{w}/gone.nii.gz"), 3, "no such file"),
+    Cell(MISSING, "explain", ("explain", "--workdir={w}/all", "{w}/gone.nii.gz"), 3, "no such file"),
     Cell(REPEATS, "check", ("check", *SHORT, *PHANTOMS, "--config.train.repeats=2"), 0, "12 ok"),
     Cell(
         REPEATS, "train", (*SHORT, *PHANTOMS, "--config.train.repeats=2", "--workdir={w}/repeats"), 0, "nothing to do"
@@ -197,6 +202,14 @@ CELLS = [
         0,
         "over 4 networks",
     ),
+    Cell(REPEATS, "explain", ("explain", "--workdir={w}/repeats", *ONE, "--out={tmp}/o"), 0, "with 1 map"),
+    Cell(
+        REPEATS,
+        "explain",
+        ("explain", "--workdir={w}/repeats", "--allow-unlike", "{w}/other0.nii.gz", "--out={tmp}/o"),
+        0,
+        "written: {tmp}/o/other0",
+    ),
     Cell(REPEATS, "report", ("report", "--workdir={w}/repeats"), 3, "each repeat of a repeated run has its own page"),
     Cell(REPEATS, "report", ("report", "--workdir={w}/repeats/repeat_0"), 0, "written"),
     Cell(REPEATS, "compare", ("compare", "{w}/repeats", "{w}/all"), 0, "one repeat with another"),
@@ -222,6 +235,8 @@ CELLS = [
         3,
         "holds the answers of the networks of another run",
     ),
+    Cell(EXTERNAL, "explain", ("explain", "--workdir={w}/external", "--subjects=e1", "--out={tmp}/o"), 0, "with 1 map"),
+    Cell(EXTERNAL, "explain", ("explain", "--workdir={w}/external", *ONE), 2, "the run has no such subject"),
     Cell(EXTERNAL, "report", ("report", "--workdir={w}/external"), 0, "written"),
     Cell(EXTERNAL, "compare", ("compare", "{w}/all", "{w}/external"), 0, "EXTERNAL"),
     Cell(BASELINE, "train", (*SHORT, on("all"), ZERO, "--workdir={w}/baseline"), 2, "belongs to another config"),
@@ -250,6 +265,7 @@ CELLS = [
         3,
         "brain_volume is a baseline, which is fitted anew",
     ),
+    Cell(BASELINE, "explain", ("explain", "--workdir={w}/baseline"), 2, "brain_volume is a baseline without a map"),
     Cell(BASELINE, "report", ("report", "--workdir={w}/baseline"), 0, "written"),
     Cell(BASELINE, "compare", ("compare", "{w}/baseline", "{w}/all"), 0, "a baseline by scikit-learn"),
     Cell(
@@ -275,6 +291,7 @@ CELLS = [
         0,
         "1 of 2 folds are trained to the end",
     ),
+    Cell(PARTIAL, "explain", ("explain", "--workdir={w}/partial", "--out={tmp}/o"), 0, "1 of 2 folds are trained"),
     Cell(PARTIAL, "report", ("report", "--workdir={w}/unscored"), 3, "the run is not finished"),
     Cell(PARTIAL, "compare", ("compare", "{w}/unscored"), 3, "results.json: no such file"),
     Cell(FROZEN, "train", (*TINY, *PHANTOMS, "--workdir={w}/frozen"), 0, "nothing to do"),
@@ -288,10 +305,11 @@ CELLS = [
         ADVICE,
     ),
     Cell(FROZEN, "predict", ("predict", "--workdir={w}/frozen", "{w}/other0.nii.gz"), 0, "not checked"),
+    Cell(FROZEN, "explain", ("explain", "--workdir={w}/frozen", *ONE, "--out={tmp}/o"), 0, "with 1 map"),
     Cell(FROZEN, "report", ("report", "--workdir={w}/frozen"), 0, "written"),
     Cell(FROZEN, "compare", ("compare", "{w}/frozen"), 0, "AlexNet"),
 ]
-VERBS = {"train", "prepare", "check", "audit", "evaluate", "predict", "report", "compare"}
+VERBS = {"train", "prepare", "check", "audit", "evaluate", "predict", "explain", "report", "compare"}
 NO_CELL = {  # verbs that do not know the difference: they read a scan table, and no run
     **{option: {"check", "prepare"} for option in (EXTERNAL, BASELINE, PARTIAL, FROZEN)},
     NAN: {"prepare"},  # tests/preprocess has it
@@ -371,7 +389,7 @@ def test_each_verb_knows_what_the_others_know(cell, world, tmp_path):
         pytest.importorskip("SimpleITK")
     done = main(*(argument.format(w=world, tmp=tmp_path) for argument in cell.arguments))
     said = done.stdout if cell.code == 0 else done.stderr
-    assert done.returncode == cell.code and cell.said.format(w=world) in " ".join(said.split()), (
+    assert done.returncode == cell.code and cell.said.format(w=world, tmp=tmp_path) in " ".join(said.split()), (
         done.stderr + done.stdout
     )
     assert "no images" not in done.stdout

@@ -14,11 +14,10 @@ from dynjax.baselines.features import FEATURES
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.projection.store import Projection, fill_store, project_cohort, stored_image
-from dynjax.run import guarding, unlike
+from dynjax.run import explaining, guarding, svm_pattern, unlike, verdicts
 from dynjax.run.checking import inspect_anew
 from dynjax.run.data import Data
 from dynjax.run.keys import KEYS, default_config
-from dynjax.verbs import predict
 from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
@@ -47,10 +46,15 @@ def stream(cohort, projection):
 
 
 def answer(cohort, projection):
-    found = predict._read(str(cohort.scans[0].path), data_of(cohort, projection).config, None)
+    found = verdicts._read(str(cohort.scans[0].path), data_of(cohort, projection).config, None)
     if isinstance(found, InputError):
         raise found
     return found.input
+
+
+def explain(cohort, projection):
+    network = SimpleNamespace(config=data_of(cohort, projection).config)
+    return explaining.volume_of(explaining.Chosen(cohort.scans[0].path, (network,))).data
 
 
 def data_of(cohort, projection) -> Data:
@@ -110,7 +114,13 @@ READERS = {
         "train": lambda cohort, projection: project_cohort(paths(cohort), projection).images,
         "train, streamed": stream,
     },
-    "verbs/predict.py": {"predict": answer},
+    "run/verdicts.py": {"predict": answer},
+    "run/explaining.py": {"explain": explain},
+    "run/svm_pattern.py": {
+        "explain, of a baseline": lambda cohort, projection: [
+            *svm_pattern.of_length_one(paths(cohort), projection.reading)
+        ]
+    },
     "audit/copies.py": {
         "audit": lambda cohort, projection: reduce_cohort(paths(cohort), projection.reading).vectors,
         "audit, of those alike": look_twice,
