@@ -105,11 +105,13 @@ def score() -> None:
             if str(seed) not in scores.get(name, {}):
                 _keep(scores, name, seed, _baseline(seed, name))
         _write("scoring", scores)
+        print(f"cohort {seed}: the recipe and the baselines are scored", flush=True)
+    if untuned := [seed for seed in TUNED if str(seed) not in scores.get("fine-tuned", {})]:
         _show(scores)
-    for seed in TUNED:
-        if str(seed) not in scores.get("fine-tuned", {}):
-            _keep(scores, "fine-tuned", seed, _tuned(seed))
-            _write("scoring", scores)
+    for seed in untuned:
+        _keep(scores, "fine-tuned", seed, _tuned(seed))
+        _write("scoring", scores)
+        print(f"cohort {seed}: the fine-tuned network is scored", flush=True)
     _show(scores)
 
 
