@@ -62,6 +62,10 @@ guard: demo
 recipe: .venv/.base
 	$(RUN) -m benchmarks.recipe $(OPTIONS)
 
+# How true the maps of `explain` are, where the disease is known voxel by voxel: hours; OPTIONS=recipe for one network.
+explain: .venv/.base
+	$(RUN) -m benchmarks.explain $(OPTIONS)
+
 # What a cohort stored at two voxel sizes does to a classifier, read by either recipe: ten minutes or more.
 voxel-sizes: .venv/.base
 	$(RUN) -m benchmarks.voxel_sizes
@@ -115,5 +119,5 @@ table5: .venv/.base
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard recipe voxel-sizes preparation store lint bench table5
+.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard recipe explain voxel-sizes preparation store lint bench table5
 .DELETE_ON_ERROR:
