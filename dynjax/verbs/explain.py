@@ -103,6 +103,7 @@ def _explain_run(task: Task, workdir: Workdir, subjects: Sequence[str], atlas: P
     task = task._replace(mark=SYNTHETIC if cohort.synthetic else "")
     placed = read_atlas(atlas, names, task.reading.grid) if atlas else None
     summary = Summary(cohort.labels, Atlas(*placed, atlas.name) if placed and atlas else None)
+    (task.folder / INDEX).unlink(missing_ok=True)  # it would speak of maps that are written over now
     refused = _explain_each(task, chosen, summary.add)
     if summary.scans:
         about = {"schema": SCHEMA, "method": task.method, "synthetic": bool(task.mark), "sentence": task.claim}
