@@ -60,6 +60,7 @@ def test_the_subjects_of_a_run(run, tmp_path):
     assert (index["agreement"] or {"folds": 1})["folds"] == len(folds)
 
 
+@pytest.mark.slow
 def test_a_map_that_is_there_is_not_made_again(run, tmp_path):
     out = tmp_path / "o"
     explained(run[0], out, f"--subjects={PEOPLE[0]}", "--method=gradcam")
@@ -146,7 +147,11 @@ def atlases(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("case", REFUSED)
+# Those of an atlas load networks first.
+CASES = [pytest.param(case, marks=pytest.mark.slow if "atlas" in case else ()) for case in REFUSED]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_what_cannot_be_is_one_line(case, run, atlases):
     options, code, said = REFUSED[case]
     options = [option.format(tmp=atlases) for option in options]
@@ -155,6 +160,7 @@ def test_what_cannot_be_is_one_line(case, run, atlases):
     assert not (atlases / "o").exists() or not list((atlases / "o").iterdir())
 
 
+@pytest.mark.slow
 def test_regions_of_an_atlas(run, atlases):
     out = atlases / "o"
     options = (f"--atlas={atlases / 'atlas.nii.gz'}", f"--atlas-names={atlases / 'names.tsv'}")
@@ -172,6 +178,7 @@ def test_regions_of_an_atlas(run, atlases):
     assert index["regions"]["atlas"] == "atlas.nii.gz" and len(index["regions"]["rows"]) == 4
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_maps(copied):
     assert main("explain", f"--workdir={copied}", f"--subjects={','.join(PEOPLE)}").returncode == 0
     done = main("report", f"--workdir={copied}", "--show-ids")
