@@ -43,8 +43,8 @@ def _what(facts: Facts, found: Explanation) -> str:
 def _agreement(agreement: dict[str, Any]) -> str:
     mean, folds = number(agreement["mean"], 2), counted(agreement["folds"], "fold")
     return (
-        f"Agreement between the networks of {folds}: {mean}, the mean Spearman correlation between the maps of two of "
-        "them. It is 1 if they agree and 0 if they have nothing in common."
+        f"Agreement between the networks of {folds}: {mean}, the mean Spearman correlation between what two of them "
+        "look for in the images, averaged over their scans. It is 1 if they agree and 0 if they have nothing in common."
     )
 
 

@@ -1,4 +1,4 @@
-"""Says what a map may claim, by what was measured of such maps on phantoms whose disease is known voxel by voxel."""
+"""Says with what a map compares a scan, and what it may claim by what was measured on phantoms."""
 
 from ml_collections import FrozenConfigDict
 
@@ -19,6 +19,18 @@ CLAIMS = {
     "0.50). It weighs features for both classes alike.",
     "pattern": "What varies with the machine's answer over the training scans (Haufe et al. 2014): the same map for "
     "every scan, and no account of one answer.",
+}
+
+
+# What a scan is compared with, in words.
+REFERENCE_TEXT = {
+    "undone": "the scan, but as the mean of the negative class where the classes surely differ and the scan deviates "
+    "as the positive one does",
+    "reliable": "the scan, but as the mean of the negative class where the classes surely differ",
+    "negative": "the mean of the negative class",
+    "middle": "half way between the means of the classes",
+    "difference": "the scan less the difference of the classes' means",
+    "projected": "the scan less its own share of the classes' smoothed difference",
 }
 
 

@@ -12,7 +12,7 @@ from dynjax.report.facts import SYNTHETIC
 from dynjax.report.wording import counted
 from dynjax.run import settings
 from dynjax.run.attribution import REFERENCE, WITH_REFERENCE, check_method
-from dynjax.run.claims import claim_of
+from dynjax.run.claims import REFERENCE_TEXT, claim_of
 from dynjax.run.explaining import Chosen, Explanation, explain_scan, find_means, identity_of, run_scans
 from dynjax.run.explanation import INDEX, SCHEMA
 from dynjax.run.guarding import read_guard
@@ -107,7 +107,7 @@ def _explain_run(task: Task, workdir: Workdir, subjects: Sequence[str], atlas: P
     refused = _explain_each(task, chosen, summary.add)
     if summary.scans:
         about = {"schema": SCHEMA, "method": task.method, "synthetic": bool(task.mark), "sentence": task.claim}
-        about["reference"] = task.reference if task.means else "none"
+        about["reference"] = REFERENCE_TEXT[task.reference] if task.means else "none is needed"
         summary.write(task.folder, about)
         print(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}; report on this workdir shows them")
     if refused:
@@ -159,7 +159,7 @@ def _explain_each(task: Task, chosen: Sequence[Chosen], done: Callable[[Chosen, 
 def _explained(task: Task, scan: Chosen) -> Explanation:
     folder = task.folder / scan.folder
     identity = identity_of(scan, task.method, task.reference)
-    if found := read_scan(folder, scan, identity):
+    if found := read_scan(folder, scan, identity | {"claim": task.claim, "synthetic": bool(task.mark)}):
         return found
     found = explain_scan(scan, task.method, task.reference, task.means)
     write_scan(folder, scan, found, task.reading, task.claim, _title(task, found), task.mark)

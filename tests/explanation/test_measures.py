@@ -7,6 +7,8 @@ from dynjax.explanation import measures
 from dynjax.explanation.pattern import activation_pattern
 from dynjax.explanation.reference import REFERENCES, Means, reference_volume
 from dynjax.explanation.regions import describe_regions, sum_regions
+from dynjax.run.attribution import METHODS
+from dynjax.run.claims import CLAIMS, REFERENCE_TEXT
 from dynjax.volumes.intensity import intensity_range
 
 RNG = np.random.default_rng(0)
@@ -82,6 +84,11 @@ def test_a_reference_undoes_the_disease_in_the_scan_s_own_intensities(name, gain
     assert reference.dtype == np.float32 and reference.min() >= 0
     assert reference[ill].mean() - scan[ill].mean() > 0.15 * gain, "where the disease darkened it is brighter"
     assert abs(reference[well].mean() - scan[well].mean()) < 0.05 * gain
+
+
+def test_every_reference_is_put_into_words():
+    assert set(REFERENCE_TEXT) == set(REFERENCES)
+    assert set(METHODS) < set(CLAIMS)
 
 
 def test_a_z_scored_volume_has_no_reference():

@@ -72,6 +72,10 @@ def test_a_map_that_is_there_is_not_made_again(run, tmp_path):
     sidecar.unlink()  # as if the first had been killed before its end
     explained(run[0], out, f"--subjects={PEOPLE[0]}", "--method=gradcam")
     assert contents(out) == before
+    about = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps(about | {"claim": "more than we say today"}))
+    explained(run[0], out, f"--subjects={PEOPLE[0]}", "--method=gradcam")
+    assert contents(out) == before, "with today's sentence"
     explained(run[0], out, f"--subjects={PEOPLE[0]}", "--method=attention")
     assert json.loads(sidecar.read_text())["method"] == "attention"
 
