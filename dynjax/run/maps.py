@@ -37,7 +37,7 @@ def write_scan(
     write_map(folder / MAP, found.values, affine)
     in_scan = write_map_in_scan(folder / IN_SCAN, found.values, scan.path, reading)
     with atomic_path(folder / SEEN) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, *[each.astype(np.float32) for each in found.seen], allow_pickle=False)
+        np.savez_compressed(file, *[each.astype(np.float32) for each in found.seen])
     with atomic_path(folder / PICTURE) as temporary:
         temporary.write_bytes(draw_map(data, found.values, affine, title, [sentence], mark))
     name = " ".join(filter(None, (scan.subject, scan.session))) or scan.path.name

@@ -100,6 +100,7 @@ def explain(
 
 def _explain_run(task: Task, workdir: Workdir, subjects: Sequence[str], atlas: Path | None, names: Path | None) -> None:
     chosen, cohort = run_scans(workdir, subjects)
+    _check_folders(chosen)
     task = task._replace(mark=SYNTHETIC if cohort.synthetic else "")
     placed = read_atlas(atlas, names, task.reading.grid) if atlas else None
     summary = Summary(cohort.labels, Atlas(*placed, atlas.name) if placed and atlas else None)

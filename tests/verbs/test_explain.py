@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
+from dynjax.errors import UsageError
+from dynjax.run.explaining import Chosen
+from dynjax.verbs.explain import _check_folders
 from tests.command import PHANTOMS, TINY, main
 from tests.together import contents
 
@@ -115,6 +119,13 @@ def test_what_predict_refuses_gets_no_map(run, tmp_path):
     assert done.returncode == answered.returncode == 3
     assert done.stderr == answered.stderr
     assert not list((tmp_path / "o").glob("*/attribution.nii.gz"))
+
+
+def test_two_scans_do_not_share_a_folder():
+    alike = [Chosen(Path(folder, "x.nii.gz"), (), subject) for folder, subject in (("a", "s 1"), ("b", "s-1"))]
+    with pytest.raises(UsageError, match="have one name"):
+        _check_folders(alike)
+    _check_folders([alike[0], alike[1]._replace(session="2")])
 
 
 REFUSED = {
