@@ -549,10 +549,10 @@ def test_what_is_done_to_it_ends_in_words(case, places, request):
 
 @pytest.mark.slow
 def test_a_disk_that_filled_keeps_what_was_saved_and_goes_on(run, places):
-    """The optimizer's file is three times the network's, so that the last checkpoints alone would fit."""
+    """Orbax divides a checkpoint into files as its threads go; the largest array alone is above half of the largest."""
     arguments = [argument.format(**places) for argument in (*TINY, *PHANTOMS, "--workdir={tmp}/w")]
     most = max(path.stat().st_size for path in (run[0] / "checkpoints").rglob("*"))
-    done = main(*arguments, limits={resource.RLIMIT_FSIZE: most + 2**16})
+    done = main(*arguments, limits={resource.RLIMIT_FSIZE: most // 2})
     assert done.returncode == 1 and "File too large; everything saved before is kept" in done.stderr
     assert not list(places["tmp"].rglob("*tmp*")) and len(done.stderr.splitlines()) == 1
     assert main(*arguments).returncode == 0
