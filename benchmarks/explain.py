@@ -32,7 +32,7 @@ from dynjax.run.explaining import Chosen, find_means, run_scans
 from dynjax.run.runtime import configure_jax
 from dynjax.run.sight import answer_volumes, sight_of, whole_network
 from dynjax.run.svm_pattern import fold_patterns
-from dynjax.run.trained import Trained
+from dynjax.run.trained import Trained, load_networks
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.intensity import intensity_range
 from dynjax.volumes.nifti import load_volume
@@ -222,8 +222,8 @@ def _drawn_anew(case: Case) -> Attribution:
 def _cases(name: str, seed: int, count: int) -> Iterator[Case]:
     """Yields the first subjects of the positive class that are ill enough, in folds that are trained."""
     workdir = _trained(name, seed)
-    scans, _ = run_scans(workdir, ())
-    every = list({network.path: network for scan in scans for network in scan.networks}.values())
+    every = load_networks(workdir)
+    scans, _ = run_scans(workdir, every)
     means = find_means(workdir, every)
     config = every[0].config
     people = {subject.number: subject for subject in draw_subjects(config.cohort.phantom.n, seed)}

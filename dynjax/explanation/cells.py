@@ -1,4 +1,4 @@
-"""What the cells of a network's maps say: class activation maps, Grad-CAM and the attention's mask."""
+"""Explains an answer by the cells of a network's maps: class activation maps, Grad-CAM, the attention's mask."""
 
 import numpy as np
 

@@ -41,7 +41,7 @@ def halves(name: str, size: tuple[int, ...], options: Options) -> Halves:
     """Cuts a network of `build_classifier`, with its trunk also where that stands still.
 
     Maps are those of the trunk, the last convolution of 3D-VGG before its ReLU, or what the last residual block of
-    3D-ResNet gives (Yang et al. 2018). Raises: ValueError for a network that has no such maps.
+    3D-ResNet gives (Yang et al. 2018); of another 3D network they are its input.
     """
     network = build_classifier(name, size, options)
     if options.is_frozen:
@@ -66,7 +66,9 @@ class Explained(NamedTuple):
         found = _programs(self.halves).logits(self.numbers, inputs)
         return np.asarray(found, np.float64)
 
-    def along(self, start: np.ndarray, end: np.ndarray, places: np.ndarray, weights: np.ndarray):
+    def along(
+        self, start: np.ndarray, end: np.ndarray, places: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the logits [K] at places between two inputs, and the sum of the gradients there times weights [K].
 
         At a place t the input is start + t (end - start).

@@ -10,8 +10,13 @@ from dynjax.projection.dynamic import AXES
 from dynjax.projection.project import AXES_IN_ORDER, TRIPLANAR
 from dynjax.projection.weights import rank_pooling_weights
 
-LINEAR_IN_VOXELS = ("dynamic", "mean", "learned")
-ATTRIBUTABLE = (*LINEAR_IN_VOXELS, "max", "none")  # the others rank slices, and are not made of voxels one by one
+ATTRIBUTABLE = (
+    "dynamic",
+    "mean",
+    "learned",
+    "max",
+    "none",
+)  # the others rank slices, and are not made of voxels one by one
 
 
 class View(NamedTuple):

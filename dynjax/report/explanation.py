@@ -33,17 +33,17 @@ def explanation(facts: Facts) -> Iterator[Block]:
 
 def _what(facts: Facts, found: Explanation) -> str:
     about, positive = found.about, facts.classes[1]
+    signs = "" if about["method"] == "attention" else f": red speaks for {positive}, blue against it"
     return (
         f"{counted(len(about['scans']), 'scan')} explained by the method '{about['method']}'. "
-        f"Reference: {about['reference'].rstrip('.')}. A map is in logit of {positive} per voxel: red speaks for "
-        f"{positive}, blue against it."
+        f"Reference: {about['reference'].rstrip('.')}. A map is in {about['unit']}{signs}."
     )
 
 
 def _agreement(agreement: dict[str, Any]) -> str:
-    mean, folds = number(agreement["mean"], 2), counted(agreement["folds"], "fold")
+    mean, networks = number(agreement["mean"], 2), counted(agreement["networks"], "network")
     return (
-        f"Agreement between the networks of {folds}: {mean}, the mean Spearman correlation between what two of them "
+        f"Agreement between {networks}: {mean}, the mean Spearman correlation between what two of them "
         "look for in the images, averaged over their scans. It is 1 if they agree and 0 if they have nothing in common."
     )
 
@@ -52,7 +52,7 @@ def _mean_maps(facts: Facts, found: Explanation) -> Picture:
     groups = found.about["groups"]
     titles = [f"{_group(facts, group)} ({counted(group['n'], 'scan')})" for group in groups]
     rows = [(title, *maps) for title, maps in zip(titles, found.maps)]
-    png = draw_mean_maps(rows, found.affine, [found.about["sentence"]], facts.mark)
+    png = draw_mean_maps(rows, found.affine, [found.about["sentence"]], facts.mark, found.about["unit"])
     text = "Mean maps over the mean scans, by true and predicted class, on one scale, through the place where they "
     text += "are strongest together."
     alt = f"Axial, coronal and sagittal planes of the mean maps of: {'; '.join(titles)}."

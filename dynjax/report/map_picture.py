@@ -1,6 +1,6 @@
 """Draws attribution maps over scans, as PNG: three planes of one scan, or the mean maps of several groups.
 
-All volumes and maps are float32 [X, Y, Z] in RAS+, maps in logit per voxel. The patient's left is drawn on the left.
+All volumes and maps are float32 [X, Y, Z] in RAS+. The patient's left is drawn on the left.
 """
 
 import textwrap
@@ -22,6 +22,7 @@ SIDES = (
     "L and R are the patient's left and right: left is on the left (neurological convention). "
     "Sagittal: the front is at the right."
 )
+LOGITS = "logit per voxel"  # the unit of maps whose sum is a difference of logits
 SMOOTHING = 4.0  # standard deviation in mm of the Gaussian by which the strongest place is found
 STRONG = 99.5  # percentile of the map's values, without sign and without zeros, that gets the full colour
 OPAQUE = 0.6  # part of that value from which a colour hides the scan
@@ -36,7 +37,13 @@ Row = tuple[str, np.ndarray, np.ndarray]  # title, volume, map
 
 
 def draw_map(
-    volume: np.ndarray, values: np.ndarray, affine: np.ndarray, title: str, lines: Sequence[str], mark: str
+    volume: np.ndarray,
+    values: np.ndarray,
+    affine: np.ndarray,
+    title: str,
+    lines: Sequence[str],
+    mark: str,
+    unit: str = LOGITS,
 ) -> bytes:
     """Draws the axial, coronal and sagittal plane through the place where the map is strongest.
 
@@ -46,6 +53,7 @@ def draw_map(
         title: without the subject's id, because a run's page shows the picture where ids are hidden.
         lines: sentences, written below the planes.
         mark: the warning at the foot, '' for none.
+        unit: of the map, below its colours.
     """
     place, limit = strongest(values, affine), limit_of(values)
     pane = (FULL - 2 * MARGIN - GAP) / 2
@@ -62,20 +70,22 @@ def draw_map(
             axes.set_title(_name(axis, place, affine), fontsize=8, pad=2)
             draw_plane(axes, volume, values, axis, place[axis], limit)
         lower = top - step - pane / 3
-        _colour_bar(figure, right + 0.1 * pane, lower, 0.8 * pane, limit)
+        _colour_bar(figure, right + 0.1 * pane, lower, 0.8 * pane, limit, unit)
         _write(figure, lower - BAR - 2 * GAP, wrapped([SIDES], CHARACTERS // 2 - 2), left=right + GAP)
         _write(figure, _write(figure, top - 2 * step, foot), mark, weight="bold")
 
     return draw_png((FULL, height), drawing)
 
 
-def draw_mean_maps(rows: Sequence[Row], affine: np.ndarray, lines: Sequence[str], mark: str) -> bytes:
+def draw_mean_maps(
+    rows: Sequence[Row], affine: np.ndarray, lines: Sequence[str], mark: str, unit: str = LOGITS
+) -> bytes:
     """Draws mean maps as rows (title, volume, map), all on one scale and through one place: the strongest of all.
 
-    lines: sentences, written below the maps. mark: the warning at the foot, '' for none.
+    lines: sentences, written below the maps. mark: the warning at the foot, '' for none. unit: of the maps.
     """
-    together = np.sum([abs(values) for _, _, values in rows], axis=0)
-    place, limit = strongest(together, affine), limit_of(np.stack([values for _, _, values in rows]))
+    together = np.sum([_strength(values, affine) for _, _, values in rows], axis=0)
+    place, limit = _peak(together), limit_of(np.stack([values for _, _, values in rows]))
     pane = (FULL - 2 * MARGIN - 2 * GAP) / 3
     step, foot, mark = pane + LINE + 2 * GAP, wrapped([*lines, SIDES]), wrapped([mark], BOLD)
     height = LINE + GAP + len(rows) * step + BAR + _height(foot) + _height(mark) + 2 * MARGIN
@@ -91,7 +101,7 @@ def draw_mean_maps(rows: Sequence[Row], affine: np.ndarray, lines: Sequence[str]
                     middle = MARGIN + column * (pane + GAP) + pane / 2
                     _write(figure, height - MARGIN, _name(axis, place, affine), left=middle, ha="center")
         lower = top - len(rows) * step
-        _colour_bar(figure, 0.25 * FULL, lower - 0.06, 0.5 * FULL, limit)
+        _colour_bar(figure, 0.25 * FULL, lower - 0.06, 0.5 * FULL, limit, unit)
         _write(figure, _write(figure, lower - BAR, foot), mark, weight="bold")
 
     return draw_png((FULL, height), drawing)
@@ -192,12 +202,12 @@ def _pane(figure: Figure, left: float, top: float, size: float) -> Axes:
     return figure.add_axes((left / width, (top - size) / height, size / width, size / height))
 
 
-def _colour_bar(figure: Figure, left: float, top: float, length: float, limit: float) -> None:
+def _colour_bar(figure: Figure, left: float, top: float, length: float, limit: float, unit: str) -> None:
     width, height = figure.get_size_inches()
     axes = figure.add_axes((left / width, (top - 0.11) / height, length / width, 0.11 / height), facecolor="gray")
     bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), _colour_map()), axes, orientation="horizontal")
     bar.set_ticks([-limit, 0, limit], labels=[f"{-limit:.2g}", "0", f"{limit:.2g}"], fontsize=8)
-    bar.set_label("logit per voxel", fontsize=8, labelpad=1)
+    bar.set_label(unit, fontsize=8, labelpad=1)
     bar.ax.tick_params(length=2, pad=1)
 
 

@@ -8,13 +8,19 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dynjax.report.facts import RESEARCH
-from dynjax.report.map_picture import PLANES, SIDES, grey_range, limit_of, overlay_colours, strongest
+from dynjax.report.map_picture import LOGITS, PLANES, SIDES, grey_range, limit_of, overlay_colours, strongest
 
 STEPS = 127  # of the map's colours on either side of 0
 
 
 def make_viewer(
-    volume: np.ndarray, values: np.ndarray, affine: np.ndarray, title: str, lines: Sequence[str], mark: str
+    volume: np.ndarray,
+    values: np.ndarray,
+    affine: np.ndarray,
+    title: str,
+    lines: Sequence[str],
+    mark: str,
+    unit: str = LOGITS,
 ) -> str:
     """Returns an HTML page that shows a map over its scan in three planes, which sliders and clicks move.
 
@@ -22,10 +28,11 @@ def make_viewer(
     noise around the brain, 1.5 MB with it, and never more than 3.4 MB.
 
     Args:
-        volume, values: [X, Y, Z] in RAS+ on one grid; values in logit per voxel.
+        volume, values: [X, Y, Z] in RAS+ on one grid.
         affine: voxel index to mm.
         lines: sentences, written above the planes.
         mark: the warning at the top, '' for none.
+        unit: of the values.
     """
     (black, white), limit = grey_range(volume), limit_of(values)
     greys = np.clip((volume - black) / ((white - black) or 1), 0, 1) * 255
@@ -35,6 +42,7 @@ def make_viewer(
         "affine": affine[:3].tolist(),
         "place": strongest(values, affine),
         "limit": limit,
+        "unit": unit,
         "volume": _packed(greys),
         "map": _packed(steps),
         "colours": base64.b64encode(np.rint(255 * overlay_colours()).astype(np.uint8).tobytes()).decode(),

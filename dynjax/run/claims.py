@@ -2,8 +2,11 @@
 
 from ml_collections import FrozenConfigDict
 
+from dynjax.models.build import VOLUMETRIC
+from dynjax.report.map_picture import LOGITS
 from dynjax.run.attribution import projection_lacks
 
+UNMEASURED = "What such a map of a 3D network may claim was not measured: compare it with the scan's own differences."
 MEASURED = "Measured on synthetic subjects whose disease is known voxel by voxel:"
 CLAIMS = {
     "gradients": f"{MEASURED} the sum of such a map over a structure follows what undoing the disease there changes "
@@ -21,7 +24,6 @@ CLAIMS = {
     "every scan, and no account of one answer.",
 }
 
-
 # What a scan is compared with, in words.
 REFERENCE_TEXT = {
     "undone": "the scan, but as the mean of the negative class where the classes surely differ and the scan deviates "
@@ -34,7 +36,17 @@ REFERENCE_TEXT = {
 }
 
 
+# What the numbers of a map are; of the first three methods their sum is a difference of logits.
+UNITS = dict.fromkeys(("gradients", "cam", "occlusion"), LOGITS) | {
+    "gradcam": "maps times mean derivative",
+    "attention": "share of the mask per voxel",
+    "pattern": "change per unit of the machine's value",
+}
+
+
 def claim_of(method: str, config: FrozenConfigDict) -> str:
     """Returns the sentences that stand beside every map of a method."""
+    if config.model.name in VOLUMETRIC:
+        return UNMEASURED
     lacks = projection_lacks(config) if method == "gradients" else ""
     return " ".join(filter(None, (CLAIMS[method], lacks)))

@@ -20,7 +20,7 @@ from dynjax.run.data import find_cohort, load_data
 from dynjax.run.guarding import mean_volumes, read_means
 from dynjax.run.inputs import network_input
 from dynjax.run.refused import without_refused
-from dynjax.run.trained import Trained, load_networks
+from dynjax.run.trained import Trained
 from dynjax.run.workdir import Workdir
 from dynjax.training.checkpoint import description_of
 from dynjax.volumes.nifti import Volume, content_digest, load_volume
@@ -54,14 +54,15 @@ class Explanation(NamedTuple):
     seen: list[np.ndarray]
 
 
-def run_scans(workdir: Workdir, subjects: Sequence[str]) -> tuple[list[Chosen], Cohort]:
+def run_scans(
+    workdir: Workdir, networks: Sequence[Trained], subjects: Sequence[str] = ()
+) -> tuple[list[Chosen], Cohort]:
     """Lists a run's scans, each with the networks that never saw its subject, one of each repeat.
 
     The scans of an external cohort have all networks of the run that answered them.
-    Args: subjects, those that are wanted; () is all.
-    Raises: UsageError for a subject that the run lacks; InputError if a scan has changed or no network is trained.
+    Args: networks, those that answered the run's scans; subjects, those that are wanted, () is all.
+    Raises: UsageError for a subject that the run lacks; InputError if a scan has changed.
     """
-    networks = load_networks(workdir.networks_from())
     if workdir.external.exists():
         cohort = without_refused(workdir, find_cohort(workdir.read_config()))
         everyone = [_chosen(scan, networks) for scan in cohort.scans]

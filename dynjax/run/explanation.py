@@ -16,7 +16,7 @@ from dynjax.volumes.nifti import Volume, read_volume
 INDEX = "explanation.json"  # written last
 SCHEMA = 1
 AGAIN = "run explain on this workdir again"
-NEEDED = ("method", "reference", "sentence", "positive_class", "agreement", "groups", "regions", "scans")
+NEEDED = ("method", "reference", "unit", "sentence", "positive_class", "agreement", "groups", "regions", "scans")
 NEEDED_OF_GROUP = ("label", "correct", "n", "map", "volume")
 NEEDED_OF_SCAN = ("subject", "session", "picture", "viewer")
 
@@ -61,7 +61,7 @@ def _check(about: dict[str, Any]) -> None:
     for scan in about["scans"]:
         operator.itemgetter(*NEEDED_OF_SCAN)(scan)
     if about["agreement"]:
-        operator.itemgetter("mean", "folds")(about["agreement"])
+        operator.itemgetter("mean", "networks")(about["agreement"])
     if about["regions"]:
         operator.itemgetter("atlas", "columns", "rows")(about["regions"])
 

@@ -1,4 +1,4 @@
-"""Sums up the maps of a run's scans: means by class and correctness, agreement between folds, regions of an atlas."""
+"""Sums up the maps of a run's scans: means by class and correctness, agreement of networks, regions of an atlas."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynjax.csv_table import write_csv
+from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.explanation.measures import likeness
 from dynjax.explanation.regions import Region, describe_regions, sum_regions
 from dynjax.files import write_text
@@ -35,20 +36,20 @@ class Summary:
         self.labels, self.atlas = labels, atlas
         self.affine = np.eye(4)
         self.sums: dict[tuple[str, bool], list[Any]] = {}  # (label, correct) -> count, sum of maps, sum of volumes
-        self.seen: dict[int, list[Any]] = {}  # fold -> count, sum of what its network made of the scans
+        self.seen: dict[Path | None, list[Any]] = {}  # checkpoint -> count, sum of what it made of the scans
         self.regions: list[np.ndarray] = []
         self.scans: list[dict[str, Any]] = []
         self.targets: list[int] = []
 
     def add(self, scan: Chosen, found: Explanation) -> None:
         """Adds a scan of the run."""
-        logit, low_and_extent = found.about["logit"], intensity_range(found.volume.data)
-        called = self.labels[int(logit > 0)]
+        low, extent = intensity_range(found.volume.data)
+        threshold = np.mean([network.about.get("threshold", THRESHOLD) for network in scan.networks])
+        called = self.labels[int(found.about["probability"] >= threshold)]
         self.affine = found.volume.affine
-        scaled = (found.volume.data - low_and_extent[0]) / low_and_extent[1]
-        _add(self.sums, (scan.label, called == scan.label), found.values, scaled)
-        for trained, seen in zip(scan.networks, found.seen):
-            _add(self.seen, trained.about["fold"], seen.astype(np.float64))
+        _add(self.sums, (scan.label, called == scan.label), found.values, (found.volume.data - low) / extent)
+        for network, seen in zip(scan.networks, found.seen):
+            _add(self.seen, network.path, seen.astype(np.float64))
         if self.atlas:
             self.regions.append(sum_regions(found.values, self.atlas.regions, list(self.atlas.names)))
         self.targets.append(self.labels.index(scan.label))
@@ -58,7 +59,7 @@ class Summary:
             "folder": scan.folder,
             "label": scan.label,
             "probability": found.about["probability"],
-            "logit": logit,
+            "logit": found.about["logit"],
             "picture": f"{scan.folder}/{PICTURE}",
             "viewer": f"{scan.folder}/{VIEWER}",
         })  # fmt: skip
@@ -71,7 +72,7 @@ class Summary:
         index = about | {
             "positive_class": self.labels[1],
             "labels": list(self.labels),
-            "agreement": None if agreement is None else {"mean": agreement, "folds": len(means)},
+            "agreement": None if agreement is None else {"mean": agreement, "networks": len(means)},
             "groups": groups,
             "regions": self._write_regions(folder),
             "scans": self.scans,
@@ -96,7 +97,7 @@ class Summary:
         write_csv(folder / "regions.csv", COLUMNS, [["" if cell is None else cell for cell in row] for row in rows])
         return {
             "atlas": self.atlas.file,
-            "columns": ["region", "voxels", "class", "sum (95 % interval)", "logit per voxel", "gain"],
+            "columns": ["region", "voxels", "class", "sum (95 % interval)", "mean of a voxel", "gain"],
             "rows": [_shown(region) for region in found],
         }
 

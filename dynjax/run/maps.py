@@ -25,11 +25,12 @@ SEEN = "network.npz"  # what each network made of the scan, by which networks ar
 
 
 def write_scan(
-    folder: Path, scan: Chosen, found: Explanation, reading: Reading, sentence: str, title: str, mark: str
+    folder: Path, scan: Chosen, found: Explanation, reading: Reading, sentence: str, title: str, mark: str, unit: str
 ) -> None:
     """Writes the files of one scan's map: on the grid, in the scan's own space, as a picture and as a page.
 
-    Args: sentence, what such a map may claim; title, of the picture, without the subject; mark, '' or a warning.
+    Args: sentence, what such a map may claim; title, of the picture, without the subject; mark, '' or a warning;
+    unit, of the map.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SIDECAR).unlink(missing_ok=True)
@@ -39,10 +40,10 @@ def write_scan(
     with atomic_path(folder / SEEN) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, *[each.astype(np.float32) for each in found.seen])
     with atomic_path(folder / PICTURE) as temporary:
-        temporary.write_bytes(draw_map(data, found.values, affine, title, [sentence], mark))
+        temporary.write_bytes(draw_map(data, found.values, affine, title, [sentence], mark, unit))
     name = " ".join(filter(None, (scan.subject, scan.session))) or scan.path.name
-    write_text(folder / VIEWER, make_viewer(data, found.values, affine, f"{name}: {title}", [sentence], mark))
-    about = found.about | {"sum_in_scan": in_scan, "claim": sentence, "synthetic": bool(mark)}
+    write_text(folder / VIEWER, make_viewer(data, found.values, affine, f"{name}: {title}", [sentence], mark, unit))
+    about = found.about | {"sum_in_scan": in_scan, "claim": sentence, "unit": unit, "synthetic": bool(mark)}
     write_text(folder / SIDECAR, json.dumps(about, indent=2, allow_nan=False) + "\n")
 
 
@@ -50,7 +51,8 @@ def read_scan(folder: Path, scan: Chosen, identity: dict[str, Any]) -> Explanati
     """Returns what `write_scan` left of the same map; None if there is none, or it is another or damaged."""
     try:
         about = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-        if {key: about.get(key) for key in identity} != identity:
+        is_whole = all((folder / name).exists() for name in (IN_SCAN, PICTURE, VIEWER))
+        if not is_whole or {key: about.get(key) for key in identity} != identity:
             return None
         values = np.asarray(_load(folder / MAP).dataobj, np.float64)
         with np.load(folder / SEEN, allow_pickle=False) as arrays:

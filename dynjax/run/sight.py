@@ -50,7 +50,7 @@ def whole_network(trained: Trained) -> Explained:
 
 
 def sight_of(trained: Trained) -> Sight:
-    """Returns how a network sees a volume, for a projection of ATTRIBUTABLE."""
+    """Returns how a network sees a volume; `to_voxels` holds for a projection of ATTRIBUTABLE alone."""
     config, grid = trained.config, tuple(trained.config.volume.grid)
     of = config.projection
     if of.name == "none":
@@ -91,7 +91,7 @@ def answer_volumes(trained: Trained, network: Explained, path: Path) -> Callable
 
 
 def _learned(trained: Trained, grid: tuple[int, ...]) -> Sight:
-    """Of a learned projection, the network takes the image that was pooled with the learned weights."""
+    """Returns how a network with a learned projection sees a volume: as the image that its learned weights pool."""
     config, of = trained.config, trained.config.projection
     params, _ = trained.network
     position = AXES[of.axis]

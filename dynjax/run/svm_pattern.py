@@ -15,7 +15,7 @@ from dynjax.files import atomic_path, write_text
 from dynjax.report.facts import SYNTHETIC
 from dynjax.report.map_picture import draw_map
 from dynjax.run import settings
-from dynjax.run.claims import CLAIMS
+from dynjax.run.claims import CLAIMS, UNITS
 from dynjax.run.data import find_cohort
 from dynjax.run.refused import without_refused
 from dynjax.run.workdir import Workdir
@@ -23,26 +23,26 @@ from dynjax.volumes.map_files import write_map
 from dynjax.volumes.nifti import load_volume
 from dynjax.volumes.reading import Reading
 
-NAME = "svm_voxels"
+SVM = "svm_voxels"
 MAP, PICTURE, SIDECAR = "pattern.nii.gz", "pattern.png", "pattern.json"
 
 
 def explain_svm(workdir: Workdir, folder: Path, method: str) -> None:
     """Writes the mean pattern over the folds (Haufe et al. 2014), as a map, a picture and a sidecar.
 
-    Raises: UsageError for another baseline or method; InputError if a scan can no longer be read.
+    Of a repeated run they are those of the first repeat.
+    Raises: UsageError for another method; InputError if a scan can no longer be read.
     """
+    workdir = workdir.repeats()[0]
     config = workdir.read_config()
-    if config.model.name != NAME:
-        raise UsageError(f"{workdir}: {config.model.name} is a baseline without a map of voxels; explain a network")
     if method != "gradients":
-        raise UsageError(f"--method={method}: is for networks; {NAME} has one map, the pattern of its weights")
+        raise UsageError(f"--method={method}: is for networks; {SVM} has one map, the pattern of its weights")
     cohort = without_refused(workdir, find_cohort(config))
     reading = settings.projection_of(config).reading
     folds = read_folds(workdir.folds, cohort, config.train.folds)
     paths = [Path(scan.path) for scan in cohort.scans]
     people = [scan.subject for scan in cohort.scans]
-    products = FEATURES[NAME](cohort, reading).values
+    products = FEATURES[SVM](cohort, reading).values
     patterns = fold_patterns(paths, products, np.array(cohort.targets), folds, people, config.seed, reading)
     mean = np.mean(list(patterns.values()), axis=0)
     first = load_volume(paths[0], *reading)
@@ -51,13 +51,14 @@ def explain_svm(workdir: Workdir, folder: Path, method: str) -> None:
     write_map(folder / MAP, mean, first.affine)
     with atomic_path(folder / PICTURE) as temporary:
         title = f"pattern of the support vector machine, mean over {len(patterns)} folds"
-        temporary.write_bytes(draw_map(first.data, mean, first.affine, title, [claim], mark))
+        temporary.write_bytes(draw_map(first.data, mean, first.affine, title, [claim], mark, UNITS["pattern"]))
     about = {
         "schema": 1,
         "method": "pattern",
         "folds": len(patterns),
         "agreement": likeness(list(patterns.values())),
         "claim": claim,
+        "unit": UNITS["pattern"],
         "synthetic": cohort.synthetic,
     }
     write_text(folder / SIDECAR, json.dumps(about, indent=2, allow_nan=False) + "\n")
@@ -83,7 +84,7 @@ def fold_patterns(
     for fold in sorted(set(folds.tolist())):
         train = np.flatnonzero(folds != fold)
         kernel = products[np.ix_(train, train)]
-        model = fit(NAME, kernel, targets[train], np.asarray(subjects)[train], seed)
+        model = fit(SVM, kernel, targets[train], np.asarray(subjects)[train], seed)
         volumes = of_length_one([paths[index] for index in train], reading)
         found[fold] = activation_pattern(volumes, model.svm.decision_function(kernel))
     return found

@@ -12,7 +12,7 @@ from dynjax.report.facts import SYNTHETIC
 from dynjax.report.wording import counted
 from dynjax.run import settings
 from dynjax.run.attribution import REFERENCE, WITH_REFERENCE, check_method
-from dynjax.run.claims import REFERENCE_TEXT, claim_of
+from dynjax.run.claims import REFERENCE_TEXT, UNITS, claim_of
 from dynjax.run.explaining import Chosen, Explanation, explain_scan, find_means, identity_of, run_scans
 from dynjax.run.explanation import INDEX, SCHEMA
 from dynjax.run.guarding import read_guard
@@ -20,7 +20,7 @@ from dynjax.run.map_summary import Atlas, Summary
 from dynjax.run.maps import read_atlas, read_scan, write_scan
 from dynjax.run.runtime import configure_jax
 from dynjax.run.standing import read_standing
-from dynjax.run.svm_pattern import explain_svm
+from dynjax.run.svm_pattern import SVM, explain_svm
 from dynjax.run.trained import Trained, load_networks
 from dynjax.run.verdicts import answer_scans
 from dynjax.run.workdir import Workdir
@@ -29,7 +29,7 @@ from dynjax.work.progress import progress_bar
 
 
 class Task(NamedTuple):
-    """What holds for all maps of one call. mark: the warning beside maps of synthetic subjects, or ''."""
+    """Holds what all maps of one call have in common. mark: the warning beside maps of synthetic subjects, or ''."""
 
     folder: Path
     method: str
@@ -70,6 +70,8 @@ def explain(
     """
     if scans and (subjects or atlas):
         raise UsageError("--subjects and --atlas are for the subjects of the run; leave them out, or the scans")
+    if allow_unlike and not scans:
+        raise UsageError("--allow-unlike: is for scans; those of the run itself are explained in any case")
     if atlas_names and not atlas:
         raise UsageError("--atlas-names: names the regions of an atlas; give --atlas=FILE.nii.gz as well")
     folder = out.absolute() if out else workdir.explanation
@@ -78,7 +80,9 @@ def explain(
     configure_jax()
     networks_from = workdir.networks_from()
     config = networks_from.read_config()
-    if config.model.name in BASELINES:
+    if config.model.name in BASELINES and config.model.name != SVM:
+        raise UsageError(f"{workdir}: {config.model.name} is a baseline without a map of voxels; explain a network")
+    if config.model.name == SVM:
         if scans or subjects or atlas or reference:
             raise UsageError(f"{workdir}: {config.model.name} is a baseline; only the run as a whole has a map")
         return explain_svm(networks_from, folder, method)
@@ -95,11 +99,18 @@ def explain(
     )
     if scans:
         return _explain_others(task, networks_from, scans, networks, allow_unlike)
-    _explain_run(task, workdir, subjects, atlas, atlas_names)
+    _explain_run(task, workdir, networks, subjects, atlas, atlas_names)
 
 
-def _explain_run(task: Task, workdir: Workdir, subjects: Sequence[str], atlas: Path | None, names: Path | None) -> None:
-    chosen, cohort = run_scans(workdir, subjects)
+def _explain_run(
+    task: Task,
+    workdir: Workdir,
+    networks: list[Trained],
+    subjects: Sequence[str],
+    atlas: Path | None,
+    names: Path | None,
+) -> None:
+    chosen, cohort = run_scans(workdir, networks, subjects)
     _check_folders(chosen)
     task = task._replace(mark=SYNTHETIC if cohort.synthetic else "")
     placed = read_atlas(atlas, names, task.reading.grid) if atlas else None
@@ -108,9 +119,12 @@ def _explain_run(task: Task, workdir: Workdir, subjects: Sequence[str], atlas: P
     refused = _explain_each(task, chosen, summary.add)
     if summary.scans:
         about = {"schema": SCHEMA, "method": task.method, "synthetic": bool(task.mark), "sentence": task.claim}
+        about["unit"] = UNITS[task.method]
         about["reference"] = REFERENCE_TEXT[task.reference] if task.means else "none is needed"
         summary.write(task.folder, about)
-        print(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}; report on this workdir shows them")
+        is_shown = task.folder == workdir.explanation and workdir.repeats() == [workdir]
+        shown = "; report on this workdir shows them" if is_shown else ""
+        print(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}{shown}")
     if refused:
         raise InputError(f"{len(refused)} of {len(chosen)} scans cannot be explained:\n{listed(refused)}")
 
@@ -163,7 +177,7 @@ def _explained(task: Task, scan: Chosen) -> Explanation:
     if found := read_scan(folder, scan, identity | {"claim": task.claim, "synthetic": bool(task.mark)}):
         return found
     found = explain_scan(scan, task.method, task.reference, task.means)
-    write_scan(folder, scan, found, task.reading, task.claim, _title(task, found), task.mark)
+    write_scan(folder, scan, found, task.reading, task.claim, _title(task, found), task.mark, UNITS[task.method])
     return found
 
 

@@ -64,6 +64,13 @@ def test_the_mask_is_the_one_that_the_network_applies(head):
     images = np.random.default_rng(0).normal(size=(*((views,) if views > 1 else ()), *SIZE, 3)).astype(np.float32)
     masks = attention_mask(network, images, "map")
     np.testing.assert_allclose(masks.sum((1, 2)), 1, rtol=1e-5)
+    plain = halves("alexnet", SIZE, Options(head=head, views=views, is_frozen=True, attention="none"))
+    own = {name: part for name, part in network.numbers.params.items() if "attention" not in name}
+    if head == "joint":
+        own["attentions"] = {}
+    masked = network.maps(images[None]) * masks[..., None].astype(np.float32)
+    found, _ = Explained(plain, network.numbers._replace(params=own)).slopes(masked)
+    np.testing.assert_allclose(found, network.logits(images[None]), rtol=1e-5)
     if head == "joint":
         assert abs(masks[0] - masks[1]).max() > 1e-6, "each view has its own"
 

@@ -8,7 +8,7 @@ from dynjax.explanation.pattern import activation_pattern
 from dynjax.explanation.reference import REFERENCES, Means, reference_volume
 from dynjax.explanation.regions import describe_regions, sum_regions
 from dynjax.run.attribution import METHODS
-from dynjax.run.claims import CLAIMS, REFERENCE_TEXT
+from dynjax.run.claims import CLAIMS, REFERENCE_TEXT, UNITS
 from dynjax.volumes.intensity import intensity_range
 
 RNG = np.random.default_rng(0)
@@ -88,7 +88,7 @@ def test_a_reference_undoes_the_disease_in_the_scan_s_own_intensities(name, gain
 
 def test_every_reference_is_put_into_words():
     assert set(REFERENCE_TEXT) == set(REFERENCES)
-    assert set(METHODS) < set(CLAIMS)
+    assert {*METHODS, "pattern"} == set(CLAIMS) == set(UNITS)
 
 
 def test_a_z_scored_volume_has_no_reference():

@@ -1,4 +1,4 @@
-"""What holds for pixels, carried back to voxels: sums, signs and places, for every projection made of voxels."""
+"""Carries slopes of pixels back to voxels: sums, signs and places hold, for every projection made of voxels."""
 
 import numpy as np
 import pytest

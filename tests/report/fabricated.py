@@ -85,11 +85,12 @@ def about_explanation(subjects, **changes) -> dict:
         "schema": 1,
         "method": "gradients",
         "reference": "the mean volume of the fold's CN training subjects",
+        "unit": "logit per voxel",
         "sentence": "What this map may claim.",
         "synthetic": True,
         "positive_class": "AD",
         "labels": ["CN", "AD"],
-        "agreement": {"mean": 0.4, "folds": FOLDS},
+        "agreement": {"mean": 0.4, "networks": FOLDS},
         "groups": [
             {"label": label, "correct": correct, "n": 3, "map": f"{name}.nii.gz", "volume": f"volume_{name}.nii.gz"}
             for label, correct, name in (("AD", True, "a"), ("CN", False, "b"))

@@ -39,12 +39,14 @@ def test_what_it_says(page):
     for said in (
         "36 scans explained by the method &#39;gradients&#39;",
         "What this map may claim.",
-        "networks of 3 folds: 0.40",
+        "Agreement between 3 networks: 0.40",
         "red speaks for AD",
         "The maps by region of atlas.nii.gz",
         "1,200",
     ):
         assert said in text, said
+    mask = render(run_page(explained(facts(**PLAIN), method="attention", unit="share of the mask per voxel")))
+    assert "A map is in share of the mask per voxel." in mask and "red speaks" not in mask
     bare = render(run_page(explained(facts(**PLAIN), agreement=None, regions=None, groups=[])))
     assert not [said for said in ("Agreement", "by region", "Mean maps") if said in bare]
 

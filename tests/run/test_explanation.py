@@ -1,4 +1,4 @@
-"""What `explain` left, read for the page: whole, absent, damaged."""
+"""Reads for the page what `explain` left: whole, absent, damaged."""
 
 import json
 

@@ -42,7 +42,7 @@ def copied(run, tmp_path):
 def test_the_subjects_of_a_run(run, tmp_path):
     out = tmp_path / "o"
     said = explained(run[0], out, f"--subjects={','.join(PEOPLE)}")
-    assert f"written: {out}, with 2 maps" in said
+    assert f"written: {out}, with 2 maps" in said and "report on this workdir" not in said
     rows = [row.split(",") for row in (run[0] / "predictions.csv").read_text().splitlines()]
     folders = {f"{row[0]}_{row[1]}": row for row in rows if row[0] in PEOPLE}
     assert sidecars(out).keys() == folders.keys()
@@ -61,7 +61,7 @@ def test_the_subjects_of_a_run(run, tmp_path):
     assert [scan["subject"] for scan in index["scans"]] == list(PEOPLE)
     assert sum(group["n"] for group in index["groups"]) == 2
     folds = {row[2] for row in folders.values()}
-    assert (index["agreement"] or {"folds": 1})["folds"] == len(folds)
+    assert (index["agreement"] or {"networks": 1})["networks"] == len(folds)
 
 
 @pytest.mark.slow
@@ -134,6 +134,7 @@ REFUSED = {
     "an unknown reference": (("--reference=mean",), 2, "--reference=mean: there is no such reference"),
     "a reference that means nothing": (("--method=gradcam", "--reference=negative"), 2, "leave it out"),
     "an unknown subject": (("--subjects=001_S_001",), 2, "is 001_S_0001 meant?"),
+    "a permission for nobody": (("--allow-unlike",), 2, "--allow-unlike: is for scans"),
     "names without an atlas": (("--atlas-names=names.tsv",), 2, "give --atlas=FILE.nii.gz as well"),
     "an atlas for scans": (("--atlas=a.nii.gz", "scan.nii.gz"), 2, "leave them out, or the scans"),
     "an atlas that is not there": (("--atlas={tmp}/none.nii.gz",), 3, "none.nii.gz: no atlas can be read there"),

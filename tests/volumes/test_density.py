@@ -1,4 +1,4 @@
-"""What becomes of a map's sum and shape when it is resampled as a density."""
+"""Keeps a map's sum and shape when it is resampled as a density."""
 
 import nibabel
 import numpy as np
