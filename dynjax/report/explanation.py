@@ -44,8 +44,8 @@ def _agreement(agreement: dict[str, Any]) -> str:
     mean, networks = number(agreement["mean"], 2), counted(agreement["networks"], "network")
     return (
         f"Agreement between {networks}: {mean}, the mean Spearman correlation between what two of them "
-        "look for in the images, averaged over their scans. It is 1 if they agree and 0 if they have nothing in common; "
-        "where their scans are not the same, it is lower for that alone."
+        "look for in the images, averaged over their scans. It is 1 if they agree, 0 if they have nothing in common "
+        "and, where their scans are not the same, lower for that alone."
     )
 
 
