@@ -16,7 +16,7 @@ from dynjax.run.workdir import Workdir
 def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROUP_COLUMNS) -> None:
     """Predicts every scan by the network of its fold, if that is trained, and writes and prints the scores.
 
-    Afterwards it keeps what is usual among the scans, by which `predict` judges others.
+    First it keeps what is usual among the scans, by which `predict` judges others: a run with results has all it needs.
     """
     probabilities = np.full(len(data.targets), np.nan, np.float32)
     trained = {}
@@ -29,5 +29,5 @@ def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROU
             raise InputError(f"{path}: was trained on scans whose files have changed since")
         check_trunk(data.trunk, trained[fold].about, path)
         probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
-    write_answers(workdir, data, trained, probabilities, columns)
     keep_reference(workdir, data, trained)
+    write_answers(workdir, data, trained, probabilities, columns)

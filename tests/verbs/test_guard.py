@@ -14,12 +14,13 @@ from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.guard import deviation
-from dynjax.run import verdicts
+from dynjax.run import scoring, verdicts
 from dynjax.run.external import Table, evaluate_external
 from dynjax.run.guarding import read_guard
 from dynjax.run.workdir import Workdir
 from dynjax.verbs import explain as explaining
 from dynjax.verbs import predict as verb
+from dynjax.verbs.train import train
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
 from tests.command import main
@@ -129,6 +130,28 @@ def test_a_run_without_a_reference_says_so_and_evaluate_makes_one(run, tmp_path)
     assert done.returncode == 0 and "not checked against its cohort" in done.stdout
     assert main("evaluate", f"--workdir={tmp_path / 'w'}").returncode == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "w" / "reference").iterdir()} == expected
+
+
+@pytest.mark.parametrize("step", ["keep_reference", "write_answers"])
+def test_a_run_that_ends_after_either_step_of_its_evaluation_is_whole_when_trained_again(
+    run, tmp_path, monkeypatch, step
+):
+    shutil.copytree(run[0], tmp_path / "w")
+    shutil.rmtree(tmp_path / "w" / "reference")
+    (tmp_path / "w" / "results.json").unlink()
+    real, workdir = getattr(scoring, step), Workdir(tmp_path / "w")
+
+    def end(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(scoring, step, end)
+        train(workdir.read_config(), workdir)
+    train(workdir.read_config(), workdir)
+    assert workdir.results.exists()
+    for path in (run[0] / "reference").iterdir():
+        assert (workdir.reference / path.name).read_bytes() == path.read_bytes()
 
 
 def test_an_external_cohort_is_scored_whole_and_without_its_unlike_scans(run, tmp_path, enough, capsys):
