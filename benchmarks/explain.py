@@ -1,10 +1,12 @@
 """How true maps are, on synthetic cohorts whose disease is known voxel by voxel: python -m benchmarks.explain.
 
 `make explain` trains the networks of NETWORKS on each cohort, kept in runs/explain, and prints, for every method and
-for controls that need no network, the measures of dynjax.explanation.measures. OPTIONS: names of NETWORKS, or
-`references`, the comparison by which the default reference was chosen, on other cohorts; --subjects=N of each cohort.
+for controls that need no network, the measures of dynjax.explanation.measures. OPTIONS: names of NETWORKS;
+--references, the comparison by which the default reference was chosen, on other cohorts; --subjects=N of each cohort;
+--seeds=N,N, some of the cohorts. What is measured of a cohort is kept beside its networks.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -40,7 +42,7 @@ from dynjax.work.parallel import parallel_map
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "explain"
-CHOOSING, REPORTING = range(100, 105), range(200, 203)
+CHOOSING, REPORTING = range(100, 105), range(200, 205)
 ONE_IMAGE = [f"--config.projection.{key}" for key in ("name=dynamic", "axis=axial", "slabs=1")]
 NETWORKS = {
     "recipe": ["best.py"],
@@ -77,53 +79,71 @@ class Case(NamedTuple):
         return reference_volume(self.volume, *intensity_range(self.volume), self.means, "negative")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     configure_jax()
-    count = SUBJECTS
-    for option in [each for each in arguments if each.startswith("--subjects=")]:
-        count = int(option.removeprefix("--subjects="))
-        arguments.remove(option)
-    if unknown := set(arguments) - {*NETWORKS, "references"}:
-        print(f"there is no {', '.join(sorted(unknown))}; choose of {', '.join(NETWORKS)}, references")
-        return 2
-    if arguments == ["references"]:
-        for name in ("recipe", "fine-tuned"):
-            _compare_references(name, count)
-        return 0
-    for name in arguments or NETWORKS:
-        records = _kept(f"{name}-{count}", lambda name=name: _measure_network(name, count))
-        _show(name, records)
-    return 0
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.explain", description="How true maps are.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}; all by default")
+    parser.add_argument("--references", action="store_true", help="compare references, on the cohorts that choose")
+    parser.add_argument("--subjects", type=int, default=SUBJECTS, metavar="N", help=f"of each cohort; {SUBJECTS}")
+    parser.add_argument(
+        "--seeds", type=lambda text: [int(each) for each in text.split(",")], help="some of the cohorts"
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NETWORKS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose of {', '.join(NETWORKS)}")
+    if options.references:
+        for name in options.names or ("recipe", "fine-tuned"):
+            _compare_references(name, options.subjects, options.seeds or CHOOSING)
+    else:
+        for name in options.names or NETWORKS:
+            _show(name, _measure_network(name, options.subjects, options.seeds or REPORTING))
 
 
-def _compare_references(name: str, count: int) -> None:
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
+def _compare_references(name: str, count: int, seeds: Sequence[int]) -> None:
     """Prints, for each reference, how its maps agree with interventions on the cohorts that choose."""
-    print(f"\nSYNTHETIC: references for {name}, cohorts {CHOOSING[0]} to {CHOOSING[-1]}, {count} subjects of each")
+    records = [
+        record
+        for seed in seeds
+        for record in _kept(f"{name}-{seed}", f"references-{count}", lambda seed=seed: _by_reference(name, seed, count))
+    ]
+    cohorts = ", ".join(map(str, seeds))
+    print(f"\nSYNTHETIC: references for {name}, cohorts {cohorts}, {_count(records)} subjects")
     for reference in REFERENCES:
-
-        def measure(reference: str = reference) -> list[Record]:
-            cases = (case for seed in CHOOSING for case in _cases(name, seed, count))
-            return [
-                record
-                for case in cases
-                for record in _interventions(case, _explain(case, "gradients", reference).values)
-            ]
-
-        records = _kept(f"references-{name}-{reference}-{count}", measure)
-        found = measures.agreement(*([record[key] for record in records] for key in ("claimed", "changed")))
+        own = [record for record in records if record["method"] == reference]
+        found = measures.agreement(*([record[key] for record in own] for key in ("claimed", "changed")))
         print(f"{reference:24s} Spearman {found.spearman:.2f}, Pearson {found.pearson:.2f}, slope {found.slope:.2f}")
 
 
-def _measure_network(name: str, count: int) -> list[Record]:
+def _by_reference(name: str, seed: int, count: int) -> list[Record]:
+    return [
+        {"seed": seed, "subject": case.scan.subject, "method": reference} | record
+        for case in _cases(name, seed, count)
+        for reference in REFERENCES
+        for record in _interventions(case, _explain(case, "gradients", reference).values)
+    ]
+
+
+def _measure_network(name: str, count: int, seeds: Sequence[int]) -> list[Record]:
+    return [
+        record
+        for seed in seeds
+        for record in _kept(f"{name}-{seed}", f"maps-{count}", lambda seed=seed: _measure_cohort(name, seed, count))
+    ]
+
+
+def _measure_cohort(name: str, seed: int, count: int) -> list[Record]:
     records: list[Record] = []
-    for seed in REPORTING:
-        patterns = _svm_patterns(_trained(name, seed))
-        for index, case in enumerate(_cases(name, seed, count)):
-            pattern = patterns[case.trained.about["fold"]]
-            for method, found, about in (*_maps(case, index == 0), ("pattern of the voxel SVM", pattern, {})):
-                who = {"seed": seed, "subject": case.scan.subject, "method": method}
-                records += [who | record for record in _measures(case, found, about)]
-            print(f"{name}, cohort {seed}: {case.scan.subject}", flush=True)
+    patterns = _svm_patterns(_trained(name, seed))
+    for index, case in enumerate(_cases(name, seed, count)):
+        pattern = patterns[case.trained.about["fold"]]
+        for method, found, about in (*_maps(case, index == 0), ("pattern of the voxel SVM", pattern, {})):
+            who = {"seed": seed, "subject": case.scan.subject, "method": method}
+            records += [who | record for record in _measures(case, found, about)]
+        print(f"{name}, cohort {seed}: {case.scan.subject}", flush=True)
     return records
 
 
@@ -259,9 +279,9 @@ def _trained(name: str, seed: int) -> Workdir:
     return workdir
 
 
-def _kept(name: str, make: Callable[[], list[Record]]) -> list[Record]:
-    """Returns the records kept under a name, or makes and keeps them."""
-    path = RUNS / f"{name.replace(' ', '-')}.json"
+def _kept(run: str, name: str, make: Callable[[], list[Record]]) -> list[Record]:
+    """Returns the records kept under a name beside a run, or makes and keeps them."""
+    path = RUNS / f"{run}.{name}.json"
     if not path.exists():
         write_text(path, json.dumps(make(), indent=1) + "\n")
     return json.loads(path.read_text())
@@ -269,9 +289,8 @@ def _kept(name: str, make: Callable[[], list[Record]]) -> list[Record]:
 
 def _show(name: str, records: Sequence[Record]) -> None:
     """Prints the table of a network: means over subjects with 95 % t intervals, and agreement with interventions."""
-    print(
-        f"\nSYNTHETIC: {name}, cohorts {REPORTING[0]} to {REPORTING[-1]}; {_count(records)} subjects of severity >= 1"
-    )
+    cohorts = ", ".join(str(seed) for seed in sorted({record["seed"] for record in records}))
+    print(f"\nSYNTHETIC: {name}, cohorts {cohorts}; {_count(records)} subjects of severity >= 1")
     print(f"{'map':32s}  Spearman             slope  localisation         rank   mass   sign   deletion  seconds")
     for method in dict.fromkeys(record["method"] for record in records):
         own = [record for record in records if record["method"] == method]
@@ -332,4 +351,4 @@ def _interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
