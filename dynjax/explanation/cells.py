@@ -17,6 +17,18 @@ def cam(network: Explained, inputs: np.ndarray) -> tuple[np.ndarray, float]:
     return (maps.astype(np.float64) * slopes).sum(-1), float(intercept[0])
 
 
+def cam_of_cut_network(
+    network: Explained, inputs: np.ndarray, weights: np.ndarray, intercept: float
+) -> tuple[np.ndarray, float]:
+    """Divides the logit of a 3D network that is cut at `early_maps` among its cells: 3D-CAM of Yang et al. 2018.
+
+    Args: weights [C] and intercept, of a linear answer to the mean of each map.
+    Returns: cells, float64 [1, x, y, z], and the intercept; together they are the logit of the cut network.
+    """
+    maps = network.early_maps(inputs[None]).astype(np.float64)
+    return (maps @ weights) / np.prod(maps.shape[1:4]), intercept
+
+
 def grad_cam(network: Explained, inputs: np.ndarray) -> np.ndarray:
     """Sums each scan's maps, each times its mean derivative (Selvaraju et al. 2017): cells, float64 [V, h, w].
 

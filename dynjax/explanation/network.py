@@ -21,10 +21,12 @@ class Halves(NamedTuple):
     maps(numbers, inputs [N, ...]) -> [M, ..., C], with M = N times the number of views.
     logit(numbers, maps) -> [N], the logit of the positive class less that of the negative one, in evaluation. Of a
     network that averages the probabilities of several answers, it is the mean of their logits.
+    early_maps(numbers, volumes [N, X, Y, Z, 1]) -> [N, x, y, z, C], of an earlier stage of a 3D network.
     """
 
     maps: Callable[[Any, jax.Array], jax.Array]
     logit: Callable[[Any, jax.Array], jax.Array]
+    early_maps: Callable[[Any, jax.Array], jax.Array] | None = None
 
 
 class Numbers(NamedTuple):
@@ -48,10 +50,11 @@ def halves(name: str, size: tuple[int, ...], options: Options) -> Halves:
         return _on_frozen_trunk(network, build_trunk(name, options.cut, options.dtype), options)
     if network.maps is None or network.answer is None:
         return Halves(_whole, lambda numbers, inputs: _difference(_apply(network, numbers, inputs)))
-    first, second = network.maps, network.answer
+    first, second, early = network.maps, network.answer, network.early_maps
     return Halves(
         lambda numbers, inputs: first(numbers.params, numbers.batch_stats, inputs),
         lambda numbers, maps: _difference(second(numbers.params, numbers.batch_stats, maps)),
+        early and (lambda numbers, volumes: early(numbers.params, numbers.batch_stats, volumes)),
     )
 
 
@@ -80,6 +83,10 @@ class Explained(NamedTuple):
         """Returns the maps of N scans, float32 [M, ..., C]."""
         return np.asarray(_programs(self.halves).maps(self.numbers, inputs), np.float32)
 
+    def early_maps(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns the maps of an earlier stage of a 3D network, float32 [N, x, y, z, C]."""
+        return np.asarray(_programs(self.halves).early_maps(self.numbers, inputs), np.float32)
+
     def slopes(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns logits [N] and their derivatives by the maps, of the maps' shape."""
         values, slopes = _programs(self.halves).slopes(self.numbers, maps)
@@ -91,6 +98,7 @@ class _Programs(NamedTuple):
     along: Callable
     maps: Callable
     slopes: Callable
+    early_maps: Callable
 
 
 @functools.lru_cache(maxsize=8)
@@ -118,7 +126,11 @@ def _programs(parts: Halves) -> _Programs:
         gradient, values = jax.grad(total, has_aux=True)(maps)
         return values, gradient
 
-    return _Programs(jax.jit(logits), jax.jit(along), jax.jit(parts.maps), jax.jit(slopes))
+    def early_maps(numbers, inputs):
+        assert parts.early_maps is not None, "only 3D-VGG and 3D-ResNet are cut at an earlier stage"
+        return parts.early_maps(numbers, inputs)
+
+    return _Programs(jax.jit(logits), jax.jit(along), jax.jit(parts.maps), jax.jit(slopes), jax.jit(early_maps))
 
 
 def _on_frozen_trunk(network: Network, trunk: Network, options: Options) -> Halves:

@@ -36,11 +36,16 @@ class LinearAnswer(NamedTuple):
     penalty: float
     loss: float
 
+    def of_raw(self) -> tuple[np.ndarray, float]:
+        """Returns weights [D] and an intercept for features that are not standardised."""
+        direction = self.scale * self.weights
+        return direction, float(self.intercept - self.mean @ direction)
+
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Returns the logits of the positive class, float64 [N], of features [N, D]."""
-        direction = self.scale * self.weights
+        direction, intercept = self.of_raw()
         parts = [features[start : start + ROWS] @ direction for start in range(0, len(features), ROWS)]
-        return np.concatenate([np.empty(0), *parts]) + (self.intercept - self.mean @ direction)
+        return np.concatenate([np.empty(0), *parts]) + intercept
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """Returns the probabilities of both classes, float64 [N, 2]."""

@@ -39,6 +39,8 @@ class Network(NamedTuple):
       training, by evaluating the first stage on the training images; None for other networks.
     maps(params, batch_stats, images) -> [M, ..., C] gives the maps at which attribution looks, in evaluation, and
     answer(params, batch_stats, maps) -> output goes on from there; None for networks without such maps.
+    early_maps(params, batch_stats, volumes) -> [N, x, y, z, C] gives maps of an earlier stage, at which a 3D network is
+      cut for a class activation map, in evaluation; None for other networks.
 
     In evaluation the output is logits [N, 2], or [N, P, 2] of P answers whose probabilities are to be averaged.
     """
@@ -49,6 +51,7 @@ class Network(NamedTuple):
     join: Callable | None = None
     maps: Callable | None = None
     answer: Callable | None = None
+    early_maps: Callable | None = None
 
 
 PAPER = Options()
@@ -143,9 +146,12 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     def answer(params: Tree, batch_stats: Tree, maps: jax.Array) -> jax.Array:
         return nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats)).answer(maps, train=False)
 
+    def early_maps(params: Tree, batch_stats: Tree, volumes: jax.Array) -> jax.Array:
+        return nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats)).early_maps(volumes, train=False)
+
     module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
-    halves = (maps, answer) if hasattr(module, "answer") else (None, None)
-    return Network(init, apply, features, join if hasattr(module, "join") else None, *halves)
+    found: dict[str, Callable] = {"join": join, "maps": maps, "answer": answer, "early_maps": early_maps}
+    return Network(init, apply, features, **{name: each for name, each in found.items() if hasattr(module, name)})
 
 
 def _under(apply: Callable, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
@@ -176,7 +182,12 @@ def _in_low_precision(network: Network, dtype: jnp.dtype) -> Network:
     def answer(params: Tree, batch_stats: Tree, maps: jax.Array) -> jax.Array:
         return second(lower(params), batch_stats, maps).astype(jnp.float32)
 
-    return lowered._replace(maps=maps, answer=answer)
+    lowered = lowered._replace(maps=maps, answer=answer)
+    if (third := network.early_maps) is None:
+        return lowered
+    return lowered._replace(
+        early_maps=lambda params, batch_stats, volumes: third(lower(params), batch_stats, volumes.astype(dtype))
+    )
 
 
 def _split(module: nnx.Module) -> tuple[Any, Any, Any]:

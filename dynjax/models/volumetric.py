@@ -31,6 +31,7 @@ class VGG3D(nnx.Module):
 
     GROUPS = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64))
     MAP_PLACES = (45.5, 8)  # voxels from the first to the centre of the first cell of `maps`, and from cell to cell
+    EARLY_PLACES = (19.5, 4)  # the same of `early_maps`
 
     @classmethod
     def map_size(cls, size: int) -> int:
@@ -58,12 +59,20 @@ class VGG3D(nnx.Module):
 
     def maps(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns what the last convolution gives, before its ReLU: the layer of Yang et al. 2018."""
-        for group in self.groups:
+        x = max_pool(self.early_maps(x, train=train))
+        for layer in self.groups[-1]:
+            x = layer(x)
+            if layer is not self.groups[-1][-1]:
+                x = nnx.relu(x)
+        return x
+
+    def early_maps(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what the third group gives, after its last ReLU."""
+        early = list(self.groups)[:-1]
+        for group in early:
             for layer in group:
-                x = layer(x)
-                if layer is not self.groups[-1][-1]:
-                    x = nnx.relu(x)
-            if group is not self.groups[-1]:
+                x = nnx.relu(layer(x))
+            if group is not early[-1]:
                 x = max_pool(x)
         return x
 
@@ -96,7 +105,7 @@ class ResNet3D(nnx.Module):
     """
 
     STRIDED = ((32, 64), (64, 64), (64, 128))  # input and output channels of the convolutions that halve the map
-    MAP_PLACES = (0.0, 8)  # as of VGG3D
+    MAP_PLACES, EARLY_PLACES = (0.0, 8), (0.0, 2)  # as of VGG3D
 
     @staticmethod
     def map_size(size: int) -> int:
@@ -124,11 +133,20 @@ class ResNet3D(nnx.Module):
 
     def maps(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns what the last residual block gives: the layer of Yang et al. 2018."""
+        x = self._stage(1, self.early_maps(x, train=train), train)
+        return self._stage(2, nnx.relu(self.norms[2](x, train=train)), train)
+
+    def early_maps(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns what BatchNorm and ReLU make of the second residual block, at which Yang et al. 2018 cut for CAM."""
         x = self.conv2(nnx.relu(self.norm1(self.conv1(x), train=train)))
-        for stage, (norm, strided) in enumerate(zip(self.norms, self.strided)):
-            x = strided(nnx.relu(norm(x, train=train)))
-            for block in self.blocks[2 * stage : 2 * stage + 2]:
-                x = block(x, train=train)
+        x = self._stage(0, nnx.relu(self.norms[0](x, train=train)), train)
+        return nnx.relu(self.norms[1](x, train=train))
+
+    def _stage(self, stage: int, x: jax.Array, train: bool) -> jax.Array:
+        """Halves normalised maps and passes them through the two blocks of a stage."""
+        x = self.strided[stage](x)
+        for block in self.blocks[2 * stage : 2 * stage + 2]:
+            x = block(x, train=train)
         return x
 
     def answer(self, maps: jax.Array, *, train: bool, key: jax.Array | None = None) -> jax.Array:

@@ -7,11 +7,12 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError, UsageError
-from dynjax.explanation.cells import attention_mask, cam, grad_cam
+from dynjax.explanation.cells import attention_mask, cam, cam_of_cut_network, grad_cam
 from dynjax.explanation.occlusion import occlude
 from dynjax.explanation.path import integrate
 from dynjax.explanation.reference import REFERENCES, Means, reference_volume
 from dynjax.explanation.voxels import ATTRIBUTABLE, interpolate, paint
+from dynjax.linear.answer import LinearAnswer
 from dynjax.models.build import VOLUMETRIC
 from dynjax.models.head import LINEAR, POOLED
 from dynjax.run import settings
@@ -44,7 +45,7 @@ def methods_of(config: FrozenConfigDict) -> list[str]:
     found = []
     if set(config.projection.name.split("+")) <= set(ATTRIBUTABLE):
         found.append("gradients")
-    if not is_3d and config.model.head in (LINEAR, POOLED):
+    if is_cut(config) or (not is_3d and config.model.head in (LINEAR, POOLED)):
         found.append("cam")
     if name != "patches3d":
         found.append("gradcam")
@@ -52,6 +53,11 @@ def methods_of(config: FrozenConfigDict) -> list[str]:
     if not is_3d and config.model.attention != "none":
         found.append("attention")
     return found
+
+
+def is_cut(config: FrozenConfigDict) -> bool:
+    """Whether a network has to be cut, and an answer fitted, for a class activation map."""
+    return config.model.name in ("vgg3d", "resnet3d")
 
 
 def check_method(config: FrozenConfigDict, method: str, reference: str) -> None:
@@ -67,11 +73,18 @@ def check_method(config: FrozenConfigDict, method: str, reference: str) -> None:
 
 
 def explain_volume(
-    path: Path, volume: np.ndarray, trained: Trained, means: Means | None, method: str, reference: str = REFERENCE
+    path: Path,
+    volume: np.ndarray,
+    trained: Trained,
+    means: Means | None,
+    method: str,
+    reference: str = REFERENCE,
+    cut: LinearAnswer | None = None,
 ) -> Attribution:
     """Explains the answer of one network to a scan.
 
-    Args: path, for messages; volume [X, Y, Z], on the grid; means, of the network's training scans, for WITH_REFERENCE.
+    Args: path, for messages; volume [X, Y, Z], on the grid; means, of the network's training scans, for WITH_REFERENCE;
+    cut, the answer to the early maps of a network that `is_cut`, for cam.
     Raises: InputError for a scan that has no reference.
     """
     if method in WITH_REFERENCE:
@@ -83,7 +96,7 @@ def explain_volume(
         return (
             _by_gradients(volume, other, trained) if method == "gradients" else _occluded(path, volume, other, trained)
         )
-    return _by_cells(volume, trained, method)
+    return _by_cells(volume, trained, method, cut)
 
 
 def _by_gradients(volume: np.ndarray, reference: np.ndarray, trained: Trained) -> Attribution:
@@ -128,21 +141,27 @@ def _occluded(path: Path, volume: np.ndarray, reference: np.ndarray, trained: Tr
     return Attribution(values, float(logit), {"reference": float(other), "voxels": float(values.sum())}, values)
 
 
-def _by_cells(volume: np.ndarray, trained: Trained, method: str) -> Attribution:
-    config = trained.config
+def _by_cells(volume: np.ndarray, trained: Trained, method: str, cut: LinearAnswer | None) -> Attribution:
+    config, is_3d = trained.config, trained.config.model.name in VOLUMETRIC
     network, sight = whole_network(trained), sight_of(trained)
     raw = volume if config.projection.name == "learned" else sight.project(volume)
     inputs = scale(config, raw[None])[0]
     logit = float(network.logits(inputs[None])[0])
     parts: dict[str, Any] = {}
-    if method == "cam":
+    if method == "cam" and is_3d:
+        assert cut is not None
+        cells, parts["intercept"] = cam_of_cut_network(network, inputs, *cut.of_raw())
+        parts["cut_network"] = float(cells.sum() + parts["intercept"])
+    elif method == "cam":
         cells, parts["intercept"] = cam(network, inputs)
     elif method == "gradcam":
         cells = grad_cam(network, inputs)
     else:
         cells = attention_mask(network, inputs, config.model.attention)
-    if config.model.name in VOLUMETRIC:
-        values = interpolate(cells[0], volume.shape, *VOLUMETRIC[config.model.name].MAP_PLACES)
+    if is_3d:
+        network_of = VOLUMETRIC[config.model.name]
+        places = network_of.EARLY_PLACES if method == "cam" else network_of.MAP_PLACES
+        values = interpolate(cells[0], volume.shape, *places)
     else:
         values = paint(cells, sight.views, volume.shape, sight.size)
     return Attribution(values, logit, parts | {"cells": float(cells.sum())}, cells)

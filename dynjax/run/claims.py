@@ -4,9 +4,10 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.models.build import VOLUMETRIC
 from dynjax.report.map_picture import LOGITS
-from dynjax.run.attribution import projection_lacks
+from dynjax.run.attribution import is_cut, projection_lacks
 
 UNMEASURED = "What such a map of a 3D network may claim was not measured: compare it with the scan's own differences."
+CUT = "The map is of another network than answered: of its first three stages, with a linear answer fitted to them."
 MEASURED = "Measured on synthetic subjects whose disease is known voxel by voxel:"
 CLAIMS = {
     "gradients": f"{MEASURED} the sum of such a map over a structure follows what undoing the disease there changes "
@@ -44,9 +45,14 @@ UNITS = dict.fromkeys(("gradients", "cam", "occlusion"), LOGITS) | {
 }
 
 
+def unit_of(method: str, config: FrozenConfigDict) -> str:
+    """Returns what the numbers of a method's maps are."""
+    return "logit of the cut network per cell" if method == "cam" and is_cut(config) else UNITS[method]
+
+
 def claim_of(method: str, config: FrozenConfigDict) -> str:
     """Returns the sentences that stand beside every map of a method."""
     if config.model.name in VOLUMETRIC:
-        return UNMEASURED
+        return f"{CUT} {UNMEASURED}" if method == "cam" else UNMEASURED
     lacks = projection_lacks(config) if method == "gradients" else ""
     return " ".join(filter(None, (CLAIMS[method], lacks)))

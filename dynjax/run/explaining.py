@@ -13,6 +13,7 @@ from dynjax.errors import InputError, UsageError
 from dynjax.explanation.measures import likeness
 from dynjax.explanation.reference import Means
 from dynjax.files import sha256_of
+from dynjax.linear.answer import LinearAnswer
 from dynjax.projection.store import project_volume
 from dynjax.run import settings
 from dynjax.run.attribution import WITH_REFERENCE, Attribution, explain_volume
@@ -131,10 +132,17 @@ def _means_anew(run: Workdir, networks: Sequence[Trained]) -> dict[int, tuple[np
         ) from None
 
 
-def explain_scan(scan: Chosen, method: str, reference: str, means: Callable[[Trained], Means] | None) -> Explanation:
+def explain_scan(
+    scan: Chosen,
+    method: str,
+    reference: str,
+    means: Callable[[Trained], Means] | None,
+    cut: Callable[[Trained], LinearAnswer] | None = None,
+) -> Explanation:
     """Explains a scan by its networks, and averages their maps and the parts of their logits.
 
-    Args: means, as `find_means` gives it, for a method with a reference.
+    Args: means, as `find_means` gives it, for a method with a reference; cut, as `fit_cut_networks` gives it, for cam
+    of a 3D network.
     Raises: InputError for a scan that is refused or has no reference.
     """
     config, trunk = scan.networks[0].config, scan.networks[0].trunk
@@ -144,8 +152,8 @@ def explain_scan(scan: Chosen, method: str, reference: str, means: Callable[[Tra
     probabilities = np.array([float(trained.probability(inputs[None])[0]) for trained in scan.networks])
     found: list[Attribution] = []
     for trained in scan.networks:
-        own = means(trained) if means else None
-        found.append(explain_volume(scan.path, volume.data, trained, own, method, reference))
+        own, answer = means(trained) if means else None, cut(trained) if cut else None
+        found.append(explain_volume(scan.path, volume.data, trained, own, method, reference, answer))
     values = np.mean([each.values for each in found], axis=0)
     logits = np.array([each.logit for each in found])
     described = {

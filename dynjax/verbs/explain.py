@@ -8,11 +8,13 @@ from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.explanation.reference import Means
 from dynjax.files import can_be_written
+from dynjax.linear.answer import LinearAnswer
 from dynjax.report.facts import SYNTHETIC
 from dynjax.report.wording import counted
 from dynjax.run import settings
-from dynjax.run.attribution import REFERENCE, WITH_REFERENCE, check_method
-from dynjax.run.claims import REFERENCE_TEXT, UNITS, claim_of
+from dynjax.run.attribution import REFERENCE, WITH_REFERENCE, check_method, is_cut
+from dynjax.run.claims import REFERENCE_TEXT, claim_of, unit_of
+from dynjax.run.cut_networks import fit_cut_networks
 from dynjax.run.explaining import Chosen, Explanation, explain_scan, find_means, identity_of, run_scans
 from dynjax.run.explanation import INDEX, SCHEMA
 from dynjax.run.guarding import read_guard
@@ -35,9 +37,11 @@ class Task(NamedTuple):
     method: str
     reference: str
     means: Callable[[Trained], Means] | None
+    cut: Callable[[Trained], LinearAnswer] | None
     reading: Reading
     claim: str
     positive: str
+    unit: str
     mark: str = ""
 
 
@@ -93,9 +97,11 @@ def explain(
         method,
         reference or REFERENCE,
         find_means(networks_from, networks) if method in WITH_REFERENCE else None,
+        fit_cut_networks(networks_from, networks) if method == "cam" and is_cut(config) else None,
         settings.projection_of(config).reading,
         claim_of(method, config),
         config.cohort.labels[1],
+        unit_of(method, config),
     )
     if scans:
         return _explain_others(task, networks_from, scans, networks, allow_unlike)
@@ -119,7 +125,7 @@ def _explain_run(
     refused = _explain_each(task, chosen, summary.add)
     if summary.scans:
         about = {"schema": SCHEMA, "method": task.method, "synthetic": bool(task.mark), "sentence": task.claim}
-        about["unit"] = UNITS[task.method]
+        about["unit"] = task.unit
         about["reference"] = REFERENCE_TEXT[task.reference] if task.means else "none is needed"
         summary.write(task.folder, about)
         is_shown = task.folder == workdir.explanation and workdir.repeats() == [workdir]
@@ -176,8 +182,8 @@ def _explained(task: Task, scan: Chosen) -> Explanation:
     identity = identity_of(scan, task.method, task.reference)
     if found := read_scan(folder, scan, identity | {"claim": task.claim, "synthetic": bool(task.mark)}):
         return found
-    found = explain_scan(scan, task.method, task.reference, task.means)
-    write_scan(folder, scan, found, task.reading, task.claim, _title(task, found), task.mark, UNITS[task.method])
+    found = explain_scan(scan, task.method, task.reference, task.means, task.cut)
+    write_scan(folder, scan, found, task.reading, task.claim, _title(task, found), task.mark, task.unit)
     return found
 
 

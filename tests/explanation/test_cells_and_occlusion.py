@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynjax.explanation.cells import attention_mask, cam, grad_cam
+from dynjax.explanation.cells import attention_mask, cam, cam_of_cut_network, grad_cam
 from dynjax.explanation.network import Explained, Halves, Numbers, halves
 from dynjax.explanation.occlusion import occlude
 from dynjax.models.build import VOLUMETRIC, build_classifier, build_trunk
@@ -57,6 +57,16 @@ def test_grad_cam_of_a_known_network():
     assert (expected < 0).any() and (expected > 0).any(), "both signs stay"
 
 
+def test_cam_of_a_cut_network_whose_maps_are_known():
+    maps = np.random.default_rng(0).normal(size=(1, 4, 5, 6, 3)).astype(np.float32)
+    weights = np.array([2.0, -1.0, 0.5])
+    parts = Halves(lambda _, inputs: inputs, lambda _, maps: maps, lambda _, inputs: jnp.asarray(maps))
+    network = Explained(parts, Numbers({}, {}, {}, {}))
+    cells, intercept = cam_of_cut_network(network, np.zeros((8, 8, 8, 1), np.float32), weights, 0.25)
+    np.testing.assert_allclose(cells, (maps * weights).sum(-1) / 120, rtol=1e-6)
+    assert cells.sum() + intercept == pytest.approx(maps.mean((0, 1, 2, 3)) @ weights + 0.25, rel=1e-5)
+
+
 @pytest.mark.parametrize("head", ["paper", "joint"])
 def test_the_mask_is_the_one_that_the_network_applies(head):
     views = 2 if head == "joint" else 1
@@ -79,23 +89,25 @@ VOLUMES = [("vgg3d", 100), ("resnet3d", 56)]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stage", ["maps", "early_maps"])
 @pytest.mark.parametrize(("name", "extent"), VOLUMES)
-def test_a_3d_cell_lies_at_the_centre_of_what_it_sees(name, extent):
-    """The voxels that change a cell surround the place that MAP_PLACES gives it."""
+def test_a_3d_cell_lies_at_the_centre_of_what_it_sees(name, extent, stage):
+    """The voxels that change a cell surround the place that MAP_PLACES or EARLY_PLACES gives it."""
     network = build_classifier(name, (extent,) * 3)
     params, stats = jax.jit(network.init)(jax.random.key(0))
-    cell = 0 if name == "vgg3d" else 3
-    shape = jax.eval_shape(lambda x: network.maps(params, stats, x), jnp.zeros((1, *(extent,) * 3, 1))).shape
+    cell = {"maps": 0 if name == "vgg3d" else 3, "early_maps": 8}[stage]
+    maps_of = getattr(network, stage)
+    shape = jax.eval_shape(lambda x: maps_of(params, stats, x), jnp.zeros((1, *(extent,) * 3, 1))).shape
 
     def value(along):  # a volume that varies along x alone keeps it small
         volume = jnp.broadcast_to(along[:, None, None], (extent,) * 3)
-        return network.maps(params, stats, volume[None, ..., None])[0, cell, shape[2] // 2, shape[3] // 2].sum()
+        return maps_of(params, stats, volume[None, ..., None])[0, cell, shape[2] // 2, shape[3] // 2].sum()
 
     slopes = jax.jit(jax.grad(value))(jnp.asarray(np.random.default_rng(0).uniform(1, 2, extent), jnp.float32))
     seen = np.flatnonzero(np.abs(slopes) > 1e-9)
-    first, step = VOLUMETRIC[name].MAP_PLACES
+    first, step = VOLUMETRIC[name].MAP_PLACES if stage == "maps" else VOLUMETRIC[name].EARLY_PLACES
     middle = (seen[0] + seen[-1]) / 2
-    assert abs(middle - (first + step * cell)) <= 4, f"{name}: {seen[0]} to {seen[-1]}"
+    assert abs(middle - (first + step * cell)) <= step / 2, f"{name}: {seen[0]} to {seen[-1]}"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`explain`: what it writes for a run's subjects and for other scans, what it refuses, and in which words."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -219,6 +220,50 @@ def test_a_run_without_class_means_makes_them_or_says_why_not(copied, tmp_path):
     done = main("explain", f"--workdir={copied}", "--allow-unlike", str(scans()[0].path), f"--out={tmp_path / 'x'}")
     assert done.returncode == 3 and "keeps no class means to compare a scan with" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_any_of_its_files(run, tmp_path):
+    command = ("explain", f"--workdir={run[0]}", f"--subjects={PEOPLE[0]}", "--method=gradcam")
+    assert main(*command, f"--out={tmp_path / 'whole'}").returncode == 0
+    (folder,) = (path.parent.name for path in (tmp_path / "whole").glob("*/attribution.json"))
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "whole" / folder).iterdir())
+    for size in sizes:
+        out = tmp_path / f"o{size}"
+        done = main(*command, f"--out={out}", limits={resource.RLIMIT_FSIZE: size - 1})
+        assert done.returncode == 1 and "File too large; everything saved before is kept" in done.stderr
+        (error,) = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]  # of the cache
+        assert str(out) in error
+        assert not list(out.rglob("*.partial*")) and not (out / "explanation.json").exists()
+        for path in (out / folder).iterdir():
+            assert path.stat().st_size < size, "a file is whole or not there"
+        assert main(*command, f"--out={out}").returncode == 0
+        assert {path.name for path in (out / folder).iterdir()} > FILES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "extent"), [("vgg3d", 100), ("resnet3d", 56)])
+def test_a_3d_network(name, extent, tmp_path):
+    size = (f"--config.volume.grid={extent},{extent},{extent}", f"--config.volume.spacing={220 / extent}")
+    short = ("--config.train.epochs=1", "--config.train.folds=2", "--config.train.only_folds=0")
+    command = (f"--config=configs/{name}.py", *size, *short, *PHANTOMS, "--config.train.batch_size=2")
+    workdir = tmp_path / "w"
+    assert main(*command, f"--workdir={workdir}").returncode == 0
+    folds = [row.split(",") for row in (workdir / "folds.csv").read_text().splitlines()[1:]]
+    subject = next(row[0] for row in folds if row[2] == "0")
+    for method in ("gradcam", "cam", "gradients", "occlusion"):
+        explained(workdir, tmp_path / method, f"--subjects={subject}", f"--method={method}")
+        (about,) = sidecars(tmp_path / method).values()
+        assert "3D network" in about["claim"] and ("linear answer fitted" in about["claim"]) is (method == "cam")
+    (about,) = sidecars(tmp_path / "cam").values()
+    parts = about["parts"]
+    assert parts["cells"] + parts["intercept"] == pytest.approx(parts["cut_network"], abs=1e-5)
+    assert about["unit"] == "logit of the cut network per cell"
+    map_, at_the_end = (
+        nibabel.load(next((tmp_path / method).glob("*/attribution.nii.gz"))).get_fdata()
+        for method in ("cam", "gradcam")
+    )
+    assert np.abs(map_).max() > 0 and np.corrcoef(map_.ravel(), at_the_end.ravel())[0, 1] < 0.99
 
 
 @pytest.mark.slow
