@@ -16,7 +16,7 @@ from ml_collections import FrozenConfigDict
 from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.files import expanded
 from dynjax.help_text import help_for
-from dynjax.parsing import Verbs, parse, verb_of
+from dynjax.parsing import Verbs, further_arguments, parse, verb_of
 
 
 def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextlib.nullcontext) -> None:
@@ -82,7 +82,7 @@ def config_name(flag) -> str:
 def _do(verbs: Verbs, around: Callable, arguments: list[str]) -> None:
     name, rest = verb_of(verbs, arguments)
     if rest and not (verbs[name].needs or verbs[name].takes):
-        raise UsageError(f"{name} takes no further arguments: {' '.join(rest)}")
+        raise UsageError(further_arguments(verbs, name, rest))
     if verbs[name].needs and not rest:
         raise UsageError(f"{name} needs {verbs[name].needs}")
     arguments_of_verb = verbs[name].arguments(rest)

@@ -128,12 +128,15 @@ def _unknown_option(name: str, known: list[str]) -> str:
     key = name.removeprefix("config.")
     if key in GONE:
         return f"--{name}: {GONE[key][1]}"
+    if any(each.startswith(f"{key}.") for each in known):
+        return f"--{name}: is a section of the config; give a key of it, --{name}.KEY=VALUE"
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
     return f"--{name}: no such option" + (f"; did you mean --config.{nearest[0]}?" if nearest else "")
 
 
 def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
     for key, value in config.items():
-        yield prefix + key
         if isinstance(value, ConfigDict):
             yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key

@@ -35,8 +35,8 @@ def find_config(given: str) -> Path:
     if given in named:
         return named[given]
     nearest = difflib.get_close_matches(path.stem, named, n=1)
-    advice = f"did you mean --config={nearest[0]}?" if nearest else "`dynjax configs` lists what there is"
-    raise UsageError(f"--config={given}: no such file, and no config has that name; {advice}")
+    advice = f"did you mean --config={nearest[0]}?" if nearest else "`dynjax configs` lists all"
+    raise UsageError(f"--config={given}: no such file or config; {advice}")
 
 
 def summary_of(config: Path) -> str:

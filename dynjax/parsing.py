@@ -1,6 +1,7 @@
 """Parses the command line: which verb, and its flags; what cannot be meant is refused with the nearest that can."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from absl import flags
 from dynjax import config_file
 from dynjax.config_names import config_files
 from dynjax.errors import UsageError
+from dynjax.run.keys import KEYS
 
 FOR_ALL = ("help", "version")  # flags that are no verb's own
 
@@ -45,6 +47,8 @@ def parse(verbs: Verbs, argv: list[str]) -> list[str]:
         return flags.FLAGS(config_file.check_options(argv))
     except flags.UnrecognizedFlagError as error:
         raise UsageError(_unknown_flag(verbs, words, error.flagname)) from None
+    except flags.IllegalFlagValueError as error:
+        raise UsageError(_illegal_value(str(error))) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
 
@@ -59,6 +63,14 @@ def verb_of(verbs: Verbs, arguments: list[str]) -> tuple[str, list[str]]:
     raise UsageError(f"no verb is called {name}; " + _nearest(name, verbs, "did you mean {}?", "`dynjax help` has all"))
 
 
+def further_arguments(verbs: Verbs, name: str, words: list[str]) -> str:
+    """Says that a verb takes no positional arguments, and which flag they may stand for."""
+    said, (first, equals, value) = f"{name} takes no further arguments: {' '.join(words)}", words[0].partition("=")
+    if "config" in verbs[name].flags and first.partition(":")[0] in config_files():
+        return f"{said}; did you mean --config={first}?"
+    return f"{said}; did you mean --{first}={value}?" if equals and first in verbs[name].flags else said
+
+
 def _nearest(name: str, known: Iterable[str], found: str, none: str) -> str:
     """Advises the nearest of the known names, or says where to look."""
     nearest = difflib.get_close_matches(name, known, n=1)
@@ -70,6 +82,20 @@ def _unknown_flag(verbs: Verbs, words: list[str], flag: str) -> str:
     name = next((word for word in words if word in verbs), next(iter(verbs)))
     advice = _nearest(flag, (*verbs[name].flags, *FOR_ALL), "did you mean --{}?", f"`dynjax {name} --help` lists all")
     return f"--{flag}: there is no such flag; {advice}"
+
+
+def _illegal_value(said: str) -> str:
+    """Says what a flag's value must be, given what absl says of it: 'flag --NAME=VALUE: REASON'."""
+    found = re.fullmatch(r"flag --(?P<name>[\w.-]+)=(?P<value>.*?): (?P<reason>.*)", said, re.DOTALL)
+    if found is None:
+        return said
+    name, reason = found["name"], found["reason"]
+    key = KEYS.get(name.removeprefix("config."))
+    if key is not None and name.startswith("config."):
+        reason = key.must()
+    elif "must be" not in reason:  # what a validator says
+        reason = f"must be {'true or false' if flags.FLAGS[name].boolean else flags.FLAGS[name].parser.syntactic_help}"
+    return f"--{name}={found['value']}: {reason}"
 
 
 def _check_flags(verbs: Verbs, name: str, options: Mapping[str, str]) -> None:
