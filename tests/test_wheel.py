@@ -38,7 +38,7 @@ def installed(tmp_path_factory) -> Path:
     assert build.returncode == 0, build.stderr
     _called(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     (packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    # A folder that a .pth file names is searched last, and its own .pth files, such as the editable dynjax's, are not read.
+    # Searched last, and without its own .pth files, such as that of an editable dynjax.
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (wheel,) = folder.glob("dynjax-*.whl")
     _called(

@@ -18,8 +18,10 @@ from tests.verbs.test_flags import TAKEN
 NO_JAX = """
 import sys
 from dynjax.__main__ import main
-main()
-sys.exit(", ".join({"jax", "numpy", "sklearn"} & set(sys.modules)))
+try:
+    main()
+finally:
+    sys.stderr.write(" ".join({"jax", "numpy", "sklearn"} & set(sys.modules)))
 """
 CONFIG = "from configs.base import experiment\n\n\ndef get_config(variant=''):\n    return experiment({}, variant, 1)\n"
 TELLS = "import os, sys\nprint(os.environ['GLIBC_TUNABLES'], *sys.argv[1:], file=sys.stderr)\n"

@@ -77,7 +77,7 @@ def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb)
         (("evaluate", "--workdir="), "--workdir=: nothing is given"),
         (("report", "--workdir=w", "--beside="), "--beside=: nothing is given"),
         (("check", *TINY, "--out="), "--out=: nothing is given"),
-        ((*TINY, "--max-hours=nan"), "flag --max-hours=nan: must be a number, 0 or more"),
+        ((*TINY, "--max-hours=nan"), "--max-hours=nan: must be a number, 0 or more"),
         ((*TINY, "--max-hours=-1"), "--max-hours=-1"),
         (("audit", "--confg=x"), "--confg: there is no such flag; did you mean --config?"),
         (("audit", "--paprika", "soup", TINY[0]), "--paprika: there is no such flag; `dynjax audit --help`"),
