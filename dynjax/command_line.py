@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NoReturn
 
 from absl import app, logging
 from ml_collections import FrozenConfigDict
@@ -17,6 +18,8 @@ from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.files import expanded
 from dynjax.help_text import help_for
 from dynjax.parsing import Verbs, further_arguments, parse, verb_of
+
+STOPPED = "stopped; everything finished so far is saved; the same command continues from there"
 
 
 def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextlib.nullcontext) -> None:
@@ -39,7 +42,7 @@ def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextl
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
-        _exit(Stopped("stopped; everything finished so far is saved; the same command continues from there"))
+        _exit(Stopped(STOPPED))
     except MemoryError as error:
         _exit(_out_of_memory(error))
     except RuntimeError as error:
@@ -86,6 +89,7 @@ def _do(verbs: Verbs, around: Callable, arguments: list[str]) -> None:
     if verbs[name].needs and not rest:
         raise UsageError(f"{name} needs {verbs[name].needs}")
     arguments_of_verb = verbs[name].arguments(rest)
+    importlib.import_module("dynjax.work.compiling").end_when_asked(_end_at_once)  # loads rich, which help needs not
     with around(name):
         getattr(importlib.import_module(f"dynjax.verbs.{name}"), name)(**arguments_of_verb)  # loads jax, so not before
     sys.stdout.flush()  # here a full disk is an error that is caught
@@ -120,3 +124,9 @@ def _exit(error: DynjaxError) -> None:
     if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
         os._exit(error.exit_code)  # jax would wait for the other processes, which wait for this one
     sys.exit(error.exit_code)
+
+
+def _end_at_once() -> NoReturn:
+    """Ends the process without waiting for the main thread, which is compiling."""
+    print(STOPPED, file=sys.stderr, flush=True)
+    os._exit(Stopped.exit_code)
