@@ -1,4 +1,4 @@
-"""A linear answer to a vector for each scan that another program made, such as a foundation model, in the same folds.
+"""A linear answer to a vector for each scan, which another program such as a foundation model made.
 
 python main.py --config=configs/baseline_embedding.py --config.cohort.table=scans.csv \\
     --config.cohort.embeddings=brainiac.csv --workdir=runs/baselines/brainiac          seconds for 100 scans

@@ -1,4 +1,4 @@
-"""Dyn + MobileNetV1 (section 4.3: accuracy 0.85 on ADNI), with attention.
+"""Dynamic images, MobileNetV1, attention (section 4.3: accuracy 0.85 on ADNI).
 
 python main.py --config=configs/dyn_mobilenet_v1.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/dyn_mobilenet_v1.py:quick    20 epochs

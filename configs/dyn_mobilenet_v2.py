@@ -1,4 +1,4 @@
-"""Dyn + MobileNetV2 (Table 2: accuracy 0.88, AUC 0.89 on ADNI), with attention.
+"""Dynamic images, MobileNetV2, attention (Table 2: accuracy 0.88, AUC 0.89 on ADNI).
 
 python main.py --config=configs/dyn_mobilenet_v2.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/dyn_mobilenet_v2.py:quick    20 epochs, about four minutes on two cores

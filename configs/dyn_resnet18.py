@@ -1,4 +1,4 @@
-"""Dyn + ResNet18 (Table 2: accuracy 0.85, AUC 0.84 on ADNI), with attention.
+"""Dynamic images, ResNet18, attention (Table 2: accuracy 0.85, AUC 0.84 on ADNI).
 
 python main.py --config=configs/dyn_resnet18.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/dyn_resnet18.py:quick    8 epochs

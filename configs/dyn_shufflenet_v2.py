@@ -1,4 +1,4 @@
-"""Dyn + ShuffleNetV2 x1.0, a network of the kind that section 4.3 proposes, with attention.
+"""Dynamic images, ShuffleNetV2 x1.0, attention: a network of the kind that section 4.3 proposes.
 
 python main.py --config=configs/dyn_shufflenet_v2.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/dyn_shufflenet_v2.py:quick    20 epochs

@@ -1,4 +1,4 @@
-"""Mean and dynamic image in one network with three heads: our design, after Liang et al. 2019.
+"""Mean and dynamic image in one VGG11 with three heads: our design, after Liang et al. 2019.
 
 python main.py --config=configs/joint_vgg11.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/joint_vgg11.py:quick    8 epochs

@@ -1,4 +1,4 @@
-"""A learned projection + VGG11 + Att: one weight a slice, trained with the network from the dynamic image's on.
+"""A learned projection, VGG11, attention: one weight a slice, which starts as the dynamic image's.
 
 python main.py --config=configs/learned_vgg11.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/learned_vgg11.py:quick    8 epochs

@@ -1,4 +1,4 @@
-"""Max. + VGG11 + Att (Table 3: accuracy 0.82, AUC 0.76 on ADNI): the maximum along z in place of rank pooling.
+"""The maximum along z instead of rank pooling, VGG11, attention (Table 3: accuracy 0.82, AUC 0.76 on ADNI).
 
 python main.py --config=configs/max_vgg11.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/max_vgg11.py:quick    8 epochs

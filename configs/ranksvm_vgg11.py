@@ -1,4 +1,4 @@
-"""Exact rank pooling (the paper's equations 1 and 2) + VGG11 + Att, which the dynamic image approximates.
+"""Exact rank pooling, which the dynamic image approximates (equations 1 and 2), VGG11, attention.
 
 python main.py --config=configs/ranksvm_vgg11.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/ranksvm_vgg11.py:quick    8 epochs

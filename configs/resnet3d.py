@@ -1,4 +1,4 @@
-"""3D-ResNet of Korolev et al. 2017 (Table 3: accuracy 0.84, AUC 0.82 on ADNI).
+"""3D-ResNet of Korolev et al. 2017 on whole volumes (Table 3: accuracy 0.84, AUC 0.82 on ADNI).
 
 python main.py --config=configs/resnet3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
 """

@@ -1,4 +1,4 @@
-"""The axial, coronal and sagittal dynamic images in the three channels of one + VGG11 + Att.
+"""Axial, coronal and sagittal dynamic images as the channels of one image, VGG11, attention.
 
 python main.py --config=configs/triplanar_vgg11.py          the protocol: 5 folds of 150 epochs
 python main.py --config=configs/triplanar_vgg11.py:quick    8 epochs

@@ -1,4 +1,4 @@
-"""3D-VGG of Korolev et al. 2017 (Table 3: accuracy 0.80, AUC 0.78 on ADNI).
+"""3D-VGG of Korolev et al. 2017 on whole volumes (Table 3: accuracy 0.80, AUC 0.78 on ADNI).
 
 python main.py --config=configs/vgg3d.py          the protocol: 5 folds of 150 epochs; wants a GPU
 """

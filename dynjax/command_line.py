@@ -6,38 +6,24 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NoReturn
 
-from absl import app, flags, logging
+from absl import app, logging
 from ml_collections import FrozenConfigDict
 
-from dynjax import config_file
 from dynjax.errors import DynjaxError, Stopped, UsageError
 from dynjax.files import expanded
+from dynjax.help_text import help_for
+from dynjax.parsing import Verbs, further_arguments, parse, verb_of
 
-
-class Verb(NamedTuple):
-    """Holds what the command line knows of a verb.
-
-    flags: the names of the flags that it takes.
-    arguments: turns positional arguments into the keyword arguments of dynjax.verbs.<verb>.<verb>.
-    needs: which positional arguments it takes, in words; takes: the same, for a verb that can do without.
-    """
-
-    flags: tuple[str, ...]
-    arguments: Callable[[list[str]], dict[str, Any]]
-    needs: str = ""
-    takes: str = ""
-
-
-Verbs = Mapping[str, Verb]
+STOPPED = "stopped; everything finished so far is saved; the same command continues from there"
 
 
 def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextlib.nullcontext) -> None:
-    """Parses the flags, runs the verb, and exits with the code that `dynjax.errors` promises.
+    """Prints the help that is asked for, or runs the verb; exits with the code that `dynjax.errors` promises.
 
     Args:
       verbs: the verbs, by their names; the first is the default.
@@ -49,11 +35,14 @@ def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextl
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     _print_anything()
     try:
-        app.run(lambda argv: _do(verbs, around, argv[1:]), flags_parser=lambda argv: _parse(verbs, argv))
+        if text := help_for(verbs, sys.argv[1:]):
+            print(text, flush=True)
+        else:
+            app.run(lambda argv: _do(verbs, around, argv[1:]), flags_parser=lambda argv: parse(verbs, argv))
     except DynjaxError as error:
         _exit(error)
     except KeyboardInterrupt:
-        _exit(Stopped("stopped; everything finished so far is saved; the same command continues from there"))
+        _exit(Stopped(STOPPED))
     except MemoryError as error:
         _exit(_out_of_memory(error))
     except RuntimeError as error:
@@ -66,7 +55,7 @@ def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextl
 
 def config_of(flag) -> FrozenConfigDict:
     if flag.value is None:
-        raise UsageError("--config=configs/NAME.py is needed; configs/README.md lists them")
+        raise UsageError("--config=NAME is needed; `dynjax configs` lists the names")
     return FrozenConfigDict(flag.value)
 
 
@@ -94,22 +83,16 @@ def config_name(flag) -> str:
 
 
 def _do(verbs: Verbs, around: Callable, arguments: list[str]) -> None:
-    name, rest = _verb_of(verbs, arguments)
+    name, rest = verb_of(verbs, arguments)
     if rest and not (verbs[name].needs or verbs[name].takes):
-        raise UsageError(f"{name} takes no further arguments: {' '.join(rest)}")
+        raise UsageError(further_arguments(verbs, name, rest))
     if verbs[name].needs and not rest:
         raise UsageError(f"{name} needs {verbs[name].needs}")
     arguments_of_verb = verbs[name].arguments(rest)
+    importlib.import_module("dynjax.work.compiling").end_when_asked(_end_at_once)  # loads rich, which help needs not
     with around(name):
         getattr(importlib.import_module(f"dynjax.verbs.{name}"), name)(**arguments_of_verb)  # loads jax, so not before
     sys.stdout.flush()  # here a full disk is an error that is caught
-
-
-def _verb_of(verbs: Verbs, arguments: list[str]) -> tuple[str, list[str]]:
-    name, *rest = arguments or [next(iter(verbs))]
-    if name not in verbs:
-        raise UsageError(f"no verb is called {name!r}; there are {', '.join(verbs)}")
-    return name, rest
 
 
 def _print_anything() -> None:
@@ -143,33 +126,7 @@ def _exit(error: DynjaxError) -> None:
     sys.exit(error.exit_code)
 
 
-def _parse(verbs: Verbs, argv: list[str]) -> list[str]:
-    try:
-        argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
-        others, options = config_file.split_options(argv)
-        words = flags.FLAGS(others, known_only=True)[1:]
-        if not any(word.startswith("-") for word in words):  # flags that are unknown, which are refused below
-            _check_flags(verbs, _verb_of(verbs, words)[0], options)
-        return flags.FLAGS(config_file.check_options(argv))
-    except flags.Error as error:
-        raise UsageError(str(error)) from None
-
-
-def _check_flags(verbs: Verbs, name: str, options: Mapping[str, str]) -> None:
-    """Raises UsageError for flags that the verb does not take, and for those that are given without a value."""
-    known = sorted({flag for verb in verbs.values() for flag in verb.flags} - {"config"})
-    given = [flag for flag in known if flags.FLAGS[flag].present]
-    empty = [f"--{flag}=: nothing is given" for flag in given if flags.FLAGS[flag].value in ("", [])]
-    if problems := _not_taken(verbs, name, [*options, *given]) + empty:
-        raise UsageError("\n".join(problems))
-
-
-def _not_taken(verbs: Verbs, name: str, given: list[str]) -> list[str]:
-    """Says of each flag that the verb does not take which verbs do."""
-    problems = []
-    for flag in given:
-        own = flag.partition(".")[0]  # config for config.seed
-        takers = [other for other, verb in verbs.items() if own in verb.flags]
-        if name not in takers:
-            problems.append(f"--{flag}: is for {', '.join(takers)}, not for {name}")
-    return problems
+def _end_at_once() -> NoReturn:
+    """Ends the process without waiting for the main thread, which is compiling."""
+    print(STOPPED, file=sys.stderr, flush=True)
+    os._exit(Stopped.exit_code)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from dynjax.config_names import PACKAGE, configs_folder, find_config, offer_base
 from dynjax.errors import DynjaxError, UsageError
 from dynjax.run.keys import GONE, KEYS
 
 OPTION = re.compile(r"--?(?P<no>no)?(?P<name>config(\.[^=]*)?)(=(?P<value>.*))?", re.DOTALL)
-PACKAGE = Path(__file__).parent
 
 
 def split_options(argv: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -42,34 +42,51 @@ def check_options(argv: list[str]) -> list[str]:
     _, options = split_options(argv)
     given = options.pop("config", None)
     if given is None and options:
-        raise UsageError(f"--{next(iter(options))}: --config=configs/NAME.py is needed, whose key it is")
+        raise UsageError(f"--{next(iter(options))}: --config=NAME is needed, whose key it is")
     if given is None:
         return argv
     get_config = _find(given)
     known = list(_keys(_make(given, get_config)))
     if unknown := [name for name in options if name.removeprefix("config.") not in known]:
         raise UsageError("\n".join(_unknown_option(name, known) for name in unknown))
-    if ":" in given or not _needs_variant(get_config):
-        return argv
-    return [f"{word}:" if word in (given, f"--config={given}", f"-config={given}") else word for word in argv]
+    file, colon, variant = given.partition(":")
+    colon = ":" if _needs_variant(get_config) else colon
+    return list(_with_config(argv, f"{find_config(file)}{colon}{variant}"))
+
+
+def load(given: str) -> FrozenConfigDict:
+    """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
+    return _make(given, _find(given))
+
+
+def _with_config(argv: list[str], file: str) -> Iterator[str]:
+    """Yields the arguments with another value of --config."""
+    words = iter(argv)
+    for word in words:
+        found = OPTION.fullmatch(word)
+        if found is None or found["name"] != "config":
+            yield word
+        else:
+            yield f"--config={file}"
+            if found["value"] is None:
+                next(words, None)
 
 
 def _find(given: str) -> Callable[..., ConfigDict]:
     """Runs the config file and returns its get_config. Raises: UsageError."""
-    file = given.partition(":")[0]
-    if not Path(file).is_file():
-        raise UsageError(f"--config={given}: {file}: no such file; configs/README.md lists the configs")
-    with _ErrorsOf(given):
-        get_config = runpy.run_path(file).get("get_config")
+    file = find_config(given.partition(":")[0])
+    offer_base()
+    with _ErrorsOf(given, file):
+        get_config = runpy.run_path(str(file)).get("get_config")
     if not callable(get_config):
-        raise UsageError(f"--config={given}: has no function get_config(); configs/base.py shows one")
+        raise UsageError(f"--config={given}: has no function get_config(); `dynjax help configs` shows one")
     return get_config
 
 
 def _make(given: str, get_config: Callable[..., ConfigDict]) -> FrozenConfigDict:
     """Calls get_config as ml_collections does, but with an empty variant where it needs one. Raises: UsageError."""
     _, colon, variant = given.partition(":")
-    with _ErrorsOf(given):
+    with _ErrorsOf(given, find_config(given.partition(":")[0])):
         config = get_config(variant) if colon or _needs_variant(get_config) else get_config()
         if isinstance(config, ConfigDict):
             return FrozenConfigDict(config)
@@ -85,8 +102,8 @@ def _needs_variant(get_config: Callable) -> bool:
 class _ErrorsOf:
     """Turns whatever a user's config file raises into a UsageError; an error of this package keeps its traceback."""
 
-    def __init__(self, given: str):
-        self.given, self.file = given, given.partition(":")[0]
+    def __init__(self, given: str, file: Path):
+        self.given, self.file = given, str(file)
 
     def __enter__(self) -> None:
         pass
@@ -95,23 +112,31 @@ class _ErrorsOf:
         if not isinstance(error, Exception) or isinstance(error, DynjaxError):
             return
         frames = [frame for frame in traceback.extract_tb(trace) if frame.filename != __file__]
-        if any(Path(frame.filename).is_relative_to(PACKAGE) for frame in frames):
+        if any(_is_ours(Path(frame.filename)) for frame in frames):
             return
         lines = [f"line {frame.lineno}: " for frame in frames if frame.filename == self.file]
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UsageError(f"--config={self.given}: {lines[-1] if lines else ''}{said}") from None
 
 
+def _is_ours(path: Path) -> bool:
+    """Tells whether a file is this package's; the configs that it may hold count as a user's, who copies them."""
+    return path.is_relative_to(PACKAGE) and not path.is_relative_to(configs_folder())
+
+
 def _unknown_option(name: str, known: list[str]) -> str:
     key = name.removeprefix("config.")
     if key in GONE:
         return f"--{name}: {GONE[key][1]}"
+    if any(each.startswith(f"{key}.") for each in known):
+        return f"--{name}: is a section of the config; give a key of it, --{name}.KEY=VALUE"
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
     return f"--{name}: no such option" + (f"; did you mean --config.{nearest[0]}?" if nearest else "")
 
 
 def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
     for key, value in config.items():
-        yield prefix + key
         if isinstance(value, ConfigDict):
             yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key

@@ -21,7 +21,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-VERBS = ("train", "prepare", "check", "audit", "evaluate", "predict", "explain", "report", "compare")
+VERBS = ("train", "prepare", "check", "audit", "evaluate", "predict", "explain", "report", "compare", "configs", "show")
 PRELOADED = ["tests.command", "ml_collections.config_flags", *(f"dynjax.verbs.{verb}" for verb in VERBS)]
 PATIENCE = 900  # seconds that a command may take, on a machine that has other things to do
 KEPT = {"GLIBC_TUNABLES": ""}  # says that main.py need not start Python again to have freed memory kept

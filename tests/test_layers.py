@@ -21,9 +21,14 @@ FLOORS = [
     ["baselines", "audit", "guard", "training", "evaluation", "explanation"],
     ["report"],
     ["run"],
-    ["verbs"],
+    ["config_names"],
     ["config_file"],
+    ["verbs"],
+    ["parsing"],
+    ["help_pages", "help_text"],
     ["command_line"],
+    ["arguments"],
+    ["__main__"],
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 STRANGERS = [  # rooms that know nothing of each other, though their floors would allow it

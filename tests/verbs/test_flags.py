@@ -21,6 +21,8 @@ TAKEN = {
     },
     "report": {"workdir", "show-ids", "beside"},
     "compare": {"paper", "paired", "out"},
+    "configs": set(),
+    "show": {"config"},
 }
 VALUES = {
     **{"config": "configs/dyn_alexnet.py", "config.seed": "1", "workdir": "w", "out": "o", "max-hours": "1"},
@@ -41,7 +43,7 @@ VALUES = {
 
 
 def test_the_table_has_every_flag():
-    defined = set(re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"', (ROOT / "main.py").read_text()))
+    defined = set(re.findall(r'DEFINE_\w+\(\s*"([\w-]+)"', (ROOT / "dynjax" / "arguments.py").read_text()))
     assert defined == set.union(*TAKEN.values()) == set(VALUES) - {"config.seed"}
 
 
@@ -66,7 +68,7 @@ def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb)
             "--config.seed: is for train, prepare, check, audit",
         ),
         (("compare", "--config.train.stream", "a", "b"), "--config.train.stream: is for train, prepare, check, audit"),
-        (("--config.seed=3",), "--config.seed: --config=configs/NAME.py is needed, whose key it is"),
+        (("--config.seed=3",), "--config.seed: --config=NAME is needed, whose key it is"),
         (
             (*TINY, "--config.train.epoch=3"),
             "--config.train.epoch: no such option; did you mean --config.train.epochs?",
@@ -75,14 +77,14 @@ def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb)
         (("evaluate", "--workdir="), "--workdir=: nothing is given"),
         (("report", "--workdir=w", "--beside="), "--beside=: nothing is given"),
         (("check", *TINY, "--out="), "--out=: nothing is given"),
-        ((*TINY, "--max-hours=nan"), "flag --max-hours=nan: must be a number, 0 or more"),
+        ((*TINY, "--max-hours=nan"), "--max-hours=nan: must be a number, 0 or more"),
         ((*TINY, "--max-hours=-1"), "--max-hours=-1"),
-        (("audit", "--confg=x"), "Unknown command line flag 'confg'"),
-        (("audit", "--paprika", "soup", TINY[0]), "Unknown command line flag 'paprika'"),
-        (("explode",), "no verb is called 'explode'"),
+        (("audit", "--confg=x"), "--confg: there is no such flag; did you mean --config?"),
+        (("audit", "--paprika", "soup", TINY[0]), "--paprika: there is no such flag; `dynjax audit --help`"),
+        (("explode",), "no verb is called explode; `dynjax help` has all"),
         (("check", *TINY, "more"), "check takes no further arguments: more"),
-        (("check", "--config="), "--config=: : no such file"),
-        ((*PHANTOMS, "--config=configs"), "--config=configs: configs: no such file"),
+        (("check", "--config="), "--config=: no such file or config"),
+        ((*PHANTOMS, "--config=configs"), "--config=configs: no such file or config"),
     ],
 )
 def test_what_is_given_wrongly_is_said_before_any_work(arguments, said):

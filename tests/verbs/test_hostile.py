@@ -188,7 +188,12 @@ CASES = [
         "train.learning_rate=nan: must be a number",
         lines=2,
     ),
-    Case("words for a number", (*TRAIN, "--config.train.epochs=many"), 2, "flag --config.train.epochs=many"),
+    Case(
+        "words for a number",
+        (*TRAIN, "--config.train.epochs=many"),
+        2,
+        "--config.train.epochs=many: must be a whole number",
+    ),
     Case(
         "more folds than subjects",
         (*TRAIN, "--config.train.folds=9999", "--workdir={tmp}/w"),

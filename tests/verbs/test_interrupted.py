@@ -111,7 +111,7 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
         (["--config=configs/dyn_vgg99.py"], 2, "configs/dyn_vgg99.py: no such file"),
         (["--configs=configs/dyn_vgg11.py"], 2, "Did you mean: config"),
         ([], 2, "--config=configs/NAME.py"),
-        (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called 'trian'"),
+        (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called trian; did you mean train?"),
         (["evaluate"], 2, "--workdir=DIR is needed"),
         (["evaluate", "--workdir=nowhere"], 3, "nowhere: no such folder"),
         (["predict", "--workdir=nowhere"], 2, "at least one scan"),

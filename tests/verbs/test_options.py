@@ -11,7 +11,7 @@ import pytest
 
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
-from tests.command import PHANTOMS, ROOT, TINY, main
+from tests.command import PHANTOMS, ROOT, TINY, VERBS, main
 from tests.together import made_once
 
 SHORT = (*TINY, "--config.train.epochs=1", "--config.train.folds=2")
@@ -309,7 +309,7 @@ CELLS = [
     Cell(FROZEN, "report", ("report", "--workdir={w}/frozen"), 0, "written"),
     Cell(FROZEN, "compare", ("compare", "{w}/frozen"), 0, "AlexNet"),
 ]
-VERBS = {"train", "prepare", "check", "audit", "evaluate", "predict", "explain", "report", "compare"}
+READS_NOTHING = {"configs", "show"}  # neither scans nor runs
 NO_CELL = {  # verbs that do not know the difference: they read a scan table, and no run
     **{option: {"check", "prepare"} for option in (EXTERNAL, BASELINE, PARTIAL, FROZEN)},
     NAN: {"prepare"},  # tests/preprocess has it
@@ -398,4 +398,4 @@ def test_each_verb_knows_what_the_others_know(cell, world, tmp_path):
 def test_no_cell_is_empty():
     for option in {cell.option for cell in CELLS}:
         tried = {cell.verb.split()[0] for cell in CELLS if cell.option == option}
-        assert tried | NO_CELL.get(option, set()) == VERBS, option
+        assert tried | NO_CELL.get(option, set()) | READS_NOTHING == set(VERBS), option
