@@ -2,11 +2,12 @@
 
 python main.py [train] --config=configs/dyn_vgg11.py[:VARIANT] [--workdir=DIR] [--config.SECTION.KEY=VALUE ...]
 python main.py prepare --config=... --out=DIR
+python main.py prepare --workdir=DIR SCAN.nii.gz|FOLDER ... [--table=scans.csv] --out=DIR2
 python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...]
                [--table=OTHER.csv --out=DIR2 [--label-column=COLUMN] [--description=PATTERN]]
-python main.py predict --workdir=DIR SCAN.nii.gz ... [--out=FILE.csv] [--allow-unlike]
-python main.py explain --workdir=DIR [SCAN.nii.gz ...] [--subjects=ID,ID] [--method=METHOD] [--reference=REFERENCE]
+python main.py predict --workdir=DIR SCAN.nii.gz|FOLDER ... [--table=scans.csv] [--out=FILE.csv] [--allow-unlike]
+python main.py explain --workdir=DIR [SCAN.nii.gz|FOLDER ...] [--table=scans.csv] [--subjects=ID,ID] [--method=METHOD] [--reference=REFERENCE]
                [--atlas=FILE.nii.gz [--atlas-names=FILE.tsv]] [--out=DIR2] [--allow-unlike]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
@@ -39,7 +40,9 @@ SHUFFLE = flags.DEFINE_bool(
     "shuffle", False, "audit: also train on shuffled labels, in --workdir: the AUC should be 0.5"
 )
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "evaluate: further columns of the scan table to estimate by")
-TABLE = flags.DEFINE_string("table", "", "evaluate: the scan table of another cohort, scored into --out=DIR")
+TABLE = flags.DEFINE_string(
+    "table", "", "evaluate: the scan table of another cohort; prepare, predict, explain: a CSV of scans, in column path"
+)
 LABEL_COLUMN = flags.DEFINE_string("label-column", "", "evaluate: the column of labels in --table")
 DESCRIPTION = flags.DEFINE_string("description", "", "evaluate: the series or files of --table, cohort.description")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "report: show subject ids instead of numbers")
@@ -63,7 +66,10 @@ VERBS = {
         "config": config_of(CONFIG), "workdir": _workdir_or_default(),
         "allow_refused": ALLOW_REFUSED.value, "max_hours": MAX_HOURS.value,
     }),
-    "prepare": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
+    "prepare": Verb(("config", "workdir", "table", "out", "scheduler"), lambda scans: {
+        "config": config_of(CONFIG) if CONFIG.value or not WORKDIR.value else None, "out": path_of(OUT),
+        "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
+    }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
     "audit": Verb(("config", "workdir", "shuffle", "allow-refused"), lambda _: {
         "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value,
@@ -79,16 +85,18 @@ VERBS = {
         }
     ),
     "predict": Verb(
-        ("workdir", "out", "allow-unlike"), lambda scans: {
-            "workdir": workdir_of(WORKDIR), "scans": scans, "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
-        }, needs="at least one scan: SCAN.nii.gz ...",
+        ("workdir", "table", "out", "allow-unlike"), lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value, "out": path_of(OUT),
+            "allow_unlike": ALLOW_UNLIKE.value,
+        }, takes="scans: SCAN.nii.gz ..., or a folder of them",
     ),
     "explain": Verb(
-        ("workdir", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"), lambda scans: {
-            "workdir": workdir_of(WORKDIR), "scans": scans, "method": METHOD.value, "reference": REFERENCE.value,
+        ("workdir", "table", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
+        lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value, "method": METHOD.value, "reference": REFERENCE.value,
             "subjects": SUBJECTS.value, "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
             "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
-        }, takes="scans: SCAN.nii.gz ..., or none for the run's own subjects",
+        }, takes="scans: SCAN.nii.gz ..., a folder of them, or none for the run's own subjects",
     ),
     "report": Verb(("workdir", "show-ids", "beside"), lambda _: {
         "workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value,

@@ -38,4 +38,5 @@ def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]
 
     print(description, flush=True)
     yield advance
-    print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", flush=True)
+    if time.monotonic() - start > QUIET_SECONDS:  # otherwise it is over before a reader has seen it begin
+        print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", flush=True)
