@@ -7,8 +7,8 @@ python main.py check --config=... [--out=FILE.json]
 python main.py evaluate --workdir=DIR [--finished-folds] [--subgroups=COLUMN,...]
                [--table=OTHER.csv --out=DIR2 [--label-column=COLUMN] [--description=PATTERN]]
 python main.py predict --workdir=DIR SCAN.nii.gz|FOLDER ... [--table=scans.csv] [--out=FILE.csv] [--allow-unlike]
-python main.py explain --workdir=DIR [SCAN.nii.gz|FOLDER ...] [--table=scans.csv] [--subjects=ID,ID] [--method=METHOD] [--reference=REFERENCE]
-               [--atlas=FILE.nii.gz [--atlas-names=FILE.tsv]] [--out=DIR2] [--allow-unlike]
+python main.py explain --workdir=DIR [SCAN.nii.gz|FOLDER ...] [--table=scans.csv] [--subjects=ID,ID] [--method=METHOD]
+               [--reference=REFERENCE] [--atlas=FILE.nii.gz [--atlas-names=FILE.tsv]] [--out=DIR2] [--allow-unlike]
 python main.py audit --config=... [--workdir=DIR] [--shuffle]
 python main.py report --workdir=DIR [--show-ids] [--beside=DIR,DIR]
 python main.py compare DIR DIR ... [--paper] [--paired] [--out=FILE.csv|FILE.tex|FILE.html]
@@ -93,8 +93,9 @@ VERBS = {
     "explain": Verb(
         ("workdir", "table", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
         lambda scans: {
-            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value, "method": METHOD.value, "reference": REFERENCE.value,
-            "subjects": SUBJECTS.value, "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
+            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value,
+            "method": METHOD.value, "reference": REFERENCE.value, "subjects": SUBJECTS.value,
+            "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
             "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
         }, takes="scans: SCAN.nii.gz ..., a folder of them, or none for the run's own subjects",
     ),

@@ -5,6 +5,7 @@ scripts want it.
 """
 
 import os
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,15 +54,14 @@ def place(path: str | Path, before: int = 0) -> str:
     if not folder:
         return name
     room = max(Console().width - before - len(f"{name}  in "), SHORTEST)
-    if Console().is_terminal and len(folder) > room:
+    if sys.stdout.isatty() and len(folder) > room:
         folder = f"{folder[: (room - 1) // 2]}…{folder[len(folder) - room // 2 :]}"
     return f"{name}  in {folder}"
 
 
 def _known_width() -> int:
     """Returns the width of the terminal, or what COLUMNS says; 0 if neither is known."""
-    console = Console()
-    return console.width if console.is_terminal or os.environ.get("COLUMNS") else 0
+    return Console().width if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
 
 
 def _folded(line: str, width: int) -> str:
