@@ -45,6 +45,11 @@ def print_text(text: str) -> None:
     print("\n".join(_folded(line, width) for line in text.split("\n")) if width else text, flush=True)
 
 
+def print_block(head: str, detail: str) -> None:
+    """Prints a line, and what is said of it: behind it in a log, beneath it where a width is known."""
+    print_text(f"{head}\n{INDENT}{detail}" if _known_width() else f"{head}: {detail}")
+
+
 def place(path: str | Path, before: int = 0) -> str:
     """Returns a file's name and then its folder, which a terminal shows shortened in the middle if it is too narrow.
 

@@ -8,7 +8,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import InputError
 from dynjax.files import check_output, write_text
-from dynjax.report.terminal import place, print_text
+from dynjax.report.terminal import place, print_block, print_text
 from dynjax.run import settings
 from dynjax.run.checking import Inspections, inspect_anew
 from dynjax.run.data import find_cohort
@@ -47,6 +47,6 @@ def _print_doubts(found: Inspections) -> None:
     for path, inspection in worst:
         if inspection.verdict != "ok":
             where = place(path, len(inspection.verdict) + 2)
-            print_text(f"{inspection.verdict}  {where}: {inspection.reason}; {inspection.remedy}")
+            print_block(f"{inspection.verdict}  {where}", f"{inspection.reason}; {inspection.remedy}")
     counts = collections.Counter(inspection.verdict for inspection in found.values())
     print_text(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dynjax.report.terminal import fits, new_table, place, print_table, print_text
+from dynjax.report.terminal import fits, new_table, place, print_block, print_table, print_text
 
 NUMBERS = [f"{number:.3f} ({number - 1:.3f} to {number + 1:.3f})" for number in range(8)]
 
@@ -57,6 +57,14 @@ def test_what_has_no_space_is_never_cut(monkeypatch, capsys):
     path = "/a/folder-whose-name/is-longer/than-the-terminal-is-wide/scan.nii.gz"
     print_text(f"written: {path}")
     assert path in capsys.readouterr().out.split()
+
+
+def test_what_is_said_of_a_scan_stands_beneath_it_or_in_a_log_behind(monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_block("refused  a.nii", "truncated")
+    monkeypatch.setenv("COLUMNS", "80")
+    print_block("refused  a.nii", "truncated")
+    assert capsys.readouterr().out == "refused  a.nii: truncated\nrefused  a.nii\n  truncated\n"
 
 
 FOLDER = "/data/a/study/with/a/long/name/derivatives/prepared/of/2026"
