@@ -38,7 +38,7 @@ class Standing(NamedTuple):
         if not self.results:
             return ["the run is not evaluated, so nothing is known of how good its answers are; run evaluate on it"]
         cohort, metrics = self.results["cohort"], self.results["metrics"]
-        mark, unreal = ("SYNTHETIC: ", " that do not exist,") if self.synthetic else ("", "")
+        mark, unreal = ("SYNTHETIC: ", ", none of whom exists") if self.synthetic else ("", "")
         people = f"{self.results['n_subjects']} subjects ({' and '.join(self.labels)})"
         people += " with SHUFFLED labels" if cohort.get("shuffled") else ""
         slope = metrics.get("calibration_slope", {}).get("value")
@@ -47,7 +47,7 @@ class Standing(NamedTuple):
             "" if self.results["selection"] != "test" else ", OPTIMISTIC: its epochs were selected on test subjects"
         )
         return [
-            f"{mark}trained on {people}{unreal} of {cohort['source']}, finished {finished or 'at an unknown time'}",
+            f"{mark}trained on {people} of {cohort['source']}{unreal}, finished {finished or 'at an unknown time'}",
             f"in cross-validation: ROC AUC {estimate_text(metrics['roc_auc'])}{chosen}; {describe_slope(slope)}",
         ]
 
