@@ -93,31 +93,36 @@ table5: .venv/.base
 
 .venv/.base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("dynjax needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	test -x $(RUN) || $(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+	@echo "setting up .venv, once: downloads jax, nilearn and what else dynjax needs, for one to five minutes"
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
 
 # The tests use MobileNetV2's ImageNet weights; without a network they skip what needs them, and say so.
 .venv/.test: .venv/.base
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2 || true
-	touch $@
+	@echo "adding to .venv what the tests need, and MobileNetV2's ImageNet weights (14 MB): a minute or two"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2 || true
+	@touch $@
 
 # Made anew each time: what is there and new enough would stay. uv, of an environment of its own, picks the versions.
 .venv-oldest/.test: pyproject.toml
-	test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv; }
-	.venv-uv/bin/uv venv --quiet --clear --python 3.11 .venv-oldest
-	.venv-uv/bin/uv pip install --quiet --compile-bytecode --python .venv-oldest/bin/python \
+	@echo "setting up .venv-oldest: the oldest versions of all that dynjax and its tests need, for one to five minutes"
+	@test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv; }
+	@.venv-uv/bin/uv venv --quiet --clear --python 3.11 .venv-oldest
+	@.venv-uv/bin/uv pip install --quiet --compile-bytecode --python .venv-oldest/bin/python \
 		--resolution lowest-direct --editable '.[test,preprocess]'
-	touch $@
+	@touch $@
 
 .venv/.preprocess: .venv/.base
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
-	touch $@
+	@echo "adding SimpleITK, with which raw scans are prepared, to .venv (50 MB): a minute or two"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
+	@touch $@
 
 .venv/.bench: .venv/.base
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	touch $@
+	@echo "adding torch, beside which dynjax is timed, to .venv: one to ten minutes"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 .PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard recipe explain voxel-sizes preparation store lint bench table5
 .DELETE_ON_ERROR:

@@ -23,7 +23,7 @@ ALLOW_UNLIKE = flags.DEFINE_bool("allow-unlike", False, "also answer scans that 
 FINISHED_FOLDS = flags.DEFINE_bool("finished-folds", False, "score only the folds that are trained to the end")
 SHUFFLE = flags.DEFINE_bool("shuffle", False, "also train on shuffled labels, in --workdir: the AUC should be 0.5")
 SUBGROUPS = flags.DEFINE_list("subgroups", [], "further columns of the scan table to estimate by")
-TABLE = flags.DEFINE_string("table", "", "the scan table of another cohort, scored into --out=DIR")
+TABLE = flags.DEFINE_string("table", "", "a CSV of scans, whose column path names their files")
 LABEL_COLUMN = flags.DEFINE_string("label-column", "", "the column of labels in --table")
 DESCRIPTION = flags.DEFINE_string("description", "", "which series or files of --table to keep, as cohort.description")
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "show subject ids instead of numbers")
@@ -43,7 +43,10 @@ VERBS = {
         "config": config_of(CONFIG), "workdir": _workdir_or_default(),
         "allow_refused": ALLOW_REFUSED.value, "max_hours": MAX_HOURS.value,
     }),
-    "prepare": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
+    "prepare": Verb(("config", "workdir", "table", "out", "scheduler"), lambda scans: {
+        "config": config_of(CONFIG) if CONFIG.value or not WORKDIR.value else None, "out": path_of(OUT),
+        "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
+    }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
     "audit": Verb(("config", "workdir", "shuffle", "allow-refused"), lambda _: {
         "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value,
@@ -59,16 +62,19 @@ VERBS = {
         }
     ),
     "predict": Verb(
-        ("workdir", "out", "allow-unlike"), lambda scans: {
-            "workdir": workdir_of(WORKDIR), "scans": scans, "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
-        }, needs="at least one scan: SCAN.nii.gz ...",
+        ("workdir", "table", "out", "allow-unlike"), lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value, "out": path_of(OUT),
+            "allow_unlike": ALLOW_UNLIKE.value,
+        }, takes="scans: SCAN.nii.gz ..., or a folder of them",
     ),
     "explain": Verb(
-        ("workdir", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"), lambda scans: {
-            "workdir": workdir_of(WORKDIR), "scans": scans, "method": METHOD.value, "reference": REFERENCE.value,
-            "subjects": SUBJECTS.value, "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
+        ("workdir", "table", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
+        lambda scans: {
+            "workdir": workdir_of(WORKDIR), "scans": scans, "table": TABLE.value,
+            "method": METHOD.value, "reference": REFERENCE.value, "subjects": SUBJECTS.value,
+            "atlas": path_of(ATLAS), "atlas_names": path_of(ATLAS_NAMES),
             "out": path_of(OUT), "allow_unlike": ALLOW_UNLIKE.value,
-        }, takes="scans: SCAN.nii.gz ..., or none for the run's own subjects",
+        }, takes="scans: SCAN.nii.gz ..., a folder of them, or none for the run's own subjects",
     ),
     "report": Verb(("workdir", "show-ids", "beside"), lambda _: {
         "workdir": workdir_of(WORKDIR), "show_ids": SHOW_IDS.value, "beside": BESIDE.value,

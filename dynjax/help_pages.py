@@ -58,13 +58,18 @@ PAGES = {
     ),
     "prepare": Page(
         "Turns raw T1 scans into volumes that fit the grid.",
-        f"{CONFIG} --out=DIR",
+        "(--config=CONFIG | --workdir=RUN SCAN ...) --out=DIR",
         (
             "prepare --config=best --config.cohort.table=raw.csv --out=prepared",
-            "train --config=best --config.cohort.table=prepared/scans.csv",
+            "prepare --workdir=runs/best raw/*.nii.gz --out=new",
         ),
-        "Registers each scan to MNI space and strips its skull; needs pip install 'dynjax[preprocess]'.",
-        {"out": ("DIR", "the folder to write: the volumes, and scans.csv, which lists them")},
+        "Registers each scan to MNI space and strips its skull; needs pip install 'dynjax[preprocess]'. "
+        "With --workdir, scans need no label and get the grid of that run; a folder stands for all scans in it.",
+        {
+            "out": ("DIR", "the folder to write: the volumes, and scans.csv, which lists them"),
+            "workdir": ("RUN", "the run whose grid the scans get"),
+            "table": ("FILE.csv", "with --workdir, further scans: a CSV with the column path"),
+        },
         CODES | {3: "a scan is missing or refused; the others are prepared"},
     ),
     "check": Page(
@@ -104,16 +109,19 @@ PAGES = {
             "evaluate --workdir=runs/best --subgroups=scanner",
             "evaluate --workdir=runs/best --table=other.csv --out=runs/elsewhere",
         ),
-        flags={"out": ("DIR", "the new folder for the scores on --table")},
+        flags={
+            "out": ("DIR", "the new folder for the scores on --table"),
+            "table": ("FILE.csv", "the scan table of another cohort, scored into --out=DIR"),
+        },
     ),
     "predict": Page(
         "Answers new scans: the mean probability of the folds' networks.",
         "--workdir=DIR SCAN.nii.gz ... [--out=FILE.csv]",
         (
             "predict --workdir=runs/best new/*.nii.gz",
-            "predict --workdir=runs/best new/*.nii.gz --out=answers.csv",
+            "predict --workdir=runs/best --table=new.csv --out=answers.csv",
         ),
-        "A scan that is unlike all training scans gets no answer.",
+        "A scan that is unlike all training scans gets no answer. A folder stands for all scans in it.",
         {"out": ("FILE.csv", "also write the answers, as CSV")},
         CODES | {3: "a scan is missing or refused; the others are answered"},
     ),

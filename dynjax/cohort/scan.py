@@ -89,10 +89,11 @@ class Cohort(NamedTuple):
         return {scan.subject: scan.label for scan in self.scans}
 
     def describe(self) -> str:
-        """Describes the cohort in a few lines: subjects, scans, source, exclusions, notes and refused rows."""
+        """Describes the cohort in a few lines: subjects, first whether they exist, source, exclusions, refused rows."""
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
         source = f"{self.source} ({self.kind})" if self.kind else self.source
-        lines = [f"{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {source}"]
+        mark = "SYNTHETIC: " if self.synthetic else ""
+        lines = [f"{mark}{len(self.subjects)} subjects ({', '.join(counts)}), {len(self.scans)} scans: {source}"]
         if self.shuffled:
             lines.append("  labels SHUFFLED between subjects")
         lines += [f"  excluded: {count} ({reason})" for reason, count in self.excluded.items() if count]

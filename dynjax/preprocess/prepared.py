@@ -22,6 +22,7 @@ from dynjax.volumes.nifti import content_digest, load_volume
 from dynjax.volumes.reading import Reading
 from dynjax.volumes.template import NAME
 
+ENDING = "_T1w"  # of the name of every prepared scan, as BIDS calls it
 MNI = 4  # NIfTI's code of MNI space
 FIRST = {"volume_recipe": 1}  # what the records of before do not say
 # Kinds of finding that a preparation does not mend: a mirrored head is still mirrored once it is registered.
@@ -42,12 +43,39 @@ def file_names(scans: Sequence[Scan]) -> list[str]:
 
     Raises: InputError if two names are equal in any case of letters.
     """
-    names = [re.sub(r"[^\w.-]+", "-", f"{scan.subject}_{scan.session}_T1w") for scan in scans]
-    twice = {name for name, count in collections.Counter(name.lower() for name in names).items() if count > 1}
-    problems = [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name.lower() in twice]
-    if problems:
+    names = [_suited(f"{scan.subject}_{scan.session}{ENDING}") for scan in scans]
+    if problems := [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name in _shared(names)]:
         raise InputError(f"these subjects and sessions would share a file name; rename them:\n{listed(problems)}")
     return names
+
+
+def names_of_files(paths: Sequence[Path]) -> list[str]:
+    """Returns <name>_T1w for each file, after its own name; where several have one name, their folders' come first.
+
+    Raises: InputError if two names are equal all the same, in any case of letters.
+    """
+    names = [_named_after(path) for path in paths]
+    shared = _shared(names)
+    longer = [_suited(f"{path.absolute().parent.name}_{name}") for path, name in zip(paths, names)]
+    names = [long if name in shared else name for name, long in zip(names, longer)]
+    if problems := [str(path) for path, name in zip(paths, names) if name in _shared(names)]:
+        raise InputError(f"these scans would share a file name; prepare them into several folders:\n{listed(problems)}")
+    return names
+
+
+def _named_after(path: Path) -> str:
+    stem = re.sub(r"\.(nii|img|hdr|mgh|mgz)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+    return _suited(stem.removesuffix(ENDING) + ENDING)
+
+
+def _suited(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _shared(names: Sequence[str]) -> set[str]:
+    """Returns the names of which another is the same in some case of letters."""
+    counts = collections.Counter(name.lower() for name in names)
+    return {name for name in names if counts[name.lower()] > 1}
 
 
 def prepare_scan(scan: Scan, name: str, folder: Path, reading: Reading) -> PreparedScan:

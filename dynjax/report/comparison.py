@@ -11,7 +11,7 @@ import numpy as np
 from dynjax import csv_table
 from dynjax.evaluation.paired import SEED, Pairing
 from dynjax.evaluation.resampling import RESAMPLES
-from dynjax.report.terminal import new_table, print_table
+from dynjax.report.terminal import new_table, print_table, print_text
 from dynjax.report.wording import estimate_text, name_folds, with_interval
 
 PAPER_METRICS = {
@@ -128,7 +128,7 @@ def print_rows(rows: list[Row], with_paper: bool) -> None:
         table.add_row(*line)
     print_table(table)
     if with_paper:
-        print(PAPER_AP)
+        print_text(PAPER_AP)
 
 
 def print_pairings(rows: list[Row]) -> None:
@@ -138,12 +138,12 @@ def print_pairings(rows: list[Row]) -> None:
         table = new_table(PAIRING_HEADINGS)
         for name, pairing in pairings:
             table.add_row(name, *pairing_cells(pairing))
-        print(f"Paired by subject: each run minus {rows[0].name} ({rows[0].folder})")
+        print_text(f"Paired by subject: each run minus {rows[0].name} ({rows[0].folder})")
         print_table(table)
-        print(method(len(pairings)))
+        print_text(method(len(pairings)))
     for row in rows:
         if row.unpaired:
-            print(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
+            print_text(f"not paired: {row.name} ({row.folder}): {row.unpaired}")
 
 
 def headings(with_paper: bool) -> list[str]:

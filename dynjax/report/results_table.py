@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from rich.table import Table
+
 from dynjax.evaluation.subgroups import Group
-from dynjax.report.terminal import new_table, print_table
+from dynjax.report.terminal import fits, new_table, print_table, print_text
 from dynjax.report.wording import (
     IF_CALIBRATED,
     METRIC_NAMES,
@@ -23,45 +25,48 @@ SUBGROUP_METRICS = ("accuracy", "roc_auc", "recall", "specificity")
 
 def print_results(results: dict) -> None:
     """Prints every metric over all subjects with its 95 % interval, and by fold if there are several."""
+    print_text(_title(results))
     folds = results["folds"] if len(results["folds"]) > 1 else []
-    headings = ("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds))
-    table = new_table(headings, title=_title(results), caption=_caption(results))
-    for name, title in METRIC_NAMES.items():
-        estimates = [each["metrics"][name] for each in (results, *folds)]
-        table.add_row(*_row(title, *estimates))
-        for own, its_title in of_whole_run(name, results):
-            table.add_row(*_row(f"  {its_title}", results["metrics"][own]))
-        if name == "ece":
-            table.add_row(*_row(f"  {IF_CALIBRATED}", *(estimate["if_calibrated"] for estimate in estimates)))
-    print_table(table)
+    table = _metrics_table(results, folds)
+    if fits(table):
+        print_table(table)
+    else:
+        print_table(_metrics_table(results, []))
+        print_table(_folds_table(folds))
+    print_text(_caption(results))
 
 
 def print_repeats(results: dict) -> None:
     """Prints each metric's mean over the repeats with its 95 % interval, and its value in each repeat."""
     repeats = range(results["repeats"])
     kind = "SYNTHETIC phantom subjects" if results["cohort"]["synthetic"] else "subjects"
-    headings = ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
-    title = f"{results['n_subjects']} {kind}, {len(repeats)} repeats"
-    table = new_table(headings, title=title, caption=POOLING)
+    print_text(f"{results['n_subjects']} {kind}, {len(repeats)} repeats")
+    table = new_table(
+        ("", "mean", "95 % interval, subjects", "SD, repeats", *(f"repeat {repeat}" for repeat in repeats))
+    )
     for name, title in METRIC_NAMES.items():
         for own, its_title in [(name, title), *of_whole_run(name, results)]:
             estimate = results["metrics"][own]
             numbers = map(number, (estimate["repeat_sd"], *estimate["repeats"]))
             table.add_row(its_title, number(estimate["value"]), interval(estimate["ci95"]), *numbers)
     print_table(table)
+    print_text(POOLING)
 
 
 def print_subgroups(subgroups: Sequence[Group]) -> None:
-    """Prints one line per group, or nothing if there are no groups."""
-    if not subgroups:
-        return
+    """Prints one line per group, then which groups are too small; nothing if there are no groups."""
+    shown = shown_subgroups(subgroups)
     table = new_table(("", "", "subjects", "positive", *(METRIC_NAMES[name] for name in SUBGROUP_METRICS)))
-    for group in shown_subgroups(subgroups):
-        cells = [group["note"]]
+    for group in shown:
         if group["metrics"]:
             cells = [estimate_text(group["metrics"][name]) for name in SUBGROUP_METRICS]
-        table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
-    print_table(table)
+            table.add_row(group["column"], group["group"], str(group["n"]), str(group["n_positive"]), *cells)
+    if table.row_count:
+        print_table(table, keys=2)
+    for group in shown:
+        if not group["metrics"]:
+            who = f"{group['column']}, {group['group']}, {counted(group['n'], 'subject')}"
+            print_text(f"{who} ({group['n_positive']} positive), {group['note']}")
 
 
 def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
@@ -76,9 +81,36 @@ def shown_subgroups(subgroups: Sequence[Group]) -> list[Group]:
     return lines
 
 
+def _metrics_table(results: dict, folds: Sequence[dict]) -> Table:
+    """Returns the table of all metrics over all subjects, beside their values in the folds."""
+    table = new_table(("", "all", "95 % interval", *(f"fold {fold['fold']}" for fold in folds)))
+    for name, title in METRIC_NAMES.items():
+        estimates = [each["metrics"][name] for each in (results, *folds)]
+        table.add_row(*_row(title, *estimates))
+        for own, its_title in of_whole_run(name, results):
+            table.add_row(*_row(f"  {its_title}", results["metrics"][own]))
+        if name == "ece":
+            table.add_row(*_row(f"  {IF_CALIBRATED}", *(estimate["if_calibrated"] for estimate in estimates)))
+    return table
+
+
+def _folds_table(folds: Sequence[dict]) -> Table:
+    table = new_table(("", *(f"fold {fold['fold']}" for fold in folds)))
+    for name, title in METRIC_NAMES.items():
+        estimates = [fold["metrics"][name] for fold in folds]
+        table.add_row(title, *_values(estimates))
+        if name == "ece":
+            table.add_row(f"  {IF_CALIBRATED}", *_values([estimate["if_calibrated"] for estimate in estimates]))
+    return table
+
+
 def _row(title: str, estimate: dict, *folds: dict) -> list[str]:
     """Formats an estimate over all subjects with its interval, and the values of the folds."""
-    return [title, number(estimate["value"]), interval(estimate["ci95"]), *(number(fold["value"], 2) for fold in folds)]
+    return [title, number(estimate["value"]), interval(estimate["ci95"]), *_values(folds)]
+
+
+def _values(folds: Sequence[dict]) -> list[str]:
+    return [number(fold["value"], 2) for fold in folds]
 
 
 def _title(results: dict) -> str:

@@ -17,6 +17,7 @@ from dynjax.evaluation.predictions import Prediction, by_subject, write_predicti
 from dynjax.evaluation.subgroups import estimate_subgroups
 from dynjax.files import sha256_of
 from dynjax.report.results_table import print_results, print_subgroups
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.results import write_results
@@ -56,7 +57,7 @@ def write_answers(
     write_results(workdir.results, results)
     print_results(results)
     print_subgroups(results["subgroups"])
-    print(f"written: {workdir.predictions}, {workdir.results}")
+    print_text(f"written: {workdir.predictions}, {workdir.results}")
 
 
 def _results(

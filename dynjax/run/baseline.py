@@ -12,6 +12,7 @@ from dynjax.baselines.embedding import EMBEDDING, read_embedding
 from dynjax.baselines.features import FEATURES, KERNELS, Features
 from dynjax.cohort.scan import Cohort
 from dynjax.files import sha256_of
+from dynjax.report.terminal import print_text
 from dynjax.report.wording import counted
 from dynjax.run import settings
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
@@ -32,7 +33,7 @@ def train_baseline(
     Raises: InputError for refused scans, or for a table that lacks what the baseline needs.
     """
     if workdir.results.exists():
-        print(f"nothing to do: the baseline is fitted and evaluated, see {workdir.results}")
+        print_text(f"nothing to do: the baseline is fitted and evaluated, see {workdir.results}")
     else:
         evaluate_baseline(config, workdir, cohort, folds, refused=refused)
 
@@ -73,7 +74,7 @@ def _features(config: FrozenConfigDict, cohort: Cohort) -> Features:
     path = Path(config.cohort.embeddings)
     vectors, others = read_embedding(path, cohort)
     ignored = f"; {counted(others, 'row')} of scans outside the cohort ignored" if others else ""
-    print(f"{path}: {counted(vectors.shape[1], 'number')} for each of {len(vectors)} scans{ignored}", flush=True)
+    print_text(f"{path}: {counted(vectors.shape[1], 'number')} for each of {len(vectors)} scans{ignored}")
     return Features(vectors, vectors.shape[1])
 
 

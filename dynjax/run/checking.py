@@ -10,6 +10,7 @@ from ml_collections import FrozenConfigDict
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
 from dynjax.projection.store import Projection
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.known_good import KnownGood
 from dynjax.run.refused import RefusedScans, check_same, without
@@ -55,7 +56,7 @@ def check_first(
     if workdir is not None:
         check_same(workdir, refused)
     if problems:
-        print(f"going on without {of_all}:\n{listed(problems)}", flush=True)
+        print_text(f"going on without {of_all}:\n{listed(problems)}")
     return without(cohort, refused), refused
 
 
@@ -71,7 +72,7 @@ def inspect_unknown(cohort: Cohort, projection: Projection) -> Inspections:
     found = _compared(found)
     kinds = collections.Counter(finding.kind for path in new if found[path].facts for finding in found[path].findings)
     for kind, count in kinds.items():
-        print(f"warning: {kind}: {count} scans; `python main.py check` lists them", flush=True)
+        print_text(f"warning: {kind}: {count} scans; `python main.py check` lists them")
     return found
 
 

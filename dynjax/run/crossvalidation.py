@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from ml_collections import FrozenConfigDict
 
 from dynjax.baselines.features import BASELINES
+from dynjax.report.terminal import print_text
 from dynjax.report.wording import name_folds
 from dynjax.run.baseline import train_baseline
 from dynjax.run.checking import check_first
@@ -53,8 +54,8 @@ def _cross_validate(config: FrozenConfigDict, workdir: Workdir, allow_refused: b
         if todo:
             train_folds(config, workdir, data, todo, max_hours)
         if left := _unfinished(config, workdir, range(config.train.folds)):
-            print(f"trained {name_folds(wanted)}; {name_folds(left)} not yet. ", end="")
-            print("The run that finds all folds done evaluates.")
+            done = f"trained {name_folds(wanted)}; {name_folds(left)} not yet"
+            print_text(f"{done}. The run that finds all folds done evaluates.")
         elif processes.is_first():
             _evaluate_once(workdir, data, before)
 
@@ -62,14 +63,14 @@ def _cross_validate(config: FrozenConfigDict, workdir: Workdir, allow_refused: b
 def _prepare(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, is_done: bool) -> Data | None:
     """Checks the cohort and writes its folds into the workdir; returns None if there is nothing left to do."""
     cohort = find_cohort(config)
-    print(cohort.describe(), flush=True)
+    print_text(cohort.describe())
     cohort, refused = check_first(config, workdir, cohort, allow_refused)
     folds = find_folds(config, workdir, cohort)
     if config.model.name in BASELINES:
         train_baseline(config, workdir, cohort, folds, refused)
         return None
     if is_done:
-        print(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
+        print_text(f"nothing to do: every fold is trained and evaluated, see {workdir.results}")
         return None
     data = load_data(config, cohort, folds)
     workdir.claim(config)  # only now: a refused table or scan leaves the workdir free for another config
@@ -88,7 +89,7 @@ def _evaluate_once(workdir: Workdir, data: Data, before: dict) -> None:
     with workdir.lock_evaluation():
         now = results_so_far(workdir.results)
         if is_complete(now) and now != before:
-            print(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
+            print_text(f"nothing left to do: another run has evaluated every fold, see {workdir.results}")
             return
         for fold in range(data.config.train.folds):
             checkpoint.tidy(workdir.fold(fold))

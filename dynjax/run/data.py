@@ -20,6 +20,7 @@ from dynjax.frozen.trunk import FrozenTrunk
 from dynjax.memory import usable_memory
 from dynjax.projection.project import WHOLE
 from dynjax.projection.store import fill_store, project_cohort, stored_image
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.inputs import scale, seeing_of
 from dynjax.run.refused import RefusedScans, check_same, keep_refused
@@ -28,6 +29,8 @@ from dynjax.training.examples import Images
 from dynjax.volumes.nifti import content_digest
 from dynjax.work import cluster
 from dynjax.work.parallel import map_scans
+
+NO_TABLE = "phantoms, who do not exist: the config names no cohort.table, --config.cohort.table=scans.csv names yours"
 
 
 class Data(NamedTuple):
@@ -110,7 +113,7 @@ def _read_cohort(config: FrozenConfigDict) -> Cohort:
     )  # imports scipy's filters and nilearn, which only phantoms need
 
     folder = phantom_cohort(phantom.n, phantom.seed, phantom.skull, tuple(cohort.labels))
-    return load_cohort(folder, *options)
+    return load_cohort(folder, *options)._replace(hints=(NO_TABLE,))
 
 
 def check_columns(cohort: Cohort, names: Iterable[str]) -> None:
@@ -159,7 +162,7 @@ def _is_streamed(config: FrozenConfigDict, count: int) -> bool:
     if large and processes > 1 and not config.train.stream:  # all processes must decide the same
         raise UsageError(f"{sizes}: --config.train.stream=True reads them as they are needed")
     if large and not config.train.stream:
-        print(f"{sizes}: they are read from the store as they are needed")
+        print_text(f"{sizes}: they are read from the store as they are needed")
     if (large or config.train.stream) and importlib.util.find_spec("grain") is None:
         raise UsageError("reading volumes as they are needed takes grain: pip install 'dynjax[stream]'")
     return large or config.train.stream

@@ -15,6 +15,7 @@ from dynjax.explanation.reference import Means
 from dynjax.files import sha256_of
 from dynjax.linear.answer import LinearAnswer
 from dynjax.projection.store import project_volume
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.attribution import WITH_REFERENCE, Attribution, explain_volume
 from dynjax.run.data import find_cohort, load_data
@@ -124,7 +125,7 @@ def _means_anew(run: Workdir, networks: Sequence[Trained]) -> dict[int, tuple[np
     try:
         cohort = without_refused(run, find_cohort(config))
         data = load_data(config, cohort, read_folds(run.folds, cohort, config.train.folds))
-        print("the run keeps no class means of its training scans; making them of its cohort", flush=True)
+        print_text("the run keeps no class means of its training scans; making them of its cohort")
         return mean_volumes(data, [each.about["fold"] for each in networks])
     except InputError as error:
         raise InputError(

@@ -14,6 +14,7 @@ from dynjax.csv_table import read_csv
 from dynjax.errors import InputError, listed
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.files import expanded, write_text
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.checking import check_first
@@ -54,7 +55,7 @@ def evaluate_external(
     about = {"schema": 1, "run": str(workdir), "networks": len(networks), "config": settings.to_dict(config)}
     other.check_external(about)
     cohort = find_cohort(config)
-    print(cohort.describe(), flush=True)
+    print_text(cohort.describe())
     check_columns(cohort, (name for name in columns if name not in SUBGROUP_COLUMNS))
     subjects = _subjects_of(workdir)
     _check_subjects(workdir, subjects, cohort)

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from dynjax.report.terminal import print_text
 from dynjax.run.keys import KEYS
 from dynjax.run.workdir import Workdir
 
@@ -14,7 +15,7 @@ def with_own_recipe(config: FrozenConfigDict, workdir: Workdir) -> FrozenConfigD
     own, ours = workdir.recipe(), config.volume.recipe
     if own in (None, ours) or ours != KEYS["volume.recipe"].default:
         return config
-    print(f"{workdir}: goes on with volume.recipe={own}, by which its scans are read; a new --workdir has {ours}")
+    print_text(f"{workdir}: goes on with volume.recipe={own}, by which its scans are read; a new --workdir has {ours}")
     changed = ConfigDict(config.to_dict())
     changed.volume.recipe = own
     return FrozenConfigDict(changed)

@@ -16,6 +16,7 @@ from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.evaluation.predictions import PREDICTION_COLUMNS, by_subject, read_predictions
 from dynjax.evaluation.repeated import Repeat, describe_repeats, estimate_repeats
 from dynjax.report.results_table import print_repeats
+from dynjax.report.terminal import print_text
 from dynjax.run.keys import LARGEST_SEED
 from dynjax.run.results import is_complete, read_results, results_so_far, write_results
 from dynjax.run.workdir import Workdir
@@ -56,11 +57,11 @@ def each_repeat(config: FrozenConfigDict, workdir: Workdir, do: Callable[[Frozen
     with processes.first_then_others():
         workdir.claim(config)
     for repeat, seed in enumerate(seeds):
-        print(f"\nrepeat {repeat} of {config.train.repeats}", flush=True)
+        print_text(f"\nrepeat {repeat} of {config.train.repeats}")
         do(_repeat_config(config, seed), workdir.repeat(repeat))
     missing = [r for r in range(config.train.repeats) if not is_complete(results_so_far(workdir.repeat(r).results))]
     if missing:
-        print(f"not summed up: some folds of repeats {', '.join(map(str, missing))} are not evaluated yet")
+        print_text(f"not summed up: some folds of repeats {', '.join(map(str, missing))} are not evaluated yet")
     elif processes.is_first():
         _sum_up(config, workdir)
 
@@ -81,7 +82,7 @@ def _sum_up(config: FrozenConfigDict, workdir: Workdir) -> None:
     _join([run.predictions for run in runs], PREDICTION_COLUMNS, workdir.predictions)
     write_results(workdir.results, results)
     print_repeats(results)
-    print(f"written: {workdir.predictions}, {workdir.results}")
+    print_text(f"written: {workdir.predictions}, {workdir.results}")
 
 
 def _digests(found: list[dict]) -> list[dict]:

@@ -10,6 +10,7 @@ from ml_collections import FrozenConfigDict
 
 from dynjax.errors import Stopped
 from dynjax.linear.answer import LinearAnswer, fit_linear
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.data import Data
 from dynjax.run.workdir import Workdir
@@ -52,7 +53,7 @@ def solve_folds(
         }
         checkpoint.save(workdir.fold(number), _state(answer), 1, about, keep_optimizer=False)
         found = f"penalty {answer.penalty:.3g}, cross-entropy {answer.loss:.4f} on its training subjects"
-        print(f"fold {number}: solved in {seconds:.1f} s, {found}", flush=True)
+        print_text(f"fold {number}: solved in {seconds:.1f} s, {found}")
 
 
 def _state(answer: LinearAnswer) -> TrainState:

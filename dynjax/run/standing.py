@@ -7,6 +7,7 @@ from dynjax.run.results import read_results
 from dynjax.run.workdir import Workdir
 
 CHANCE = 0.5  # ROC AUC
+AT_CHANCE = "the run is at chance level"
 EVEN = (0.8, 1.25)  # calibration slopes between which probabilities are about right
 
 
@@ -24,7 +25,7 @@ class Standing(NamedTuple):
         area = self.results.get("metrics", {}).get("roc_auc")
         if not area or area["ci95"] is None or area["ci95"][0] is None or area["ci95"][0] > CHANCE:
             return ""
-        return f"the run is at chance level: its ROC AUC is {estimate_text(area)}"
+        return f"{AT_CHANCE}: its ROC AUC is {estimate_text(area)}"
 
     @property
     def synthetic(self) -> str:
@@ -37,7 +38,7 @@ class Standing(NamedTuple):
         if not self.results:
             return ["the run is not evaluated, so nothing is known of how good its answers are; run evaluate on it"]
         cohort, metrics = self.results["cohort"], self.results["metrics"]
-        mark = f"{self.synthetic} " if self.synthetic else ""
+        mark, unreal = ("SYNTHETIC: ", ", none of whom exists") if self.synthetic else ("", "")
         people = f"{self.results['n_subjects']} subjects ({' and '.join(self.labels)})"
         people += " with SHUFFLED labels" if cohort.get("shuffled") else ""
         slope = metrics.get("calibration_slope", {}).get("value")
@@ -46,7 +47,7 @@ class Standing(NamedTuple):
             "" if self.results["selection"] != "test" else ", OPTIMISTIC: its epochs were selected on test subjects"
         )
         return [
-            f"{mark}trained on {people} of {cohort['source']}, finished {finished or 'at an unknown time'}",
+            f"{mark}trained on {people} of {cohort['source']}{unreal}, finished {finished or 'at an unknown time'}",
             f"in cross-validation: ROC AUC {estimate_text(metrics['roc_auc'])}{chosen}; {describe_slope(slope)}",
         ]
 

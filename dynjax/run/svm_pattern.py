@@ -14,6 +14,7 @@ from dynjax.explanation.pattern import activation_pattern
 from dynjax.files import atomic_path, write_text
 from dynjax.report.facts import SYNTHETIC
 from dynjax.report.map_picture import draw_map
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.claims import CLAIMS, UNITS
 from dynjax.run.data import find_cohort
@@ -62,7 +63,7 @@ def explain_svm(workdir: Workdir, folder: Path, method: str) -> None:
         "synthetic": cohort.synthetic,
     }
     write_text(folder / SIDECAR, json.dumps(about, indent=2, allow_nan=False) + "\n")
-    print(f"written: {folder / MAP}, {folder / PICTURE}, {folder / SIDECAR}")
+    print_text(f"written: {folder / MAP}, {folder / PICTURE}, {folder / SIDECAR}")
 
 
 def fold_patterns(

@@ -14,6 +14,7 @@ from dynjax.frozen.trunk import FrozenTrunk
 from dynjax.models.build import Tree, build_classifier, count_trunk
 from dynjax.models.classifier import Options
 from dynjax.projection.project import WHOLE
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.inputs import check_trunk, trunk_of
 from dynjax.run.workdir import Workdir
@@ -127,7 +128,7 @@ def load_networks(workdir: Workdir) -> list[Trained]:
         done = [network._replace(trunk=trunk) for network in done]
     expected = done[0].config.train.folds * len(runs)
     if len(done) < expected:
-        print(f"{len(done)} of {expected} folds are trained to the end; only their networks are used")
+        print_text(f"{len(done)} of {expected} folds are trained to the end; only their networks are used")
     return done
 
 

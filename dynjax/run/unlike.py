@@ -10,6 +10,7 @@ from dynjax.csv_table import write_csv
 from dynjax.evaluation.intervals import estimate_all
 from dynjax.evaluation.predictions import Prediction, by_subject
 from dynjax.guard.deviation import Judgement
+from dynjax.report.terminal import print_text
 from dynjax.report.wording import estimate_text
 from dynjax.run import settings
 from dynjax.run.data import Data
@@ -47,7 +48,7 @@ def score_the_like(
     write_csv(other.path / "likeness.csv", COLUMNS, rows)
     about: dict[str, Any] = {"verdicts": dict(verdicts)}
     text = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    print(f"like the training scans: {text}; {other.path / 'likeness.csv'} has each scan's")
+    print_text(f"like the training scans: {text}; {other.path / 'likeness.csv'} has each scan's")
     like = np.array([found.verdict in ("ok", "unknown") for found, _ in judged])
     if like.all() or not like.any():
         return about
@@ -72,5 +73,5 @@ def _score(data: Data, like: np.ndarray, probabilities: np.ndarray, threshold: f
     ]
     _, labels, by_person = by_subject(chosen, data.cohort.labels[1])
     metrics = estimate_all(labels, by_person, data.config.seed, threshold)
-    print(f"without the unlike scans: {len(labels)} subjects, ROC AUC {estimate_text(metrics['roc_auc'])}")
+    print_text(f"without the unlike scans: {len(labels)} subjects, ROC AUC {estimate_text(metrics['roc_auc'])}")
     return {"without_unlike": {"n_subjects": len(labels), "metrics": metrics}}

@@ -11,6 +11,7 @@ from dynjax.errors import InputError
 from dynjax.frozen.trunk import FrozenTrunk
 from dynjax.guard.deviation import FEWEST, Judgement
 from dynjax.projection.store import project_volume
+from dynjax.report.terminal import place
 from dynjax.run import settings
 from dynjax.run.guarding import Guard, Sketch, sketch_volume
 from dynjax.run.inputs import network_input
@@ -131,6 +132,15 @@ def _verdict(
 def _seen_by(digest: str, networks: Sequence[Trained]) -> list[str]:
     count = sum(digest in network.about["scans"]["train"] for network in networks)
     return [f"{count} of {len(networks)} networks were trained on this scan: optimistic"] if count else []
+
+
+def answer_text(verdict: Verdict, standing: Standing, positive: str = "") -> str:
+    """Formats an answer as a line: its probability, the scan's name and folder, and what is peculiar to this scan."""
+    spread = "" if verdict.fold_sd is None else f" ± {verdict.fold_sd:.3f}"
+    answer = f"{positive}{verdict.probability:.3f}{spread}"
+    peculiar = verdict.reason.removesuffix(standing.at_chance).removesuffix("; ")
+    mark = "" if verdict.verdict == "ok" else f"{verdict.verdict}: "
+    return f"{answer}  {place(verdict.path, len(answer) + 2)}" + (f"  ({mark}{peculiar})" if peculiar else "")
 
 
 def checked_text(guard: Guard | None) -> str:

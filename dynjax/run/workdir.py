@@ -1,6 +1,7 @@
 """Knows a run's folder: its files, the config that it belongs to, and the processes at work in it."""
 
 import contextlib
+import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from ml_collections import FrozenConfigDict
 from dynjax.baselines.features import BASELINES
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.files import can_be_written, expanded, is_utf8, lock, write_text
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 
 
@@ -60,12 +62,20 @@ class Workdir:
     def check_is_run(self) -> None:
         """Raises InputError unless the folder holds a run, or what is left of one."""
         if not os.path.exists(self.path):
-            raise InputError(f"{self}: no such folder; --workdir is the folder of a trained run")
+            meant = f"; did you mean {near}?" if (near := self._nearest()) else ""
+            raise InputError(f"{self}: no such folder; --workdir is the folder of a trained run{meant}")
         if not self.path.is_dir():
             raise InputError(f"{self}: no folder; --workdir is the folder of a trained run")
         files = (self.config, self.external, self.folds)
         if not any(file.exists() for file in files) and not any(run.begun_folds() for run in self.repeats()):
             raise InputError(f"{self}: holds no run, for there is no config.json; --workdir is the folder of one")
+
+    def _nearest(self) -> Path | None:
+        """Returns the folder beside this one whose name is most like its own."""
+        parent = self.path.parent
+        names = [entry.name for entry in parent.iterdir() if entry.is_dir()] if _can_be_listed(parent) else []
+        near = difflib.get_close_matches(self.path.name, names, n=1)
+        return parent / near[0] if near else None
 
     def networks_from(self) -> "Workdir":
         """Returns the workdir whose networks answered these scans: another one for an external cohort."""
@@ -177,7 +187,7 @@ class Workdir:
             try:
                 held.enter_context(lock(path, wait=False))
             except BlockingIOError as holder:
-                print(f"waiting for {holder}, which is evaluating {self}", flush=True)
+                print_text(f"waiting for {holder}, which is evaluating {self}")
                 held.enter_context(lock(path))
             yield
 
@@ -191,3 +201,7 @@ class Workdir:
         ]
         if differing:
             raise UsageError(f"{self} belongs to another config; choose another --workdir:\n{listed(differing)}")
+
+
+def _can_be_listed(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)

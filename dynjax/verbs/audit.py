@@ -9,6 +9,7 @@ from dynjax.audit.leaks import Overlap, find_identical, find_near, find_subjects
 from dynjax.cohort.folds import make_folds, read_folds
 from dynjax.cohort.scan import Cohort
 from dynjax.errors import InputError, listed
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.checking import check_first
 from dynjax.run.crossvalidation import cross_validate
@@ -44,18 +45,18 @@ def audit(
     config = config if workdir is None else with_own_recipe(config, workdir)
     shuffled_config = _with_shuffled_labels(config) if shuffled is not None else None
     cohort = find_cohort(config)
-    print(cohort.describe(), flush=True)
+    print_text(cohort.describe())
     cohort = _without_refused(config, cohort, workdir, allow_refused)
     _print_associations(cohort, config.seed)
     findings = _find(cohort, _partitions(config, cohort, workdir), settings.projection_of(config).reading)
     for finding in findings:
         if not finding.leak:
-            print(f"warning: within one fold, so no leak, but counted twice: {finding.text}")
+            print_text(f"warning: within one fold, so no leak, but counted twice: {finding.text}")
     if leaks := [finding.text for finding in findings if finding.leak]:
         raise InputError(f"{cohort.source}: {REMEDY}:\n{listed(leaks)}")
     count = f"{len(cohort.scans)} scans in {config.train.folds} folds"
-    print(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
-    print(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
+    print_text(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
+    print_text(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None and shuffled_config is not None:
         _train_on_shuffled_labels(shuffled_config, shuffled, allow_refused)
 
@@ -70,7 +71,7 @@ def _without_refused(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir 
         return cohort
     kept = without_refused(workdir.repeats()[0], cohort)
     if left := len(cohort.scans) + len(cohort.refused) - len(kept.scans):
-        print(f"audited without the {left} scans that the run excluded, see refused.csv", flush=True)
+        print_text(f"audited without the {left} scans that the run excluded, see refused.csv")
     return kept
 
 
@@ -90,7 +91,7 @@ def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir, allow_
     if low > 0.5:
         chance = "one interval in twenty does so by chance: another --config.seed tells"
         raise InputError(f"{workdir}: {found}, which lies above 0.5: test subjects leak into training, or {chance}")
-    print(f"no leak: {found}, which " + ("holds 0.5" if high >= 0.5 else "does not hold 0.5 but lies below it"))
+    print_text(f"no leak: {found}, which " + ("holds 0.5" if high >= 0.5 else "does not hold 0.5 but lies below it"))
 
 
 def _partitions(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None) -> dict[str, np.ndarray]:
@@ -125,7 +126,7 @@ def _print_associations(cohort: Cohort, seed: int) -> None:
     columns = {name: [scan.column(name) for scan in firsts] for name in CONFOUNDERS}
     for found in find_associations(labels, columns, seed):
         p = f"permutation p = {found.p:.4f}, {found.corrected:.4f} after Holm's correction"
-        print(f"label and {found.column}: {p} ({found.subjects} subjects)")
+        print_text(f"label and {found.column}: {p} ({found.subjects} subjects)")
         if found.significant:
-            print(f"warning: the label is associated with {found.column} (p below {LEVEL}): ", end="")
-            print("a network may learn that instead of the disease")
+            warning = f"warning: the label is associated with {found.column} (p below {LEVEL})"
+            print_text(f"{warning}: a network may learn that instead of the disease")

@@ -5,13 +5,10 @@ import json
 from pathlib import Path
 
 from ml_collections import FrozenConfigDict
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from dynjax.errors import InputError
 from dynjax.files import check_output, write_text
+from dynjax.report.terminal import place, print_block, print_text
 from dynjax.run import settings
 from dynjax.run.checking import Inspections, inspect_anew
 from dynjax.run.data import find_cohort
@@ -28,13 +25,13 @@ def check(config: FrozenConfigDict, out: Path | None) -> None:
     config = settings.resolve(config)
     check_output(out, ".json", "")
     cohort = find_cohort(config)
-    print(cohort.describe(), flush=True)
+    print_text(cohort.describe())
     found = inspect_anew(cohort, settings.projection_of(config))
     if out is not None:  # before anything is printed, which a terminal may not take
         write_text(out.absolute(), json.dumps([_answer(*item) for item in found.items()], indent=2) + "\n")
-    _print_table(found)
+    _print_doubts(found)
     if out is not None:
-        print(f"written: {out}")
+        print_text(f"written: {out}")
     refused = sum(inspection.verdict == "refused" for inspection in found.values())
     if refused:
         raise InputError(f"{refused} of {len(found)} scans are refused")
@@ -44,17 +41,12 @@ def _answer(path: Path, found: Inspection) -> dict[str, str]:
     return {"path": str(path), "verdict": found.verdict, "reason": found.reason, "remedy": found.remedy}
 
 
-def _print_table(found: Inspections) -> None:
-    """Prints each scan that is not ok, and counts the verdicts; off a terminal, lines are never wrapped."""
-    table = Table("verdict", "scan", "reason", "remedy", box=box.SIMPLE_HEAD, pad_edge=False)
+def _print_doubts(found: Inspections) -> None:
+    """Prints each scan that is not ok, the worst first, and counts the verdicts."""
     worst = sorted(found.items(), key=lambda item: -VERDICTS.index(item[1].verdict))
     for path, inspection in worst:
         if inspection.verdict != "ok":
-            table.add_row(*map(Text, (inspection.verdict, str(path), inspection.reason, inspection.remedy)))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, Console(width=10**6).measure(table).maximum))
-    if table.row_count:
-        console.print(table)
+            where = place(path, len(inspection.verdict) + 2)
+            print_block(f"{inspection.verdict}  {where}", f"{inspection.reason}; {inspection.remedy}")
     counts = collections.Counter(inspection.verdict for inspection in found.values())
-    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))
+    print_text(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))

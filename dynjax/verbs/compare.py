@@ -9,6 +9,7 @@ from dynjax.errors import InputError, UsageError, listed
 from dynjax.evaluation.predictions import by_subject, read_predictions
 from dynjax.files import check_output, write_text
 from dynjax.report.comparison import Row, print_pairings, print_rows, to_csv, to_latex
+from dynjax.report.terminal import print_text
 from dynjax.run.compared import read_rows
 from dynjax.run.workdir import Workdir
 
@@ -28,7 +29,7 @@ def compare(folders: Sequence[str], with_paper: bool, only_paired: bool, out: Pa
     print_rows(rows, with_paper)
     print_pairings(rows)
     if out is not None:
-        print(f"written: {out}")
+        print_text(f"written: {out}")
     unpaired = [f"{row.folder}: {row.unpaired}" for row in rows if row.unpaired]
     if only_paired and unpaired:
         raise InputError(f"not paired with {rows[0].folder}:\n{listed(unpaired)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from dynjax.baselines.features import BASELINES
 from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError, UsageError
+from dynjax.report.terminal import print_text
 from dynjax.report.wording import name_folds
 from dynjax.run.answers import SUBGROUP_COLUMNS
 from dynjax.run.baseline import evaluate_baseline
@@ -57,7 +58,7 @@ def evaluate(
     if config.train.repeats > 1:
         return each_repeat(config, workdir, lambda _, run: evaluate(run, finished_folds, subgroups))
     cohort = without_refused(workdir, find_cohort(config))
-    print(cohort.describe(), flush=True)
+    print_text(cohort.describe())
     check_columns(cohort, subgroups)
     folds = read_folds(workdir.folds, cohort, config.train.folds)
     if config.model.name in BASELINES:

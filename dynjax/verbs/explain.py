@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dynjax.baselines.features import BASELINES
+from dynjax.cohort.named import named_scans
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.explanation.reference import Means
 from dynjax.files import can_be_written
 from dynjax.linear.answer import LinearAnswer
 from dynjax.report.facts import SYNTHETIC
+from dynjax.report.terminal import print_text
 from dynjax.report.wording import counted
 from dynjax.run import settings
 from dynjax.run.attribution import REFERENCE, WITH_REFERENCE, check_method, is_cut
@@ -21,10 +23,10 @@ from dynjax.run.guarding import read_guard
 from dynjax.run.map_summary import Atlas, Summary
 from dynjax.run.maps import read_atlas, read_scan, write_scan
 from dynjax.run.runtime import configure_jax
-from dynjax.run.standing import read_standing
+from dynjax.run.standing import AT_CHANCE, read_standing
 from dynjax.run.svm_pattern import SVM, explain_svm
 from dynjax.run.trained import Trained, load_networks
-from dynjax.run.verdicts import answer_scans
+from dynjax.run.verdicts import answer_scans, answer_text
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.reading import Reading
 from dynjax.work.progress import progress_bar
@@ -55,6 +57,7 @@ def explain(
     atlas: Path | None = None,
     atlas_names: Path | None = None,
     allow_unlike: bool = False,
+    table: str = "",
 ) -> None:
     """Writes maps of what speaks for the answers of a run, each in a folder of its own in `out`.
 
@@ -63,6 +66,7 @@ def explain(
     that is there is not made again.
 
     Args:
+      scans: files or folders. table: a CSV that lists further ones in its column `path`.
       method: one of METHODS. reference: a key of REFERENCES, or '' for the default.
       out: a folder; None is WORKDIR/explanation, where `report` finds it.
       subjects: of the run; () is all.
@@ -72,6 +76,7 @@ def explain(
     Raises: UsageError for a method or a reference that is not defined; InputError if a file is missing and, once all
     others are explained, if a scan was refused.
     """
+    scans = named_scans(scans, table)
     if scans and (subjects or atlas):
         raise UsageError("--subjects and --atlas are for the subjects of the run; leave them out, or the scans")
     if allow_unlike and not scans:
@@ -130,7 +135,7 @@ def _explain_run(
         summary.write(task.folder, about)
         is_shown = task.folder == workdir.explanation and workdir.repeats() == [workdir]
         shown = "; report on this workdir shows them" if is_shown else ""
-        print(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}{shown}")
+        print_text(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}{shown}")
     if refused:
         raise InputError(f"{len(refused)} of {len(chosen)} scans cannot be explained:\n{listed(refused)}")
 
@@ -142,16 +147,16 @@ def _explain_others(
     standing = read_standing(workdir, len(networks), networks[0].config.cohort.labels)
     task = task._replace(mark=standing.synthetic)
     verdicts = answer_scans(scans, networks, guard, standing, allow_unlike, verb="explain")
-    for line in standing.lines():
-        print(line)
+    print_text("\n".join(standing.lines()))
+    if guard and standing.at_chance:
+        print_text(f"{AT_CHANCE}, so that its answers say nothing")
     good = [verdict for verdict in verdicts if verdict.probability is not None]
     for verdict in good:
-        note = f"  ({verdict.reason})" if verdict.reason else ""
-        print(f"probability of {task.positive} {verdict.probability:.3f}  {verdict.path}{note}")
+        print_text(answer_text(verdict, standing, f"probability of {task.positive} "))
     chosen = [Chosen(Path(verdict.path), tuple(networks)) for verdict in good]
     _check_folders(chosen)
     refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
-    refused += _explain_each(task, chosen, lambda scan, found: print(f"written: {task.folder / scan.folder}"))
+    refused += _explain_each(task, chosen, lambda scan, _: print_text(f"written: {task.folder / scan.folder}"))
     if refused:
         raise InputError("\n".join(refused))
 

@@ -5,29 +5,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dynjax.cohort.named import named_scans
 from dynjax.csv_table import write_csv
-from dynjax.errors import InputError
+from dynjax.errors import InputError, UsageError
 from dynjax.files import check_output, names_stream, write_text
+from dynjax.report.terminal import print_text
 from dynjax.run.guarding import Guard, read_guard
 from dynjax.run.runtime import configure_jax
-from dynjax.run.standing import Standing, read_standing
+from dynjax.run.standing import AT_CHANCE, Standing, read_standing
 from dynjax.run.trained import load_networks
-from dynjax.run.verdicts import Verdict, answer_scans, checked_text
+from dynjax.run.verdicts import Verdict, answer_scans, answer_text, checked_text
 from dynjax.run.workdir import Workdir
 
 SCHEMA = 1
 ANSWER_COLUMNS = ["path", "verdict", "probability", "fold_sd", "reason"]
 
 
-def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unlike: bool = False) -> None:
+def predict(
+    workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unlike: bool = False, table: str = ""
+) -> None:
     """Predicts scans, read and projected as the checkpoints' config says; prints the answers and writes `out`.
 
     A scan that is far from all training scans gets no answer, unless `allow_unlike`. Beside `out`, a .json says what
     the run is and how each scan lies to its training scans.
-    Raises: UsageError if `out` cannot be written, InputError if there is no trained network and, once all good scans
-    are predicted, if any was refused.
+
+    Args: scans, files or folders; table, a CSV that lists further ones in its column `path`.
+    Raises: UsageError if `out` cannot be written or no scan is named; InputError if a folder or the table has no scan,
+    if there is no trained network and, once all good scans are predicted, if any was refused.
     """
     check_output(out, ".csv", "")
+    if not (scans or table):
+        raise UsageError("predict needs at least one scan: SCAN.nii.gz ..., a folder of them, or --table=scans.csv")
+    scans = named_scans(scans, table)
     configure_jax()
     networks = load_networks(workdir)
     config, guard = networks[0].config, read_guard(workdir.repeats()[0])
@@ -37,24 +46,22 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unli
         _write(out, verdicts, standing, guard)
     _print(verdicts, standing, guard)
     if out is not None:
-        print(f"written: {out}")
+        print_text(f"written: {out}")
     refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
     if refused:
         raise InputError("\n".join(refused))
 
 
 def _print(verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:
-    for line in standing.lines():
-        print(line)
     networks, positive = standing.networks, standing.labels[1]
-    print(f"probability of {positive}, mean and standard deviation over {networks} networks; for research only")
-    print(checked_text(guard))
+    print_text("\n".join(standing.lines()))
+    if guard and standing.at_chance:
+        print_text(f"{AT_CHANCE}, so that its answers say nothing")
+    print_text(f"probability of {positive}, mean and standard deviation over {networks} networks; for research only")
+    print_text(checked_text(guard))
     for verdict in verdicts:
         if verdict.probability is not None:
-            spread = "" if verdict.fold_sd is None else f" ± {verdict.fold_sd:.3f}"
-            mark = "" if verdict.verdict == "ok" else f"{verdict.verdict}: "
-            note = f"  ({mark}{verdict.reason})" if verdict.reason else ""
-            print(f"{verdict.probability:.3f}{spread}  {verdict.path}{note}")
+            print_text(answer_text(verdict, standing))
 
 
 def _write(out: Path, verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:

@@ -1,4 +1,4 @@
-"""`prepare`: turns raw T1 scans into volumes on the grid, and writes the scan table that lists them."""
+"""`prepare`: turns raw T1 scans into volumes on the grid of a config or a run, and writes the table that lists them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import importlib.util
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import FrozenConfigDict
 
 from dynjax import __version__
-from dynjax.cohort.scan import Cohort, Scan
+from dynjax.cohort.named import named_scans
+from dynjax.cohort.scan import Scan
 from dynjax.cohort.table import OPTIONAL, PHANTOM_MARK, REQUIRED
 from dynjax.csv_table import to_csv
 from dynjax.errors import InputError, UsageError, listed
 from dynjax.files import can_be_written, expanded, lock, write_text
-from dynjax.projection.store import Projection
+from dynjax.report.terminal import place, print_text
+from dynjax.report.wording import counted
 from dynjax.run import settings
 from dynjax.run.data import find_cohort
+from dynjax.run.workdir import Workdir
+from dynjax.volumes.reading import Reading
 from dynjax.work.parallel import parallel_map
 
 if TYPE_CHECKING:
@@ -29,39 +34,100 @@ if TYPE_CHECKING:
 TABLE, REPORT, LOCK = "scans.csv", "prepare.json", ".prepare.lock"
 
 
-def prepare(config: FrozenConfigDict, out: Path | None) -> None:
-    """Prepares every scan of the config's cohort that is not yet in `out`, and writes their table.
+class Task(NamedTuple):
+    """What one call prepares, and for what.
 
+    names: of the files of each scan, without suffix. refused: scans that cannot be used at all, in words. about: of
+    where the scans come from, for prepare.json. mark: the file that says that they are synthetic, None if they are not.
+    """
+
+    scans: tuple[Scan, ...]
+    names: list[str]
+    reading: Reading
+    refused: list[str]
+    about: dict[str, Any]
+    mark: Path | None = None
+
+
+def prepare(
+    config: FrozenConfigDict | None,
+    out: Path | None,
+    workdir: Workdir | None = None,
+    scans: Sequence[str] = (),
+    table: str = "",
+) -> None:
+    """Prepares every scan that is not yet in `out`, and writes their table.
+
+    With a config these are the scans of its cohort; with a workdir, scans without labels, on the grid of its run, for
+    `predict`, `explain` and `evaluate`.
+
+    Args: scans, files or folders; table, a CSV that lists further ones in its column `path`.
     Raises: UsageError if SimpleITK is missing or `out` cannot be used; InputError, once all good scans are prepared, if
     any was refused.
     """
-    config = settings.resolve(config)
+    _check_what(config, workdir, scans or table)
     folder = _checked(out)
     _check_installed()
-    cohort = find_cohort(config)
-    if Path(cohort.source).absolute() == folder / TABLE:
-        raise UsageError(f"--out={out}: that folder lists the raw scans; name another folder")
-    print(cohort.describe(), flush=True)
+    if workdir is not None:
+        task = _of_scans(workdir, named_scans(scans, table), folder)
+        following = f"python main.py predict --workdir={workdir} --table={folder / TABLE}"
+    elif config is not None:
+        task = _of_cohort(settings.resolve(config), folder)
+        following = f"train with --config.cohort.table={folder / TABLE}"
     try:
         with lock(folder / LOCK, wait=False):
-            _begin(folder, cohort)
-            projection = settings.projection_of(config)
-            _finish(folder, cohort, projection, _prepare_all(folder, cohort, projection))
+            _begin(folder, task.mark)
+            _finish(folder, task, _prepare_all(folder, task), following)
     except BlockingIOError as holder:
         raise UsageError(f"--out={folder}: is being written by {holder}; choose another folder") from None
 
 
-def _prepare_all(folder: Path, cohort: Cohort, projection: Projection) -> list[PreparedScan | InputError]:
-    from dynjax.preprocess.prepared import file_names, prepare_scan
+def _check_what(config: FrozenConfigDict | None, workdir: Workdir | None, named: Sequence[str]) -> None:
+    if (config is None) == (workdir is None):
+        raise UsageError("prepare needs either --config=configs/NAME.py, or --workdir=RUN and the scans to prepare")
+    if config is not None and named:
+        raise UsageError("prepare --config=...: takes the scans of cohort.table; name others with --workdir=RUN")
+    if workdir is not None and not named:
+        raise UsageError("prepare --workdir=...: needs scans: SCAN.nii.gz ..., a folder of them, or --table=scans.csv")
+
+
+def _of_cohort(config: FrozenConfigDict, folder: Path) -> Task:
+    from dynjax.preprocess.prepared import file_names
+
+    cohort = find_cohort(config)
+    source = Path(cohort.source)  # a folder, if it is BIDS or CAPS
+    if source.absolute() == folder / TABLE:
+        raise UsageError(f"--out={folder}: that folder lists the raw scans; name another folder")
+    print_text(cohort.describe())
+    mark = (source if source.is_dir() else source.parent) / PHANTOM_MARK if cohort.synthetic else None
+    about = {"cohort": cohort.source, "synthetic": cohort.synthetic}
+    names, refused = file_names(cohort.scans), list(map(str, cohort.refused))
+    return Task(cohort.scans, names, settings.projection_of(config).reading, refused, about, mark)
+
+
+def _of_scans(workdir: Workdir, paths: Sequence[str], folder: Path) -> Task:
+    from dynjax.preprocess.prepared import names_of_files
+
+    if inside := [path for path in paths if folder in Path(path).absolute().parents]:
+        raise UsageError(f"--out={folder}: holds {inside[0]}, a scan to prepare; name another folder")
+    reading = settings.projection_of(workdir.networks_from().read_config()).reading
+    size = f"{' x '.join(map(str, reading.grid.shape))} voxels of {reading.grid.spacing:g} mm"
+    print_text(f"{counted(len(paths), 'scan')} to prepare on the grid of {workdir}, {size}")
+    scans = tuple(Scan("", "", "", Path(path)) for path in paths)
+    return Task(scans, names_of_files([scan.path for scan in scans]), reading, [], {"workdir": str(workdir)})
+
+
+def _prepare_all(folder: Path, task: Task) -> list[PreparedScan | InputError]:
+    from dynjax.preprocess.prepared import prepare_scan
 
     def attempt(item: tuple[Scan, str]) -> PreparedScan | InputError:
         try:
-            return prepare_scan(*item, folder, projection.reading)
+            return prepare_scan(*item, folder, task.reading)
         except InputError as error:
             return error
 
-    items = list(zip(cohort.scans, file_names(cohort.scans)))
-    return parallel_map(attempt, items, f"preparing {len(items)} scans", travels=True)
+    items = list(zip(task.scans, task.names))
+    return parallel_map(attempt, items, f"preparing {counted(len(items), 'scan')}", travels=True)
 
 
 def _check_installed() -> None:
@@ -80,47 +146,51 @@ def _checked(out: Path | None) -> Path:
     return folder
 
 
-def _begin(folder: Path, cohort: Cohort) -> None:
+def _begin(folder: Path, mark: Path | None) -> None:
     """Removes the table until all its scans are prepared; marks the folder as synthetic if the cohort is."""
     for left in folder.rglob(".partial-*"):  # left by a killed process
         left.unlink()
     (folder / TABLE).unlink(missing_ok=True)
     (folder / PHANTOM_MARK).unlink(missing_ok=True)
-    if cohort.synthetic:
-        source = Path(cohort.source)  # a folder, if it is BIDS or CAPS
-        shutil.copyfile((source if source.is_dir() else source.parent) / PHANTOM_MARK, folder / PHANTOM_MARK)
+    if mark is not None:
+        shutil.copyfile(mark, folder / PHANTOM_MARK)
 
 
-def _finish(folder: Path, cohort: Cohort, projection: Projection, outcomes: list[PreparedScan | InputError]) -> None:
-    records = {scan: found for scan, found in zip(cohort.scans, outcomes) if not isinstance(found, InputError)}
-    refused = [*map(str, cohort.refused), *(str(found) for found in outcomes if isinstance(found, InputError))]
+def _finish(folder: Path, task: Task, outcomes: list[PreparedScan | InputError], following: str) -> None:
+    """Writes the report and the table, and says what was done and which command is the next."""
+    records = {scan: found for scan, found in zip(task.scans, outcomes) if not isinstance(found, InputError)}
+    refused = [*task.refused, *(str(found) for found in outcomes if isinstance(found, InputError))]
     scans = {"scans": [record.about for record in records.values()], "refused": refused}
-    write_text(folder / REPORT, json.dumps(_about(cohort, projection) | scans, indent=2) + "\n")
-    write_text(folder / TABLE, _table(records))
+    write_text(folder / REPORT, json.dumps(_about(task) | scans, indent=2) + "\n")
+    write_text(folder / TABLE, _table(task, records))
     new = sum(record.new for record in records.values())
-    print(f"{new} scans prepared, {len(records) - new} already there, {len(refused)} refused: {folder / TABLE}")
+    print_text(f"{new} scans prepared, {len(records) - new} already there, {len(refused)} refused: {folder / TABLE}")
     for scan, record in records.items():
         if record.about["warnings"]:
-            print(f"warning: {scan.path}: {'; '.join(record.about['warnings'])}")
+            print_text(f"warning: {place(scan.path, len('warning: '))}: {'; '.join(record.about['warnings'])}")
     if records:
         similarity, picture = min((record.about["similarity"], record.picture) for record in records.values())
-        print(f"look at the pictures; {folder / picture} is least like the template (correlation {similarity:.2f})")
+        least = f"{folder / picture} is least like the template (correlation {similarity:.2f})"
+        print_text(f"look at the pictures; {least}")
+        print_text(f"next: {following}")
     if refused:
-        count = len(outcomes) + len(cohort.refused)
+        count = len(outcomes) + len(task.refused)
         raise InputError(f"{len(refused)} of {count} scans are refused:\n{listed(refused)}")
 
 
-def _about(cohort: Cohort, projection: Projection) -> dict[str, Any]:
+def _about(task: Task) -> dict[str, Any]:
+    grid, nan, recipe = task.reading
     return {
-        "cohort": cohort.source,
-        "synthetic": cohort.synthetic,
+        **task.about,
         "versions": {"dynjax": __version__} | {name: version(name) for name in ("SimpleITK", "nilearn")},
-        "parameters": {**projection.grid._asdict(), "nan": projection.nan, "recipe": projection.recipe},
+        "parameters": {**grid._asdict(), "nan": nan, "recipe": recipe},
     }
 
 
-def _table(records: dict[Scan, PreparedScan]) -> str:
-    """Formats the cohort's own table with the paths of the prepared volumes."""
+def _table(task: Task, records: dict[Scan, PreparedScan]) -> str:
+    """Formats the cohort's own table with the paths of the prepared volumes; of scans without labels, these alone."""
+    if not any(scan.label for scan in task.scans):
+        return to_csv(["path", "source"], [[record.volume, str(scan.path)] for scan, record in records.items()])
     known = (*REQUIRED, *OPTIONAL)
     others = list(dict.fromkeys(name for scan in records for name, _ in scan.others if name not in known))
     rows = []

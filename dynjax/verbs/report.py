@@ -18,6 +18,7 @@ from dynjax.report.explanation import WORST
 from dynjax.report.facts import Explanation, Facts
 from dynjax.report.page import render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
+from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.compared import read_rows, run_name
 from dynjax.run.data import find_cohort
@@ -56,7 +57,7 @@ def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ())
     write_text(workdir.report.with_suffix(".html"), render(page))
     write_text(workdir.path / "card.json", json.dumps(card, indent=2, allow_nan=False) + "\n")
     write_text(workdir.path / "card.md", to_markdown(card))
-    print(f"written: {workdir.report}.html, {workdir.report}/, {workdir}/card.json, {workdir}/card.md")
+    print_text(f"written: {workdir.report}.html, {workdir.report}/, {workdir}/card.json, {workdir}/card.md")
 
 
 def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts:
@@ -114,7 +115,7 @@ def _beside(workdir: Workdir, folders: Sequence[str]) -> list[Row]:
             read_rows([str(path.parent)])
             baselines.append(str(path.parent))
         except InputError as error:
-            print(f"not on the page: {error}")
+            print_text(f"not on the page: {error}")
     return [row for row in read_rows([str(workdir), *baselines]) if not row.unpaired]
 
 
@@ -154,7 +155,7 @@ def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[
         images, digests = project_cohort(chosen, settings.projection_of(config))
         _check_unchanged(config, workdir, chosen, digests)
     except InputError as error:
-        print(f"no images: the scans can no longer be read as they were: {error}")
+        print_text(f"no images: the scans can no longer be read as they were: {error}")
         return None
     if config.projection.name in WHOLE:
         images = images[..., images.shape[-1] // 2]

@@ -1,6 +1,7 @@
 """Shows progress: a live bar on a terminal, elsewhere a plain line now and then."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 
@@ -36,6 +37,13 @@ def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]
             last = time.monotonic()
             print(f"{description}: {done} of {total or '?'}", flush=True)
 
-    print(description, flush=True)
+    _announce(description)
     yield advance
-    print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", flush=True)
+    if time.monotonic() - start > QUIET_SECONDS:  # otherwise it is over before a reader has seen it begin
+        print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", flush=True)
+
+
+@functools.cache
+def _announce(description: str) -> None:
+    """Says what begins; what is done again, as for each fold, is not said again."""
+    print(description, flush=True)

@@ -46,7 +46,7 @@ def test_the_same_folds_and_files_as_a_networks_run(baseline, run):
 
 
 def test_compare_shows_it_beside_a_network(baseline, run, tmp_path):
-    done = main("compare", baseline[0], run[0], f"--out={tmp_path / 'rows.csv'}")
+    done = main("compare", baseline[0], run[0], f"--out={tmp_path / 'rows.csv'}", environment={"COLUMNS": "300"})
     assert (done.returncode, done.stderr) == (0, "")
     row = next(line for line in done.stdout.splitlines() if "Linear SVM on voxels" in line)
     assert "SYNTHETIC, a baseline by scikit-learn" in row and "epochs" not in row

@@ -19,6 +19,8 @@ from dynjax.run.compared import run_name
 from dynjax.verbs.compare import compare
 from tests.command import anew, main
 
+WIDE = {"COLUMNS": "300"}  # where no column follows below
+
 
 @pytest.fixture
 def runs(run, tmp_path):
@@ -36,7 +38,7 @@ def runs(run, tmp_path):
 
 
 def test_a_row_a_run_beside_the_papers(runs):
-    done = anew("compare", *runs, "--paper")
+    done = anew("compare", *runs, "--paper", environment=WIDE)
     assert (done.returncode, done.stderr) == (0, "")
     table = done.stdout.partition("Paired by subject")[0]
     lines = {line.split("  ")[0].strip(): line for line in table.splitlines()}
@@ -133,7 +135,7 @@ def written(path):
 
 def test_runs_on_the_same_folds_are_paired_by_subject(runs, other, tmp_path):
     """Against the first; the numbers are those of the tests, corrected for all of them."""
-    done = main("compare", *runs, other[0], "--paired", f"--out={tmp_path / 'rows.csv'}")
+    done = main("compare", *runs, other[0], "--paired", f"--out={tmp_path / 'rows.csv'}", environment=WIDE)
     assert (done.returncode, done.stderr) == (0, "") and "corrected for all 4 tests here" in done.stdout
     first, same, third = written(tmp_path / "rows.csv")
     assert first["paired_with"] == first["delong_p"] == first["not_paired_because"] == ""

@@ -8,16 +8,16 @@ from tests.command import PHANTOMS, ROOT, TINY, main
 
 TAKEN = {
     "train": {"config", "workdir", "allow-refused", "max-hours", "scheduler"},
-    "prepare": {"config", "out", "scheduler"},
+    "prepare": {"config", "workdir", "table", "out", "scheduler"},
     "check": {"config", "out", "scheduler"},
     "audit": {"config", "workdir", "shuffle", "allow-refused"},
     "evaluate": {
         *("workdir", "finished-folds", "subgroups", "table", "label-column", "description", "out"),
         *("allow-refused", "scheduler"),
     },
-    "predict": {"workdir", "out", "allow-unlike"},
+    "predict": {"workdir", "table", "out", "allow-unlike"},
     "explain": {
-        *("workdir", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
+        *("workdir", "table", "method", "reference", "subjects", "atlas", "atlas-names", "out", "allow-unlike"),
     },
     "report": {"workdir", "show-ids", "beside"},
     "compare": {"paper", "paired", "out"},
@@ -61,7 +61,7 @@ def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--table=t.csv", *TINY), "--table: is for evaluate, not for train"),
+        (("--table=t.csv", *TINY), "--table: is for prepare, evaluate, predict, explain, not for train"),
         (("report", "--workdir", "w", "--nopaper"), "--paper: is for compare, not for report"),
         (
             ("predict", "--config.seed", "3", "--workdir=w", "a.nii"),
@@ -95,4 +95,4 @@ def test_what_is_given_wrongly_is_said_before_any_work(arguments, said):
 def test_flags_may_stand_in_a_file(tmp_path):
     (tmp_path / "flags").write_text("--table=t.csv\n--config=configs/dyn_alexnet.py\n")
     done = main(f"--flagfile={tmp_path / 'flags'}")
-    assert (done.returncode, done.stderr) == (2, "--table: is for evaluate, not for train\n")
+    assert (done.returncode, done.stderr) == (2, "--table: is for prepare, evaluate, predict, explain, not for train\n")

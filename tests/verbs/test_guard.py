@@ -114,8 +114,8 @@ def test_the_answers_say_what_the_run_is(run, tmp_path):
     done = main("predict", f"--workdir={run[0]}", scan, f"--out={tmp_path / 'a.csv'}")
     about = json.loads((tmp_path / "a.json").read_text())["about"]
     results = json.loads((run[0] / "results.json").read_text())
-    assert "SYNTHETIC: trained on subjects that do not exist" in done.stdout
-    assert f"trained on {results['n_subjects']} subjects (CN and AD)" in done.stdout
+    assert f"SYNTHETIC: trained on {results['n_subjects']} subjects (CN and AD) of" in done.stdout
+    assert ", none of whom exists, finished 20" in done.stdout
     assert "12 scans are too few to judge others by" in done.stdout and about["guard"] in done.stdout
     assert about["synthetic"] is True and about["roc_auc"] == results["metrics"]["roc_auc"]
     at_chance = results["metrics"]["roc_auc"]["ci95"][0] <= 0.5

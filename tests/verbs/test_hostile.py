@@ -134,7 +134,9 @@ CASES = [
         "cannot be written; name a folder that can",
     ),
     # scans and tables
-    Case("predict of a folder", ("predict", "--workdir={run}", "{w}/scans"), 3, "{w}/scans:"),
+    Case(
+        "predict of a folder without scans", ("predict", "--workdir={run}", "{w}/baseline"), 3, "{w}/baseline: no .nii"
+    ),
     Case("predict of nothing there", ("predict", "--workdir={run}", "{w}/gone.nii.gz"), 3, "no such file"),
     Case(
         "predict of a name that is not UTF-8",

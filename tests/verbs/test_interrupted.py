@@ -114,7 +114,7 @@ def test_out_of_time_it_saves_and_goes_on_the_next_time(expected, tmp_path):
         (["trian", "--config=configs/dyn_vgg11.py"], 2, "no verb is called trian; did you mean train?"),
         (["evaluate"], 2, "--workdir=DIR is needed"),
         (["evaluate", "--workdir=nowhere"], 3, "nowhere: no such folder"),
-        (["predict", "--workdir=nowhere"], 2, "at least one scan"),
+        (["predict"], 2, "--workdir=DIR is needed"),
         (["predict", "--workdir=nowhere", "a.nii"], 3, "nowhere: no such folder"),
         (
             ["--config=configs/dyn_vgg11.py", "--config.cohort.table=gone.csv"],

@@ -19,6 +19,7 @@ from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError, UsageError
 from dynjax.files import lock
 from dynjax.run.data import find_cohort
+from dynjax.run.workdir import Workdir
 from dynjax.verbs import prepare as verb
 from dynjax.volumes.grid import Grid, fits
 from dynjax.volumes.inspection import inspect_scan
@@ -56,7 +57,11 @@ def pretended(monkeypatch):
             about={"similarity": 0.9, "warnings": []}, volume=f"{name}.nii.gz", picture=f"qc/{name}.png", new=True
         )
 
-    steps = SimpleNamespace(file_names=lambda scans: [scan.subject for scan in scans], prepare_scan=prepare_scan)
+    steps = SimpleNamespace(
+        file_names=lambda scans: [scan.subject for scan in scans],
+        names_of_files=lambda paths: [path.name.removesuffix(".nii.gz") for path in paths],
+        prepare_scan=prepare_scan,
+    )
     monkeypatch.setitem(sys.modules, "dynjax.preprocess.prepared", steps)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: steps)
     monkeypatch.setattr(verb, "version", lambda name: "1")
@@ -78,6 +83,18 @@ def test_the_table_keeps_every_column_and_what_is_synthetic(pretended, tmp_path)
     assert all(scan.path.parent == out for scan in after.scans)
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_what_is_printed_fits_the_terminal(width, pretended, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    verb.prepare(phantoms(), tmp_path / "out")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("SYNTHETIC: 12 subjects") and lines[-2:] == [
+        "next: train with",
+        f"  --config.cohort.table={tmp_path}/out/scans.csv",
+    ]
+    assert all(len(line) <= width or "/" in line.split()[-1] for line in lines)
+
+
 def test_refused_scans_are_named_once_the_others_are_done(pretended, tmp_path):
     cohort = find_cohort(phantoms())
     pretended += [cohort.scans[2].subject, cohort.scans[5].subject]
@@ -97,6 +114,58 @@ def test_a_folder_in_use_or_that_holds_the_scans_themselves_is_refused(pretended
     with lock(tmp_path / verb.LOCK), pytest.raises(UsageError, match=f"written by process {os.getpid()} on"):
         verb.prepare(phantoms(), tmp_path)
     assert (tmp_path / "scans.csv").exists()
+
+
+def test_scans_without_labels_are_prepared_for_a_run_and_predicted_from_their_table(run, pretended, tmp_path, capsys):
+    scans, raw, out = find_cohort(phantoms()).scans, tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    for number in (10, 9):
+        shutil.copyfile(scans[number].path, raw / f"s{number}.nii.gz")
+    (tmp_path / "more.csv").write_text("path\nraw/s9.nii.gz\n")
+    verb.prepare(None, out, Workdir(run[0]), [str(raw)], str(tmp_path / "more.csv"))
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"2 scans to prepare on the grid of {run[0]}, 32 x 32 x 32 voxels of 6.9 mm\n")
+    command = printed.splitlines()[-1].removeprefix("next: python main.py ")
+    assert (out / "scans.csv").read_text() == f"path,source\ns9.nii.gz,{raw}/s9.nii.gz\ns10.nii.gz,{raw}/s10.nii.gz\n"
+    report = json.loads((out / "prepare.json").read_text())
+    assert report["workdir"] == str(run[0]) and report["parameters"]["shape"] == [32, 32, 32]
+    done = main(*command.split())
+    assert done.returncode == 0 and f"s9.nii.gz  in {out}  (" in done.stdout and "s10.nii.gz" in done.stdout
+    assert main("predict", f"--workdir={run[0]}", out).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--workdir={run}", "--out={tmp}/o"), 2, "prepare --workdir=...: needs scans"),
+        (("--out={tmp}/o",), 2, "--config=configs/NAME.py is needed"),
+        (("--workdir={run}", "--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "needs either --config="),
+        (("--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),
+        (("--config=configs/dyn_vgg11.py", "--table=a.csv", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),
+        (("--workdir={run}", "a.nii"), 2, "--out=DIR is needed"),
+        (("--workdir=nowhere", "a.nii", "--out={tmp}/o"), 3, "nowhere: no such folder"),
+    ],
+)
+def test_what_cannot_be_prepared_is_said_before_any_work(arguments, code, said, run, tmp_path):
+    done = main("prepare", *(argument.format(run=run[0], tmp=tmp_path) for argument in arguments))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (code, "", 1) and said in done.stderr
+
+
+def test_a_scan_in_the_folder_that_is_written_to_is_refused(run, pretended, tmp_path):
+    verb.prepare(None, tmp_path, Workdir(run[0]), [str(find_cohort(phantoms()).scans[0].path)])
+    with pytest.raises(UsageError, match="a scan to prepare; name another folder"):
+        verb.prepare(None, tmp_path, Workdir(run[0]), [str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_names_of_files_are_their_own_or_their_folders():
+    pytest.importorskip("SimpleITK")
+    from dynjax.preprocess.prepared import names_of_files
+
+    paths = [Path(path) for path in ("a/T1.nii.gz", "b/t1.NII", "b/sub-1_T1w.nii.gz", "c d/x y.mgz")]
+    assert names_of_files(paths) == ["a_T1_T1w", "b_t1_T1w", "sub-1_T1w", "x-y_T1w"]
+    with pytest.raises(InputError, match=r"\n  a/T1\.nii\.gz\n  a/T1\.nii$"):
+        names_of_files([*paths, Path("a/T1.nii")])
 
 
 @pytest.mark.slow
@@ -178,3 +247,26 @@ def test_what_is_done_is_not_done_again_unless_something_changed(prepared):
     assert volume.read_bytes() == content and (out / "scans.csv").exists()
     finer = [argument.replace("spacing=4", "spacing=3.9") for argument in arguments]
     assert "1 scans prepared, 0 already there" in main("prepare", *finer).stdout
+
+
+@pytest.mark.slow
+def test_a_scan_without_a_label_is_prepared_as_one_with(prepared, tmp_path):
+    """Resumed, refused and named as by --config, on the grid of a run."""
+    _, _, out = prepared
+    raw, config = out.parent, paper()
+    config.update_from_flattened_dict({"volume.grid": GRID.shape, "volume.spacing": GRID.spacing})
+    Workdir(tmp_path / "w").claim(FrozenConfigDict(config))
+    arguments = (
+        "prepare",
+        f"--workdir={tmp_path / 'w'}",
+        raw / "p0.nii.gz",
+        raw / "cut.nii.gz",
+        f"--out={tmp_path / 'o'}",
+    )
+    done = main(*arguments)
+    assert done.returncode == 3 and "1 of 2 scans are refused" in done.stderr and "cut.nii.gz: refused" in done.stderr
+    assert "1 scans prepared, 0 already there, 1 refused" in done.stdout
+    assert (tmp_path / "o" / "p0_T1w.nii.gz").read_bytes() == (out / "p0_bl_T1w.nii.gz").read_bytes()
+    assert (tmp_path / "o" / "qc" / "p0_T1w.png").exists()
+    assert (tmp_path / "o" / "scans.csv").read_text() == f"path,source\np0_T1w.nii.gz,{raw}/p0.nii.gz\n"
+    assert "0 scans prepared, 1 already there" in main(*arguments).stdout

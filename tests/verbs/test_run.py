@@ -183,7 +183,8 @@ def _score_the_finished_folds(run, workdir):
     assert results["folds_missing"] == [1] and [fold["fold"] for fold in results["folds"]] == [0, 2]
     again = main(*RUN, "--config.train.only_folds=0", f"--workdir={workdir}")
     assert again.returncode == 0 and "nothing to do" not in again.stdout
-    assert "folds 0, 2 alone, NOT CONVERGED" in main("compare", workdir).stdout
+    compared = main("compare", workdir, environment={"COLUMNS": "300"})
+    assert "folds 0, 2 alone, NOT CONVERGED" in compared.stdout
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def phantom_cohort(n: int = 100, seed: int = 0, skull: bool = False, labels: tup
 def _make(folder: Path, subjects: list[Subject], seed: int, skull: bool, settings: dict) -> None:
     scans = [(subject, visit) for subject in subjects for visit in range(subject.visits)]
     write = functools.partial(_write_scan, folder, load_anatomy(), seed, skull)
-    parallel_map(write, scans, f"making {len(scans)} phantom scans of {len(subjects)} synthetic subjects")
+    parallel_map(write, scans, f"making {len(scans)} phantom scans of {len(subjects)} SYNTHETIC subjects")
     severities = "".join(f"{_ptid(s)}\t{s.label}\t{s.severity:.6f}\n" for s in subjects)
     write_text(folder / PHANTOM_MARK, "subject\tlabel\tseverity\n" + severities)
     count = [sum(subject.label == label for subject in subjects) for label in settings["labels"]]
