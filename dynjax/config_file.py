@@ -54,6 +54,11 @@ def check_options(argv: list[str]) -> list[str]:
     return [f"{word}:" if word in (given, f"--config={given}", f"-config={given}") else word for word in argv]
 
 
+def load(given: str) -> FrozenConfigDict:
+    """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
+    return _make(given, _find(given))
+
+
 def _find(given: str) -> Callable[..., ConfigDict]:
     """Runs the config file and returns its get_config. Raises: UsageError."""
     file = given.partition(":")[0]

@@ -23,6 +23,7 @@ FLOORS = [
     ["run"],
     ["verbs"],
     ["config_file"],
+    ["api"],
     ["command_line"],
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -27,6 +27,13 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unli
     Raises: UsageError if `out` cannot be written, InputError if there is no trained network and, once all good scans
     are predicted, if any was refused.
     """
+    refused = [found.reason for found in answer(workdir, scans, out, allow_unlike) if found.probability is None]
+    if refused:
+        raise InputError("\n".join(refused))
+
+
+def answer(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unlike: bool = False) -> list[Verdict]:
+    """Does what `predict` does, but returns the verdicts, and raises nothing for a refused scan."""
     check_output(out, ".csv", "")
     configure_jax()
     networks = load_networks(workdir)
@@ -38,9 +45,7 @@ def predict(workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unli
     _print(verdicts, standing, guard)
     if out is not None:
         print(f"written: {out}")
-    refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
-    if refused:
-        raise InputError("\n".join(refused))
+    return verdicts
 
 
 def _print(verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:
