@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, check_memory, column_or_1d
 
+from dynjax.files import expanded
 from dynjax.linear.answer import fit_linear
 from dynjax.models.build import build_trunk
 from dynjax.pretrained.source import find_weights
@@ -183,7 +184,7 @@ def _trunk(weights: str | Path, seed: int) -> Weights:
     if weights == "random":
         params, batch_stats = jax.device_get(jax.jit(build_trunk(TRUNK).init)(jax.random.key(seed)))
         return Weights(params["trunk"], batch_stats["trunk"], "random", "")
-    found = find_weights(TRUNK, "required") if weights == "imagenet" else read_weights(Path(weights), TRUNK)
+    found = find_weights(TRUNK, "required") if weights == "imagenet" else read_weights(expanded(weights), TRUNK)
     assert found is not None
     return found
 

@@ -208,6 +208,6 @@ def _checked(values: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarra
     if checked.ndim != len(shape) + 1 or checked.shape[1:] != tuple(shape):
         wanted = ", ".join(map(str, ("N", *shape)))
         raise ValueError(f"the run takes {what} of the shape [{wanted}], not {list(checked.shape)}")
-    if lost := np.flatnonzero(~np.isfinite(checked).reshape(len(checked), -1).all(1)).tolist():
+    if lost := np.flatnonzero(~np.isfinite(checked).all(tuple(range(1, checked.ndim)))).tolist():
         raise ValueError(f"{what} {', '.join(map(str, lost))}: NaN or infinite numbers")
     return checked
