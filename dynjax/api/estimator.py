@@ -17,10 +17,12 @@ from dynjax.linear.answer import fit_linear
 from dynjax.models.build import build_trunk
 from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import Weights, digest_of, read_weights
-from dynjax.projection.project import project
+from dynjax.projection.dynamic import AXES
+from dynjax.projection.project import PROJECTIONS, project
 from dynjax.projection.scale import scale_images, scale_views
 
 TRUNK = "mobilenet_v2"
+REMEDY = "dynjax.load_volume(path, grid, nan='zero') reads NaN outside the brain as 0"
 FEWEST = 2  # volumes, or groups, of each class: inner folds calibrate the answer
 
 
@@ -98,6 +100,7 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
         Raises: ValueError for volumes of another shape, NaN, or too few volumes or other than two classes; InputError
         if the network's weights cannot be had.
         """
+        self._check_parameters()
         volumes = self._check_volumes(X)
         labels = column_or_1d(y, warn=True)
         check_consistent_length(volumes, labels)
@@ -138,10 +141,24 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
             )
         return self._features(volumes)
 
+    def _check_parameters(self) -> None:
+        """Raises ValueError for a parameter that means nothing."""
+        for name, known in (("projection", PROJECTIONS), ("axis", AXES)):
+            if unknown := [each for each in getattr(self, name).split("+") if each not in known]:
+                raise ValueError(f"{name}={getattr(self, name)!r}: {unknown[0]!r} is none of {', '.join(known)}")
+        if self.slabs < 1 or self.penalty < 0:
+            raise ValueError(f"slabs={self.slabs}, penalty={self.penalty}: must be 1 or more, and 0 or more")
+
     def _check_volumes(self, X: Any) -> np.ndarray:
-        volumes = check_array(X, allow_nd=True, ensure_2d=False, dtype=np.float32, estimator=self, input_name="X")
+        """Returns volumes as float32 [N, X, Y, Z]. Raises: ValueError for another shape, NaN or infinite numbers."""
+        volumes = check_array(
+            X, allow_nd=True, ensure_2d=False, dtype=np.float32, ensure_all_finite=False, estimator=self
+        )
         if volumes.ndim != 4:
             raise ValueError(f"X must be volumes [N, X, Y, Z]; an array with {volumes.ndim} dimensions was given")
+        if bad := [place for place, volume in enumerate(volumes) if not np.isfinite(volume).all()]:
+            names = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+            raise ValueError(f"X contains NaN or infinite numbers, in volume {names}; {REMEDY}")
         return volumes
 
     def _features(self, volumes: np.ndarray) -> np.ndarray:

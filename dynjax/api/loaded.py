@@ -131,12 +131,10 @@ class Run:
         answered it. Raises: InputError if there is none, such as of a baseline.
         """
         source = self._files.networks_from()
-        found = {}
-        for trained in load_networks(source):
-            fold, repeats = trained.about["fold"], source.repeats()
-            own = [n for n, run in enumerate(repeats) if trained.path and run.path in trained.path.parents]
-            found[fold if repeats == [source] or not own else (own[0], fold)] = Network(trained)
-        return found
+        runs = source.repeats()
+        found = load_networks(source)
+        places = [_place(trained, runs) for trained in found]
+        return {place if runs != [source] else place[1]: Network(own) for place, own in zip(places, found)}
 
     @property
     def lacks(self) -> list[str]:
@@ -162,13 +160,23 @@ def load_run(workdir: str | Path) -> Run:
     Returns: a run with config, results, predictions, folds, networks and, in words, what it lacks.
     Raises: InputError if the folder holds no run.
 
-    run = dynjax.load_run("runs/mine")
-    run.predictions.probabilities[run.predictions.labels == "AD"].mean()
-    run.networks[0](run.read_scan("scan.nii.gz")[None])
+    >>> import dynjax
+    >>> run = dynjax.load_run("runs/mine")
+    >>> run.predictions.probabilities[run.predictions.labels == "AD"].shape
+    (6,)
+    >>> run.networks[0](run.read_scan("scan.nii.gz")[None]).shape
+    (1,)
     """
     found = Workdir(workdir)
     found.check_is_run()
     return Run(found.path)
+
+
+def _place(trained: Trained, runs: list[Workdir]) -> tuple[int, int]:
+    """Returns a network's repeat and fold."""
+    assert trained.path is not None
+    repeat = next(number for number, run in enumerate(runs) if run.path in trained.path.parents)
+    return repeat, trained.about["fold"]
 
 
 def _read_folds(run: Workdir, repeat: int) -> list[tuple[str, str, int, int]]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 SIDES = {"axial": ("L", "R", "A", "P"), "coronal": ("L", "R", "S", "I"), "sagittal": ("P", "A", "S", "I")}
 PLACES = {0: (0.04, 0.5), 1: (0.96, 0.5), 2: (0.5, 0.95), 3: (0.5, 0.05)}  # of these letters, in parts of the axes
 CONVENTIONS = {
-    False: "neurological convention: the patient's left is on the left",
-    True: "radiological convention: the patient's left is on the right",
+    False: "neurological convention:\nthe patient's left is on the left",
+    True: "radiological convention:\nthe patient's left is on the right",
 }
 
 
@@ -41,8 +41,9 @@ def plot_dynamic_image(
     >>> import dynjax, numpy
     >>> volume = numpy.random.default_rng(0).random((8, 9, 10))  # or dynjax.load_volume("scan.nii.gz").data
     >>> axes = dynjax.plot_dynamic_image(dynjax.dynamic_image(volume))
-    >>> axes.get_xlabel()
-    "neurological convention: the patient's left is on the left"
+    >>> print(axes.get_xlabel())
+    neurological convention:
+    the patient's left is on the left
     """
     if axis not in AXES:
         raise ValueError(f"unknown axis {axis!r}; choose one of {', '.join(AXES)}")

@@ -49,6 +49,10 @@ def load_config(
 
     Returns: the config with paths made absolute, which can be changed further.
     Raises: UsageError for a config that is not found, an unknown key or a value that cannot be used.
+
+    >>> import dynjax
+    >>> dynjax.load_config("configs/dyn_vgg11.py:quick", {"train.epochs": 3}).train.epochs
+    3
     """
     loaded = config if isinstance(config, ConfigDict | FrozenConfigDict) else config_file.load(str(config))
     changed = ConfigDict(loaded.to_dict())
@@ -75,8 +79,13 @@ def train(
     Returns: the run, with its results, predictions and networks.
     Raises: UsageError, InputError, DynjaxError or Stopped, as `dynjax.errors` says; everything saved is kept.
 
-    run = dynjax.train("configs/best.py", "runs/mine", {"cohort.table": "scans.csv", "cohort.labels": ("CN", "AD")})
-    run.results["metrics"]["roc_auc"]
+    Twelve synthetic subjects on a coarse grid; {'cohort.table': 'scans.csv'} names your own:
+
+    >>> import dynjax
+    >>> tiny = {"cohort.phantom.n": 12, "train.folds": 3, "volume.grid": (32, 32, 32), "volume.spacing": 6.9}
+    >>> run = dynjax.train("configs/best.py", "runs/mine", tiny)
+    >>> run.results["metrics"]["roc_auc"]["value"]
+    0...
     """
     train_verb.train(FrozenConfigDict(load_config(config, overrides)), Workdir(workdir), allow_refused)
     return load_run(workdir)
@@ -103,6 +112,10 @@ def evaluate(
       allow_refused: excludes refused scans of the other cohort instead of ending.
 
     Returns: the run, or that of the other cohort in `out`. Raises: as `train`.
+
+    >>> import dynjax
+    >>> dynjax.evaluate("runs/mine").results["n_subjects"]
+    12
     """
     asked, folder = _run_at(workdir), expanded(out) if out else None
     evaluate_verb.evaluate(
@@ -129,8 +142,10 @@ def predict(
       has the verdict 'refused', no probability and the reason.
     Raises: UsageError if `out` cannot be written; InputError if there is no trained network.
 
-    for answer in dynjax.predict("runs/mine", ["scan.nii.gz"]):
-        print(answer.path, answer.probability, answer.reason)
+    >>> import dynjax
+    >>> for answer in dynjax.predict("runs/mine", "scan.nii.gz"):
+    ...     print(answer.path, answer.verdict, answer.probability)
+    scan.nii.gz ... 0...
     """
     return predict_verb.answer(_run_at(workdir), _several(scans), expanded(out) if out else None, allow_unlike)
 
@@ -155,8 +170,10 @@ def explain(
     Returns: one map a scan, in their order; of a support vector machine on voxels, the one map of the run.
     Raises: UsageError and InputError as the command does, once all other scans are explained: their maps are kept.
 
-    found, = dynjax.explain("runs/mine", "scan.nii.gz")
-    found.values, found.affine, found.about["probability"]
+    >>> import dynjax
+    >>> found = dynjax.explain("runs/mine", "scan.nii.gz", out="maps")[0]
+    >>> found.values.shape, found.about["unit"]
+    ((32, 32, 32), 'logit per voxel')
     """
     folder, regions, names = (expanded(each) if each else None for each in (out, atlas, atlas_names))
     folders = explain_verb.explain(

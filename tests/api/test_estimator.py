@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 import dynjax
 from dynjax import DynamicImageClassifier
 from dynjax.api import estimator
+from dynjax.linear.answer import PENALTIES
 from dynjax.pretrained import official, source
 from tests.api.conftest import RECIPE
 
@@ -159,9 +160,9 @@ def test_a_grid_search_computes_features_once(tmp_path, monkeypatch):
     assert len(set(search.cv_results_["mean_test_score"])) == 2
     plain = untrained(penalty=search.best_params_["penalty"]).fit(volumes, labels)
     np.testing.assert_array_equal(search.predict_proba(volumes), plain.predict_proba(volumes))
-    untrained(memory=str(tmp_path), slabs=1).fit(volumes, labels)
+    untrained(memory=str(tmp_path), projection="max").fit(volumes, labels)
     untrained(memory=str(tmp_path), random_state=1).fit(volumes, labels)
-    assert len(shown) == 12 + 12 + 12 + 12  # those of `plain`, of other slabs and of other weights
+    assert len(shown) == 12 + 12 + 12 + 12  # those of `plain`, of another projection and of other weights
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -169,7 +170,7 @@ def test_nan_is_refused(fitted, value):
     volumes, labels = drawn()
     volumes[3, 4, 5, 6] = value
     for use in (lambda: untrained().fit(volumes, labels), lambda: fitted.predict(volumes)):
-        with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        with pytest.raises(ValueError, match="X contains NaN or infinite numbers, in volume 3; dynjax.load_volume"):
             use()
 
 
@@ -207,6 +208,24 @@ def test_another_grid_and_other_lengths_are_refused(fitted):
 def test_other_than_two_classes_are_refused(labels, said):
     with pytest.raises(ValueError, match=said):
         untrained().fit(drawn()[0], labels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"projection": "mean+median"}, "projection='mean.median': 'median' is none of dynamic, max, mean"),
+        ({"axis": "triplanar"}, "'triplanar' is none of sagittal, coronal, axial"),
+        ({"slabs": 0}, "slabs=0, penalty=3.0: must be 1 or more, and 0 or more"),
+        ({"penalty": -1.0}, "penalty=-1.0: must be"),
+    ],
+)
+def test_parameters_that_mean_nothing_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        untrained(**changes).fit(*drawn())
+
+
+def test_penalty_0_chooses_one():
+    assert untrained(penalty=0).fit(*drawn()).answer_.penalty in PENALTIES
 
 
 def test_before_fit_it_says_so():
