@@ -199,11 +199,28 @@ def _program():
 def _trunk(weights: str | Path, seed: int) -> Weights:
     """Returns the network's weights. Raises: InputError if they cannot be had."""
     if weights == "random":
-        params, batch_stats = jax.device_get(jax.jit(build_trunk(TRUNK).init)(jax.random.key(seed)))
-        return Weights(params["trunk"], batch_stats["trunk"], "random", "")
+        return _random_weights(seed)
     found = find_weights(TRUNK, "required") if weights == "imagenet" else read_weights(expanded(weights), TRUNK)
     assert found is not None
     return found
+
+
+def _random_weights(seed: int) -> Weights:
+    """Returns weights that know nothing: normal kernels as of He et al. 2015, and norms that change nothing.
+
+    NumPy draws them in no time; the network's own initialiser would be compiled first.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        name = path[-1].key
+        if name == "kernel":
+            return rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:-1])), leaf.shape).astype(np.float32)
+        return np.full(leaf.shape, name in ("scale", "var"), np.float32)
+
+    shapes = jax.eval_shape(lambda: build_trunk(TRUNK).init(jax.random.key(0)))
+    params, batch_stats = jax.tree_util.tree_map_with_path(draw, shapes)
+    return Weights(params["trunk"], batch_stats["trunk"], "random", "")
 
 
 def _check_classes(classes: np.ndarray, targets: np.ndarray, subjects: np.ndarray) -> None:

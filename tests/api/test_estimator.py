@@ -170,7 +170,7 @@ def test_nan_is_refused(fitted, value):
     volumes, labels = drawn()
     volumes[3, 4, 5, 6] = value
     for use in (lambda: untrained().fit(volumes, labels), lambda: fitted.predict(volumes)):
-        with pytest.raises(ValueError, match="X contains NaN or infinite numbers, in volume 3; dynjax.load_volume"):
+        with pytest.raises(ValueError, match=r"X contains NaN or infinite numbers, in volume 3; dynjax\.load_volume"):
             use()
 
 
