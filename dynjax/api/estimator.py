@@ -118,14 +118,16 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Returns the logit of classes_[1], float64 [N]. Args and Raises: as `predict_proba`."""
-        return self.answer_.logits(self._checked_features(X))
+        features = self._checked_features(X)
+        return self.answer_.logits(features)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Returns the calibrated probabilities of both classes, float64 [N, 2], in the order of classes_.
 
         Args: X, volumes [N, X, Y, Z] on the grid of those in `fit`. Raises: ValueError for any other, or for NaN.
         """
-        return self.answer_.predict_proba(self._checked_features(X))
+        features = self._checked_features(X)
+        return self.answer_.predict_proba(features)
 
     def predict(self, X: Any) -> np.ndarray:
         """Returns the likelier class of each volume [N]. Args and Raises: as `predict_proba`."""
