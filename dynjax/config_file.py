@@ -54,11 +54,6 @@ def check_options(argv: list[str]) -> list[str]:
     return list(_with_config(argv, f"{find_config(file)}{colon}{variant}"))
 
 
-def load(given: str) -> FrozenConfigDict:
-    """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
-    return _make(given, _find(given))
-
-
 def _with_config(argv: list[str], file: str) -> Iterator[str]:
     """Yields the arguments with another value of --config."""
     words = iter(argv)
@@ -70,6 +65,11 @@ def _with_config(argv: list[str], file: str) -> Iterator[str]:
             yield f"--config={file}"
             if found["value"] is None:
                 next(words, None)
+
+
+def load(given: str) -> FrozenConfigDict:
+    """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
+    return _make(given, _find(given))
 
 
 def _find(given: str) -> Callable[..., ConfigDict]:

@@ -24,6 +24,7 @@ FLOORS = [
     ["config_names"],
     ["config_file"],
     ["verbs"],
+    ["api"],
     ["parsing"],
     ["help_pages", "help_text"],
     ["command_line"],

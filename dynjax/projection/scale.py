@@ -21,16 +21,20 @@ def scale_images(images: np.ndarray, scale: str = "imagenet") -> np.ndarray:
     A constant image becomes zeros, with a warning. Each channel of images [N, H, W, 3] is stretched by itself.
 
     Args:
-      images: [N, H, W] or [N, H, W, 3].
+      images: [N, H, W] or [N, H, W, 3], or one image [H, W].
       scale: 'unit' gives [0, 1]; 'byte' gives 0..255 truncated to whole numbers, as the released code does; 'imagenet'
         gives [0, 1], less the mean of each ImageNet channel, divided by its standard deviation.
 
-    Returns: float32 [N, H, W, 1], or [N, H, W, 3] for three channels or 'imagenet'.
-    Raises: ValueError for an unknown scale.
+    Returns: float32 [N, H, W, 1], or [N, H, W, 3] for three channels or 'imagenet'; of one image without the N.
+    Raises: ValueError for an unknown scale, or a wrong number of dimensions.
     """
+    if np.ndim(images) not in (2, 3, 4):
+        raise ValueError(f"images are [N, H, W] or [N, H, W, 3], and one image is [H, W], not {np.ndim(images)}-D")
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; choose one of {', '.join(SCALES)}")
     images = np.asarray(images, np.float32)
+    if images.ndim == 2:
+        return scale_images(images[None], scale)[0]
     images = images[..., None] if images.ndim == 3 else images
     low = images.min((1, 2), keepdims=True)
     extent = images.max((1, 2), keepdims=True) - low

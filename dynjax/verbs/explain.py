@@ -58,8 +58,8 @@ def explain(
     atlas_names: Path | None = None,
     allow_unlike: bool = False,
     table: str = "",
-) -> None:
-    """Writes maps of what speaks for the answers of a run, each in a folder of its own in `out`.
+) -> list[Path]:
+    """Writes maps of what speaks for the answers of a run, each in a folder of its own in `out`; returns the folders.
 
     Without scans they are those of the run's subjects, each by the networks that never saw it, with means by class and,
     over an atlas, a table by region. Scans are explained by all networks together, unless `predict` refuses them. A map
@@ -94,7 +94,8 @@ def explain(
     if config.model.name == SVM:
         if scans or subjects or atlas or reference:
             raise UsageError(f"{workdir}: {config.model.name} is a baseline; only the run as a whole has a map")
-        return explain_svm(networks_from, folder, method)
+        explain_svm(networks_from, folder, method)
+        return [folder]
     check_method(config, method, reference)
     networks = load_networks(networks_from)
     task = Task(
@@ -110,7 +111,7 @@ def explain(
     )
     if scans:
         return _explain_others(task, networks_from, scans, networks, allow_unlike)
-    _explain_run(task, workdir, networks, subjects, atlas, atlas_names)
+    return _explain_run(task, workdir, networks, subjects, atlas, atlas_names)
 
 
 def _explain_run(
@@ -120,7 +121,7 @@ def _explain_run(
     subjects: Sequence[str],
     atlas: Path | None,
     names: Path | None,
-) -> None:
+) -> list[Path]:
     chosen, cohort = run_scans(workdir, networks, subjects)
     _check_folders(chosen)
     task = task._replace(mark=SYNTHETIC if cohort.synthetic else "")
@@ -138,11 +139,12 @@ def _explain_run(
         print_text(f"written: {task.folder}, with {counted(len(summary.scans), 'map')}{shown}")
     if refused:
         raise InputError(f"{len(refused)} of {len(chosen)} scans cannot be explained:\n{listed(refused)}")
+    return [task.folder / scan.folder for scan in chosen]
 
 
 def _explain_others(
     task: Task, workdir: Workdir, scans: Sequence[str], networks: list[Trained], allow_unlike: bool
-) -> None:
+) -> list[Path]:
     guard = read_guard(workdir.repeats()[0])
     standing = read_standing(workdir, len(networks), networks[0].config.cohort.labels)
     task = task._replace(mark=standing.synthetic)
@@ -159,6 +161,7 @@ def _explain_others(
     refused += _explain_each(task, chosen, lambda scan, _: print_text(f"written: {task.folder / scan.folder}"))
     if refused:
         raise InputError("\n".join(refused))
+    return [task.folder / scan.folder for scan in chosen]
 
 
 def _check_folders(chosen: Sequence[Chosen]) -> None:

@@ -33,6 +33,16 @@ def predict(
     Raises: UsageError if `out` cannot be written or no scan is named; InputError if a folder or the table has no scan,
     if there is no trained network and, once all good scans are predicted, if any was refused.
     """
+    verdicts = answer(workdir, scans, out, allow_unlike, table)
+    refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
+    if refused:
+        raise InputError("\n".join(refused))
+
+
+def answer(
+    workdir: Workdir, scans: Sequence[str], out: Path | None, allow_unlike: bool = False, table: str = ""
+) -> list[Verdict]:
+    """Does what `predict` does, but returns the verdicts, and raises nothing for a refused scan."""
     check_output(out, ".csv", "")
     if not (scans or table):
         raise UsageError("predict needs at least one scan: SCAN.nii.gz ..., a folder of them, or --table=scans.csv")
@@ -47,9 +57,7 @@ def predict(
     _print(verdicts, standing, guard)
     if out is not None:
         print_text(f"written: {out}")
-    refused = [verdict.reason for verdict in verdicts if verdict.probability is None]
-    if refused:
-        raise InputError("\n".join(refused))
+    return verdicts
 
 
 def _print(verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:

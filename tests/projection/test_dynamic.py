@@ -140,6 +140,16 @@ def test_scales():
         dynjax.scale_images(images, "half")
 
 
+@pytest.mark.parametrize("scale", ["imagenet", "unit", "byte"])
+def test_one_image_is_scaled_as_among_others(scale):
+    images = np.random.default_rng(0).normal(size=(2, 4, 5))
+    np.testing.assert_array_equal(dynjax.scale_images(images[1], scale), dynjax.scale_images(images, scale)[1])
+    one = dynjax.scale_images(dynjax.dynamic_image(VOLUME, "sagittal"), scale)
+    assert one.shape == (3, 4, 3 if scale == "imagenet" else 1) and one.dtype == np.float32
+    with pytest.raises(ValueError, match=r"one image is \[H, W\], not 1-D"):
+        dynjax.scale_images(images[0, 0], scale)
+
+
 def test_each_plane_is_scaled_by_itself():
     planes = np.random.default_rng(0).normal(size=(2, 4, 5, 3)) * [1, 10, 100]
     for scale in ("unit", "byte", "imagenet"):
