@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.figure import Figure, FigureBase
 
 INK = "#1d2126"  # of text and axes; the page replaces it with the colour of its own text
 # Contrast of at least 3 : 1 on white and on black.
@@ -39,21 +38,23 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Figure], None]) -> str:
+def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[FigureBase], None]) -> str:
     """Returns the SVG of a figure of `size` inches that `drawing` fills.
 
     `mark` is written at the foot, so that the figure carries it when it is shown without its page.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # text stays text, drawn with the reader's fonts
-        figure = Figure(size, layout="constrained")
-        drawing(figure)
         lines = textwrap.wrap(mark, CHARACTERS)
+        foot = FOOT * len(lines)  # inches, below what `drawing` fills
+        figure = Figure((size[0], size[1] + foot), layout="constrained")
+        part: FigureBase = figure
         if lines:
-            figure.text(0.01, -0.04 / size[1], "\n".join(lines), va="top", fontsize=9, gid=MARK)
-        box = Bbox([[0, -FOOT * len(lines)], size])  # inches; the foot is below what `drawing` fills
+            part = figure.add_subfigure(figure.add_gridspec(2, 1, height_ratios=(size[1], foot), hspace=0)[0])
+            figure.text(0.01, 0.04 / size[1], "\n".join(lines), va="bottom", fontsize=9, gid=MARK)
+        drawing(part)
         text = io.StringIO()
-        figure.savefig(text, format="svg", bbox_inches=box, metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         return text.getvalue()
 
 

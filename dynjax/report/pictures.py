@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 from matplotlib.patches import BoxStyle, FancyBboxPatch
 
 from dynjax.report.canvas import FULL, INK, draw
@@ -30,7 +30,7 @@ def scans(name: str, pictures: Sequence[tuple[str, Sequence[ScanRow]]], columns:
     lines = -(-len(pictures) // columns)  # rounded up
     total = columns * step[0] - BETWEEN, lines * step[1]
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         axes.set_axis_off()
         for index, (title, rows) in enumerate(pictures):
@@ -82,7 +82,7 @@ def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
     boxes = [(_wrapped(text.split("\n")), _wrapped(lines)) for text, lines in steps]
     total = sum(_height(main) + GAP + _room_for(side) for main, side in boxes) - GAP
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         axes.set(xlim=(0, FULL), ylim=(-total - 0.05, 0.05))
         axes.set_axis_off()

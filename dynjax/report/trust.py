@@ -28,6 +28,9 @@ def calibration_sentences(
     """
     refuse_nan(labels=labels, probabilities=probabilities)
     high, low = probabilities >= HIGH, probabilities <= LOW  # [N]
+    if not (high.any() or low.any()):
+        ends = f"{percent(probabilities.min())} and {percent(probabilities.max())} %"
+        return f"{_verdict(labels, probabilities, metrics, positive, who)} All of them lie between {ends}."
     called = [
         _share(labels[high], probabilities[high], f"{percent(HIGH)} % or more", positive),
         _share(labels[low], probabilities[low], f"{percent(LOW)} % or less", positive),

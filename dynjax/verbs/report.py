@@ -161,8 +161,8 @@ def _kind(config: FrozenConfigDict) -> str:
     ways = ", ".join(WAYS[each] for each in axes)
     return (
         f"{text} In a {'dynamic' if 'dynamic' in name else 'rank-pooled'} image bright means that the scan grows "
-        f"brighter {ways}{' in the rows' if len(axes) > 1 else ''}, dark that it grows darker, and the middle grey "
-        "that it stays as it is."
+        f"brighter at that place {ways}{' in the rows' if len(axes) > 1 else ''}, dark that it grows darker, and the "
+        "middle grey that it stays as it is."
     )
 
 
