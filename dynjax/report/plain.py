@@ -28,6 +28,7 @@ IMAGES = {
     "svr": "rank-pooled images, which sum up how brightness changes through the slices",
     "learned": "an image that the network itself learned to make of the slices",
 }
+CALIBRATED = "Do its probabilities mean what they say?"
 SIDES = {"axial": "from above", "coronal": "from the back", "sagittal": "from the side"}
 
 
@@ -36,7 +37,7 @@ def in_short(facts: Facts) -> list[tuple[str, list[str]]]:
     points = {
         "Asked": [_question(facts), _method(facts)],
         "Answer": list(_answer(facts)),
-        "Do its probabilities mean what they say?": list(_calibration(facts)),
+        CALIBRATED: list(_calibration(facts)),
         "Whom it fits": list(fits(facts)),
         "Whom it does not fit": list(fits_not(facts)),
     }
