@@ -50,8 +50,9 @@ METRICS = {
     "specificity": "Of the negatives, the share who are called so: negatives called negative / all negatives.",
     "brier": "The mean of (probability - truth) squared, with the truth 1 for a positive and 0 for a negative. 0 is "
     "perfect; a probability of 0.5 for everybody gives 0.25.",
-    "mcc": "Matthews' correlation coefficient, between what people are called and what they are: 0 is guessing, 1 "
-    "is perfect, -1 is always wrong.",
+    "mcc": "Matthews' correlation coefficient, between what people are called and what they are: (positives called "
+    "positive x negatives called negative - the two kinds of errors multiplied) / the square root of (all called "
+    "positive x all called negative x all positives x all negatives). 0 is guessing, 1 is perfect.",
     "log_loss": "The mean of -log(the probability given to the true class). 0 is perfect; a probability of 0.5 for "
     "everybody gives 0.69. It punishes being sure and wrong.",
     "calibration_slope": "How far probabilities are to be stretched to fit what happened: the slope of the line from "

@@ -139,7 +139,7 @@ def _against_chance(ends: Sequence[float] | None) -> str:
         return "Guessing gives 50."
     if ends[1] < CHANCE:
         return "That is worse than guessing, which gives 50."
-    return "That is at chance level: guessing gives 50, and this result does not differ from it for sure."
+    return "That may be chance: guessing gives 50, which lies within that interval."
 
 
 def _shuffled(facts: Facts) -> str:

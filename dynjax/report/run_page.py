@@ -47,7 +47,7 @@ def run_page(facts: Facts) -> Page:
         "Cost": _cost,
         "Limits": lambda facts: [Items(sentences.limits(facts))],
         "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],
-        "Words": lambda facts: [Glossary(list(glossary(facts.results, facts.classes)))],
+        "Glossary": lambda facts: [Glossary(list(glossary(facts.results, facts.classes)))],
     }
     made = [Section(title, list(fill(facts))) for title, fill in sections.items()]
     filled = [section for section in made if section.blocks]

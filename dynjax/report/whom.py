@@ -58,6 +58,8 @@ def fits_not(facts: Facts) -> Iterator[str]:
         yield "Any real person: nothing here was learned from one, nor tested on one."
     elif facts.trained_on.get("synthetic"):
         yield "Nobody should rely on it: the networks had seen simulated people only."
+    if facts.trained_on.get("shuffled"):
+        yield "Nobody at all: the networks had learned from labels that were mixed at random."
     yield f"People with another diagnosis: it knows {' and '.join(facts.classes)} and will call anyone one of them."
     if refused := _refused(facts):
         yield refused
