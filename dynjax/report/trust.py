@@ -30,7 +30,7 @@ def calibration_sentences(
     high, low = probabilities >= HIGH, probabilities <= LOW  # [N]
     if not (high.any() or low.any()):
         ends = f"{percent(probabilities.min())} and {percent(probabilities.max())} %"
-        return f"{_verdict(labels, probabilities, metrics, positive, who)} All of them lie between {ends}."
+        return f"{_verdict(labels, probabilities, metrics, positive, who)} All probabilities lie between {ends}."
     called = [
         _share(labels[high], probabilities[high], f"{percent(HIGH)} % or more", positive),
         _share(labels[low], probabilities[low], f"{percent(LOW)} % or less", positive),

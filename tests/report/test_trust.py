@@ -65,7 +65,7 @@ def test_few_people_tell_little():
     assert text.startswith("There are too few people to say.")
     assert "people were called 20 % or less, too few to count." in text
     separated = said(np.arange(300) % 2, 0.4 + 0.2 * (np.arange(300) % 2))
-    assert separated == "That cannot be told from these people. All of them lie between 40 and 60 %."
+    assert separated == "That cannot be told from these people. All probabilities lie between 40 and 60 %."
     one = said(LABELS[:40], np.where(np.arange(40) == 0, 0.9, 0.5))
     assert "Only 1 person was called 80 % or more, too few to count. Nobody was called 20 % or less." in one
 
