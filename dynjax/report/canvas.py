@@ -1,12 +1,13 @@
 """Draws figures, reproducibly: as SVG in the page's ink, without background, with text kept as text; or as PNG."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import matplotlib
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 INK = "#1d2126"  # of text and axes; the page replaces it with the colour of its own text
 # Contrast of at least 3 : 1 on white and on black.
@@ -15,6 +16,9 @@ NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]
 STYLES = ("-", "--", "-.", ":")  # so that lines differ in black and white too
 FULL = 4.6  # width of a figure in inches; a phone shows it at three quarters of that
 DOTS = 200  # an inch of a PNG
+FOOT = 0.18  # height in inches of a line of the mark, below the figure
+CHARACTERS = 72  # in such a line
+MARK = "mark"  # the id of the mark's element
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -34,17 +38,21 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[Figure], None]) -> str:
+def draw(name: str, size: tuple[float, float], mark: str, drawing: Callable[[FigureBase], None]) -> str:
     """Returns the SVG of a figure of `size` inches that `drawing` fills.
 
-    `mark` is written in a corner, so that the figure carries it when it is shown without its page.
+    `mark` is written at the foot, so that the figure carries it when it is shown without its page.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # text stays text, drawn with the reader's fonts
-        figure = Figure(size, layout="constrained")
-        drawing(figure)
-        if mark:
-            figure.suptitle(mark, x=0.01, ha="left", fontsize=9)
+        lines = textwrap.wrap(mark, CHARACTERS)
+        foot = FOOT * len(lines)  # inches, below what `drawing` fills
+        figure = Figure((size[0], size[1] + foot), layout="constrained")
+        part: FigureBase = figure
+        if lines:
+            part = figure.add_subfigure(figure.add_gridspec(2, 1, height_ratios=(size[1], foot), hspace=0)[0])
+            figure.text(0.01, 0.04 / size[1], "\n".join(lines), va="bottom", fontsize=9, gid=MARK)
+        drawing(part)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         return text.getvalue()

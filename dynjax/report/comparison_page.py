@@ -37,7 +37,7 @@ def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | 
     sections = [
         Section("Runs", list(_runs(rows, with_paper, caption))),
         Section("Tests against the first run", list(_pairings(rows, caption))),
-        Section("ROC curves", list(_curves(rows, answers, mark, caption))),
+        Section("ROC curves", list(_curves(rows, answers, mark))),
     ]
     filled = [section for section in sections if section.blocks]
     return Page(f"{len(rows)} runs compared", [*notices, RESEARCH], filled, RESEARCH)
@@ -67,17 +67,15 @@ def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:
         yield Items(reasons)
 
 
-def _curves(
-    rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], mark: str, caption: str
-) -> Iterator[Block]:
+def _curves(rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], mark: str) -> Iterator[Block]:
     curves, areas = {}, []
     for number, (row, answer) in enumerate(zip(rows, answers), start=1):
         if answer is not None and len(np.unique(answer[0])) == 2:
             curves[f"{number}: {row.name}"] = roc_points(*answer)
             areas.append(f"{row.name} {row.results['metrics']['roc_auc']['value']:.2f}")
     if curves:
-        text = f"{caption}One curve per run, over all subjects that it evaluated, numbered as in the list of runs."
-        alt = f"{caption}ROC curves. Areas: {', '.join(areas)}."
+        text = "One curve per run, over all subjects that it evaluated, numbered as in the list of runs."
+        alt = f"ROC curves. Areas: {', '.join(areas)}."
         yield Figure("roc", figures.overlaid_roc(curves, mark), text, alt)
     if len(curves) < len(rows):
         yield Text("Runs without a readable predictions.csv, or with subjects of only one class, have no curve.")
@@ -87,9 +85,11 @@ def beside(facts: Facts) -> Iterator[Block]:
     """Compares a run with others on its own page, without naming folders; yields nothing if there are no others."""
     if len(facts.beside) < 2:
         return
-    text = facts.marked("This run and the others: each metric with its 95 % interval, and the training time per fold.")
+    mark = describe_mark(*(row.results for row in facts.beside))  # the others' too
+    caption = f"{mark}. " if mark else ""
+    text = f"{caption}This run and the others: each metric with its 95 % interval, and the training time per fold."
     lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
-    yield Table("beside", text, headings(with_paper=False)[:-1], lines)
+    yield Table("beside", text, headings(with_paper=False)[:-1], lines, folds=True)
     items = []
     for number, row in enumerate(facts.beside, start=1):
         notes = row.notes[1:]  # without the first, the path of the scan table, which may identify a person
@@ -97,8 +97,8 @@ def beside(facts: Facts) -> Iterator[Block]:
     yield Items(items)
     lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]
     if lines:
-        text = f"Differences from this run, paired by subject. {method(len(lines))}."
-        yield Table("beside_paired", facts.marked(text), PAIRING_HEADINGS, lines)
+        text = f"{caption}Differences from this run, paired by subject. {method(len(lines))}."
+        yield Table("beside_paired", text, PAIRING_HEADINGS, lines)
     reasons = [f"Not paired: {row.name}: {row.unpaired}" for row in facts.beside if row.unpaired]
     if reasons:
         yield Items(reasons)

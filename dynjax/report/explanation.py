@@ -19,7 +19,7 @@ def explanation(facts: Facts) -> Iterator[Block]:
     found = facts.explanation
     if found is None:
         return
-    yield Text(facts.marked(_what(facts, found)))
+    yield Text(_what(facts, found))
     yield Text(found.about["sentence"])
     if agreement := found.about["agreement"]:
         yield Text(_agreement(agreement))
@@ -57,7 +57,7 @@ def _mean_maps(facts: Facts, found: Explanation) -> Picture:
     text = "Mean maps over the mean scans, by true and predicted class, on one scale, through the place where they "
     text += "are strongest together."
     alt = f"Axial, coronal and sagittal planes of the mean maps of: {'; '.join(titles)}."
-    return Picture("mean_maps", png, facts.marked(text), facts.marked(alt))
+    return Picture("mean_maps", png, text, facts.marked(alt))
 
 
 def _group(facts: Facts, group: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _errors(facts: Facts, found: Explanation) -> Iterator[Block]:
         text = f"Error {places[subject]}: {facts.classes[facts.labels[index]]}, probability of {facts.classes[1]} "
         text += number(facts.probabilities[index]) + (f", subject {subject}." if facts.show_ids else ".")
         alt = f"Three planes of a scan and its map. {text}"
-        yield Picture(f"error_map_{position}", png, facts.marked(text), facts.marked(alt))
+        yield Picture(f"error_map_{position}", png, text, facts.marked(alt))
 
 
 def _viewers(facts: Facts, found: Explanation) -> Iterator[Block]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report.comparison import Row, has_not_converged
+from dynjax.report.scan_rows import ScanRow
 from dynjax.report.wording import SELECTIONS, counted, name_folds, selection_text, trained_on_text
 
 RESEARCH = "For research only: this is not a medical device, and no result here is a diagnosis."
@@ -31,9 +32,11 @@ class Facts(NamedTuple):
 
     name: the run's name in the style of the paper's tables. kind: a description of the images. classes: (negative,
     positive). results: results.json. settings: the flattened config. subjects, folds, labels and probabilities: [N].
-    events: one per epoch. refused: (subject, session, reason). images: subject -> [X, Y] or [X, Y, 3]; None if they
-    cannot be read. beside: the run itself and then others, such as baselines. repeat: which of how many repeats of one
-    cross-validation the run is, None if it is not repeated. explanation: None if no scan was explained.
+    events: one per epoch. refused: (subject, session, reason). images: subject -> slices and images of its scan; None
+    if they cannot be read. beside: the run itself and then others, such as baselines. repeat: which of how many repeats
+    of one cross-validation the run is, None if it is not repeated. explanation: None if no scan was explained. columns:
+    the scan table's age, sex and site of each subject, each [N], '' where unknown; {} if the table cannot be read.
+    guarded: whether the run keeps what is usual among its training scans, by which `predict` judges others.
     """
 
     name: str
@@ -47,11 +50,13 @@ class Facts(NamedTuple):
     probabilities: np.ndarray
     events: Sequence[dict[str, Any]]
     refused: Sequence[tuple[str, str, str]]
-    images: Mapping[str, np.ndarray] | None
+    images: Mapping[str, Sequence[ScanRow]] | None
     show_ids: bool = False
     beside: Sequence[Row] = ()
     repeat: tuple[int, int] | None = None
     explanation: Explanation | None = None
+    columns: Mapping[str, Sequence[str]] = {}
+    guarded: bool = False
 
     @property
     def synthetic(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from dynjax.report.canvas import COLOURS, FULL, INK, NEGATIVE, POSITIVE, STYLES, draw
@@ -18,7 +18,7 @@ Points = tuple[np.ndarray, np.ndarray]
 def learning_curves(name: str, folds: Mapping[int, Points], mark: str) -> str:
     """Draws a training curve per fold. name: 'loss' or 'accuracy'; folds: fold -> (epochs, values)."""
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         for index, (fold, (epochs, values)) in enumerate(folds.items()):
             colour, line = _look(index)
@@ -38,7 +38,7 @@ def roc(curve: Curve, folds: Mapping[int, Points], point: tuple[float, float], m
     point: 1 - specificity and sensitivity at the operating threshold.
     """
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         _diagonal(axes)
         for index, xy in enumerate(folds.values()):
@@ -58,7 +58,7 @@ def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float]
     point: recall and precision at the operating threshold; None if no subject is called positive.
     """
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         axes.axhline(prevalence, color=INK, linestyle=":", linewidth=1, label="chance (prevalence)")
         axes.fill_between(GRID, curve.low, curve.high, color=COLOURS[0], alpha=BAND, linewidth=0, label="95 % band")
@@ -77,7 +77,7 @@ def confusion(counts: np.ndarray, names: tuple[str, str], mark: str) -> str:
     counts: int [2, 2], true class by row and predicted class by column. names: (negative, positive).
     """
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
         for row, column in np.ndindex(2, 2):
@@ -99,7 +99,7 @@ def probabilities_by_class(
 ) -> str:
     """Draws a histogram of the probability in each class, with the thresholds; all arrays are [N]."""
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         both = [probabilities[labels == label] for label in (0, 1)]
         axes.hist(both, bins=BINS, range=(0, 1), color=[NEGATIVE, POSITIVE], label=list(names))
@@ -116,7 +116,7 @@ def probabilities_by_class(
 def calibration(bins: Bins, positive: str, mark: str) -> str:
     """Draws the observed share of positives against the mean probability in each bin."""
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         _diagonal(axes)
         # [2, B]; clipped, because rounding can put an end of the interval on the wrong side
@@ -130,7 +130,7 @@ def calibration(bins: Bins, positive: str, mark: str) -> str:
 def overlaid_roc(curves: Mapping[str, Points], mark: str) -> str:
     """Draws the ROC curves of several runs, labelled with their names."""
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         _diagonal(axes)
         for index, (name, xy) in enumerate(curves.items()):
@@ -155,5 +155,5 @@ def _unit_square(axes: Axes, x: str, y: str) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=x, ylabel=y)
 
 
-def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+def _legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=9)

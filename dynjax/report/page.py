@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 
 from dynjax.csv_table import to_csv
 from dynjax.files import atomic_path, write_text
-from dynjax.report.canvas import INK
+from dynjax.report.canvas import INK, MARK
+from dynjax.report.glossary import Term
 
 NARROW = 5  # columns, at most, of a table that fits beside a figure
 Rows = Sequence[Sequence[Any]]
@@ -27,6 +28,12 @@ class Items(NamedTuple):
     """A list of sentences."""
 
     items: Sequence[str]
+
+
+class Points(NamedTuple):
+    """What a reader wants to know first: (what it is about, paragraphs), for readers who are no engineers."""
+
+    points: Sequence[tuple[str, Sequence[str]]]
 
 
 class Numbers(NamedTuple):
@@ -63,6 +70,12 @@ class Picture(NamedTuple):
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
+class Glossary(NamedTuple):
+    """The words that a page explains at its end; headings of its tables are links to them."""
+
+    terms: Sequence[Term]
+
+
 class Links(NamedTuple):
     """Links to files beside the page: (text, address relative to it)."""
 
@@ -70,13 +83,17 @@ class Links(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of texts. numbers: the head and rows of its CSV, where they differ."""
+    """A table of texts. numbers: the head and rows of its CSV, where they differ.
+
+    folds: whether each row becomes a block on a narrow screen.
+    """
 
     name: str
     caption: str
     head: Sequence[str]
     rows: Rows
     numbers: tuple[Sequence[str], Rows] | None = None
+    folds: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -90,7 +107,7 @@ class Table(NamedTuple):
         return to_csv(head, rows)
 
 
-Block = Text | Items | Numbers | Figure | Picture | Links | Table
+Block = Text | Items | Points | Numbers | Figure | Picture | Links | Table | Glossary
 
 
 class Section(NamedTuple):
@@ -113,6 +130,16 @@ class Page(NamedTuple):
         for section in self.sections:
             yield from section.blocks
 
+    @property
+    def terms(self) -> dict[str, str]:
+        """Returns where the glossary explains each word, spelling -> anchor; {} for a page without one."""
+        found: dict[str, str] = {}
+        for block in self.blocks():
+            for term in block.terms if isinstance(block, Glossary) else ():
+                for spelling in (term.title, *term.also):
+                    found.setdefault(spelling, f"term-{term.anchor}")
+        return found
+
 
 def render(page: Page) -> str:
     """Renders a page as HTML; texts are escaped."""
@@ -121,7 +148,7 @@ def render(page: Page) -> str:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["kind"] = lambda block: type(block).__name__
-    return environment.get_template("page.html.j2").render(page=page)
+    return environment.get_template("page.html.j2").render(page=page, terms=page.terms)
 
 
 def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:
@@ -144,11 +171,15 @@ def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:
 
 
 def _inline(svg: str, name: str, alt: str) -> Markup:
-    """Returns the SVG element without metadata and size, in the page's colour, with ids unique within the page."""
+    """Returns the SVG element without metadata and size, in the page's colour, with ids unique within the page.
+
+    It is described by its mark, if it has one, which those who cannot see the figure would miss otherwise.
+    """
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     # Ids that something refers to get the figure's name as a prefix; all others are dropped.
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
+    used = {*re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg), MARK}
+    described = f' aria-describedby="{name}-{MARK}"' if f'id="{MARK}"' in svg else ""
     svg = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg).replace(INK, "currentColor")
     svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
-    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
+    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"{described}', 1))

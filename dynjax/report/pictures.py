@@ -3,36 +3,75 @@
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 from matplotlib.patches import BoxStyle, FancyBboxPatch
 
 from dynjax.report.canvas import FULL, INK, draw
+from dynjax.report.scan_rows import ScanRow
 
+ACROSS = 4  # slices and images in a line, if a scan has no more
+BETWEEN, TITLE = 0.06, 0.22  # of and above scans, in widths of a slice
 WIDTH, GAP = 2.15, 0.3  # of and between the boxes of the flow diagram, in inches
 CHARACTERS = 27  # in a line of a box
 LINE, MARGIN = 0.17, 0.24  # the height of a line, and the space above and below the text together
 
 
-def images(name: str, pictures: Sequence[tuple[str, np.ndarray]], columns: int, mark: str) -> str:
-    """Draws pictures (title, image [X, Y]) in a grid, each in its own grey scale, with X to the right and Y upwards."""
-    width, height = pictures[0][1].shape
-    room = 0.2 if any(title for title, _ in pictures) else 0.0  # above an image, for its title
-    step = 1.06 * width, (1.06 + room) * height
-    rows = -(-len(pictures) // columns)  # rounded up
+def scans(name: str, pictures: Sequence[tuple[str, Sequence[ScanRow]]], columns: int, mark: str) -> str:
+    """Draws scans (title, rows) side by side: in each row a slice and, beside it, the images of the same plane.
 
-    def drawing(figure: Figure) -> None:
+    X is drawn to the right and Y upwards, so that the patient's left, marked L, is on the left. Each slice and image
+    has its own grey scale, in which 0 is the middle grey if the image is signed.
+    """
+    first = pictures[0][1]
+    height, wide, high = _size(first)
+    titled = any(title for title, _ in pictures)
+    step = wide + BETWEEN, high + BETWEEN + (TITLE if titled else 0)
+    lines = -(-len(pictures) // columns)  # rounded up
+    total = columns * step[0] - BETWEEN, lines * step[1]
+
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         axes.set_axis_off()
-        for index, (title, image) in enumerate(pictures):
-            left, bottom = index % columns * step[0], -(index // columns) * step[1]
-            edges = (left, left + width, bottom, bottom + height)
-            axes.imshow(image.T, cmap="gray", origin="lower", interpolation="none", extent=edges)
-            axes.text(left + width / 2, bottom + 1.05 * height, title, ha="center", va="bottom", fontsize=9)
-        axes.set(xlim=(0, columns * step[0]), ylim=(-(rows - 1) * step[1], step[1]), aspect="equal")
+        for index, (title, rows) in enumerate(pictures):
+            left, top = index % columns * step[0], -(index // columns) * step[1]
+            if titled:
+                axes.text(left, top - 0.5 * TITLE, title, va="center", fontsize=9)
+            for number, row in enumerate(rows):
+                _draw_row(axes, row, left, top - (TITLE if titled else 0) - number * height)
+        axes.set(xlim=(0, total[0]), ylim=(-total[1], 0), aspect="equal")
 
-    return draw(name, (FULL, FULL * rows * step[1] / (columns * step[0]) + 0.3), mark, drawing)
+    return draw(name, (FULL, FULL * total[1] / total[0]), mark, drawing)
+
+
+def scan_columns(rows: Sequence[ScanRow]) -> int:
+    """Returns how many scans fit side by side: few enough for the images to be looked at."""
+    return max(1, ACROSS // (1 + len(rows[0].images)))
+
+
+def _size(rows: Sequence[ScanRow]) -> tuple[float, float, float]:
+    """Returns the height of a row, and the width and height of a scan's rows, in widths of a slice."""
+    across, up = rows[0].slice.shape
+    return up / across, float(1 + len(rows[0].images)), len(rows) * up / across
+
+
+def _draw_row(axes: Axes, row: ScanRow, left: float, top: float) -> None:
+    """Draws a slice, one wide, and its images to the right of it; L and R are on the images too if there is but one."""
+    for number, image in enumerate((row.slice, *row.images)):
+        is_signed = number > 0 and row.is_signed
+        largest = abs(image).max() or 1.0
+        low, high = (-largest, largest) if is_signed else (image.min(), image.max())
+        edges = (left + number, left + number + 1, top - image.shape[1] / image.shape[0], top)
+        axes.imshow(image.T, "gray", vmin=low, vmax=high, origin="lower", interpolation="none", extent=edges)
+        if row.axis != "sagittal" and (number == 0 or len(row.images) == 1):
+            _mark_sides(axes, edges, "black" if is_signed else "white")
+
+
+def _mark_sides(axes: Axes, edges: tuple[float, float, float, float], colour: str) -> None:
+    """Writes L at the left edge of an image and R at the right; edges: left, right, bottom, top."""
+    left, right, bottom, top = edges
+    for side, place, end in (("L", left + 0.03, "left"), ("R", right - 0.03, "right")):
+        axes.text(place, (bottom + top) / 2, side, color=colour, fontsize=8, va="center", ha=end)
 
 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
@@ -43,7 +82,7 @@ def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:
     boxes = [(_wrapped(text.split("\n")), _wrapped(lines)) for text, lines in steps]
     total = sum(_height(main) + GAP + _room_for(side) for main, side in boxes) - GAP
 
-    def drawing(figure: Figure) -> None:
+    def drawing(figure: FigureBase) -> None:
         axes = figure.subplots()
         axes.set(xlim=(0, FULL), ylim=(-total - 0.05, 0.05))
         axes.set_axis_off()

@@ -11,12 +11,14 @@ from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
 from dynjax.report.explanation import EXPLANATION_PARTS, explanation
 from dynjax.report.facts import RESEARCH, Facts
-from dynjax.report.page import Block, Figure, Items, Numbers, Page, Section, Text
+from dynjax.report.glossary import glossary
+from dynjax.report.page import Block, Figure, Glossary, Items, Numbers, Page, Points, Section, Text
+from dynjax.report.plain import in_short
 from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, interval, name_folds, number, of_whole_run
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
-EXAMPLES = 6  # of each class
-WORST = 8
+EXAMPLES, WIDE_EXAMPLES = 6, 2  # of each class; of scans that show many images
+WORST, WIDE_WORST = 8, 4
 # The figures and tables that a page may have. Other files in report/ are left alone.
 PARTS = (
     "flow", "cohort", "refused", "examples_0", "examples_1", "loss", "accuracy", "roc", "precision_recall",
@@ -30,7 +32,8 @@ def run_page(facts: Facts) -> Page:
     """Builds the page of a run; sections without contents are left out."""
     negative, positive = facts.classes
     sections = {
-        "Question": _question,
+        "In short": _in_short,
+        "How it was evaluated": lambda facts: [Text(sentences.how_evaluated(facts))],
         "Cohort": _cohort,
         "Example images": _examples,
         "Training": _training,
@@ -44,6 +47,7 @@ def run_page(facts: Facts) -> Page:
         "Cost": _cost,
         "Limits": lambda facts: [Items(sentences.limits(facts))],
         "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],
+        "Glossary": lambda facts: [Glossary(list(glossary(facts.results, facts.classes)))],
     }
     made = [Section(title, list(fill(facts))) for title, fill in sections.items()]
     filled = [section for section in made if section.blocks]
@@ -56,23 +60,18 @@ def subjects_to_show(facts: Facts) -> list[str]:
     return sorted({facts.subjects[index] for index in indices})
 
 
-def _question(facts: Facts) -> Iterator[Block]:
-    negative, positive = facts.classes
-    yield Text(
-        f"Can {positive} be distinguished from {negative} by a brain scan of a subject that was never seen before? "
-        f"{sentences.how_evaluated(facts)}"
-    )
+def _in_short(facts: Facts) -> Iterator[Block]:
+    yield Points(in_short(facts))
     estimates = [(METRIC_NAMES[name], facts.results["metrics"][name]) for name in SHOWN]
     yield Numbers([(name, number(each["value"]), interval(each["ci95"])) for name, each in estimates])
-    text = f"{facts.people}; {positive} is the positive class. The 95 % interval is below each number."
-    yield Text(facts.marked(text))
+    yield Text(f"{facts.people}; {facts.classes[1]} is the positive class. The 95 % interval is below each number.")
 
 
 def _cohort(facts: Facts) -> Iterator[Block]:
     table = tables.cohort(facts)
     alt = f"Flow of the cohort: {'; '.join(': '.join(row) for row in table.rows)}."
     text = "From the scan table to the evaluated subjects."
-    yield _figure(facts, "flow", pictures.flow(_boxes(facts), facts.mark), text, alt)
+    yield Figure("flow", pictures.flow(_boxes(facts), facts.mark), text, alt)
     yield table
     if notes := facts.results["cohort"].get("notes"):
         yield Text(f"How the scan table was read: {'; '.join(notes)}.")
@@ -101,8 +100,11 @@ def _examples(facts: Facts) -> Iterator[Block]:
         members = facts.examples(label, EXAMPLES)
         if members:
             shown = [("", facts.images[facts.subjects[index]]) for index in members]
-            svg = pictures.images(f"examples_{label}", shown, 3, facts.mark)
-            yield _figure(facts, f"examples_{label}", svg, f"{name}.", f"Images of {len(shown)} subjects of {name}.")
+            columns = pictures.scan_columns(shown[0][1])
+            shown = shown if columns > 1 else shown[:WIDE_EXAMPLES]
+            svg = pictures.scans(f"examples_{label}", shown, columns, facts.mark)
+            alt = f"Scans of {len(shown)} subjects of {name}. {facts.kind}"
+            yield Figure(f"examples_{label}", svg, f"{name}.", alt)
     yield Text(f"{facts.kind} Each image has its own grey scale; subjects were drawn at random.")
 
 
@@ -126,7 +128,7 @@ def _learning(facts: Facts, events: dict[int, list[dict]], name: str, title: str
     ends = [f"fold {fold} from {values[0]:.2f} to {values[-1]:.2f}" for fold, (_, values) in curves.items()]
     text = f"{title} on the training subjects during training; test subjects are not included."
     svg = figures.learning_curves(name, curves, facts.mark)
-    return _figure(facts, name, svg, text, f"{title} on the training subjects by epoch: {', '.join(ends)}.")
+    return Figure(name, svg, text, f"{title} on the training subjects by epoch: {', '.join(ends)}.")
 
 
 def _discrimination(facts: Facts) -> Iterator[Block]:
@@ -151,7 +153,7 @@ def _roc(facts: Facts, band: str, seed: int) -> Figure:
     svg = figures.roc(roc_curve(labels, probabilities, seed), of_folds, (false_positives, recall), facts.mark)
     area = f"ROC curve, area {estimate_text(facts.results['metrics']['roc_auc'])}."
     alt = f"{area} Operating point: sensitivity {recall:.2f}, specificity {1 - false_positives:.2f}."
-    return _figure(facts, "roc", svg, f"{area} {band}", alt)
+    return Figure("roc", svg, f"{area} {band}", alt)
 
 
 def _precision_recall(facts: Facts, band: str, seed: int) -> Figure:
@@ -163,7 +165,7 @@ def _precision_recall(facts: Facts, band: str, seed: int) -> Figure:
     average = estimate_text(facts.results["metrics"]["average_precision"])
     area = f"Precision-recall curve, average precision {average}."
     alt = f"{area} Operating point: recall {recall:.2f}, precision {number(precision, 2)}."
-    return _figure(facts, "precision_recall", svg, f"{area} {band}", alt)
+    return Figure("precision_recall", svg, f"{area} {band}", alt)
 
 
 def _confusion(facts: Facts) -> Figure:
@@ -171,7 +173,7 @@ def _confusion(facts: Facts) -> Figure:
     cells = [f"{names[row]} predicted as {names[column]}: {table[row, column]}" for row, column in np.ndindex(2, 2)]
     text = f"Subjects by true and predicted class: {_called(facts)}. Percentages are of the true class."
     svg = figures.confusion(table, names, facts.mark)
-    return _figure(facts, "confusion", svg, text, f"{'; '.join(cells)}.")
+    return Figure("confusion", svg, text, f"{'; '.join(cells)}.")
 
 
 def _probabilities(facts: Facts) -> Figure:
@@ -180,7 +182,7 @@ def _probabilities(facts: Facts) -> Figure:
     classes = [(name, probabilities[labels == label]) for label, name in enumerate(names)]
     medians = [f"{name} {np.median(own):.2f}" for name, own in classes if own.size]
     text = f"Distribution of the probability of {names[1]} in each class."
-    return _figure(facts, "probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
+    return Figure("probabilities", svg, text, f"{text} Medians: {', '.join(medians)}.")
 
 
 def _metrics(facts: Facts) -> Iterator[Block]:
@@ -209,7 +211,7 @@ def _calibration(facts: Facts) -> Iterator[Block]:
     pairs = ", ".join(f"{p:.2f} and {share:.2f}" for p, share in zip(bins.predicted, bins.observed))
     alt = f"Mean probability and share of {facts.classes[1]} by bin: {pairs}."
     svg = figures.calibration(bins, facts.classes[1], facts.mark)
-    yield _figure(facts, "calibration", svg, text, alt)
+    yield Figure("calibration", svg, text, alt)
     yield tables.bins(facts, bins)
 
 
@@ -225,9 +227,12 @@ def _most_wrong(facts: Facts) -> Iterator[Block]:
             (f"{place}: {facts.classes[facts.labels[index]]}", facts.images[facts.subjects[index]])
             for place, index in enumerate(chosen, start=1)
         ]
-        svg = pictures.images("most_wrong", shown, 4, facts.mark)
+        columns = pictures.scan_columns(shown[0][1])
+        shown = shown if columns > 1 else shown[:WIDE_WORST]
+        svg = pictures.scans("most_wrong", shown, columns, facts.mark)
         text = f"Numbered as in the table, with the true class, worst first. {facts.kind}"
-        yield _figure(facts, "most_wrong", svg, text, f"Images of the {len(shown)} subjects in the table beside it.")
+        alt = f"Scans of the {len(shown)} largest errors, the first of the table beside them."
+        yield Figure("most_wrong", svg, text, alt)
     yield tables.most_wrong(facts, chosen)
 
 
@@ -235,7 +240,3 @@ def _cost(facts: Facts) -> Iterator[Block]:
     yield Text(sentences.cost(facts))
     if not facts.external:  # whose numbers are means of the networks'
         yield tables.cost(facts)
-
-
-def _figure(facts: Facts, name: str, svg: str, caption: str, alt: str) -> Figure:
-    return Figure(name, svg, facts.marked(caption), facts.marked(alt))

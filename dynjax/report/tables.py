@@ -91,7 +91,7 @@ def subgroups(facts: Facts) -> Table:
     columns = [f"{name}{suffix}" for name in SUBGROUP_METRICS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
     caption = facts.marked("Metrics by group. The 95 % intervals are not corrected for the number of groups.")
-    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
+    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers), folds=True)
 
 
 def bins(facts: Facts, found: Bins) -> Table:
@@ -153,27 +153,33 @@ def cost(facts: Facts) -> Table:
 def refused(facts: Facts) -> Table:
     """Tabulates the ids of the scans that could not be used."""
     rows = [[subject, session, reason] for subject, session, reason in facts.refused]
-    return Table("refused", "Scans that could not be used.", ["subject", "session", "reason"], rows)
+    caption = facts.marked("Scans that could not be used.")
+    return Table("refused", caption, ["subject", "session", "reason"], rows)
 
 
 def provenance(facts: Facts) -> Table:
     """Tabulates data, weights, software and device; the scan table without its folder, which may identify a person."""
     results = facts.results
     origin = results["weights"]
-    rows = {"scan table": source(results), "weights": origin["source"] or "random initial values"}
+    rows = {
+        "scan table": Path(results["cohort"]["source"]).name,
+        "weights": origin["source"] or "random initial values",
+    }
     if origin.get("sha256"):
         rows["weights sha256"] = origin["sha256"]
     if facts.external:
         rows["networks"] = f"{counted(facts.external['networks'], 'network')} {trained_on_text(facts.external)}"
     rows |= {name.replace("_", " "): str(value) for name, value in results["provenance"].items()}
-    return Table("provenance", "Where these numbers come from.", ["", "value"], list(map(list, rows.items())))
+    caption = facts.marked("Where these numbers come from.")
+    return Table("provenance", caption, ["", "value"], list(map(list, rows.items())))
 
 
 def settings(facts: Facts) -> Table:
     """Tabulates the config."""
     rows = [[key, setting_text(key, value)] for key, value in facts.settings.items()]
     whose = "The networks' config, with the scan table of these subjects." if facts.external else ""
-    return Table("settings", whose or "The run's config, as resolved.", ["key", "value"], rows)
+    caption = facts.marked(whose or "The run's config, as resolved.")
+    return Table("settings", caption, ["key", "value"], rows)
 
 
 def setting_text(key: str, value: Any) -> str:

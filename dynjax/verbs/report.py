@@ -1,12 +1,12 @@
 """`report`: writes the page and the model card of a finished run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from ml_collections import FrozenConfigDict
 
+from dynjax.cohort.scan import Scan
 from dynjax.errors import InputError
 from dynjax.evaluation.predictions import Prediction, by_subject, read_predictions
 from dynjax.files import write_text
@@ -18,25 +18,36 @@ from dynjax.report.explanation import WORST
 from dynjax.report.facts import Explanation, Facts
 from dynjax.report.page import render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
+from dynjax.report.scan_rows import SIGNED, ScanRow, scan_rows
 from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.compared import read_rows, run_name
 from dynjax.run.data import find_cohort
 from dynjax.run.explanation import read_explanation
+from dynjax.run.guarding import INDEX
 from dynjax.run.refused import read_refused
 from dynjax.run.results import read_results
 from dynjax.run.runtime import configure_jax
 from dynjax.run.workdir import Workdir
 from dynjax.training import checkpoint
 from dynjax.training.events import read_events
+from dynjax.volumes.nifti import load_volume
 
 KINDS = {"dynamic": "Dynamic images", "max": "Maxima", "mean": "Means", "ranksvm": "Rank-pooled images"}
 KINDS |= {"svr": "Rank-pooled images"}
 VIEWS = {
-    "axial": "along z: the front is at the top, the subject's right at the right.",
-    "coronal": "along y: the top of the head is at the top, the subject's right at the right.",
-    "sagittal": "along x: the top of the head is at the top, the front at the right.",
+    "axial": "seen from above, the front at the top",
+    "coronal": "seen from the back, the top of the head at the top",
+    "sagittal": "seen from the side, the top of the head at the top and the front at the right",
 }
+SIDES = "L and R are the patient's left and right."
+WAYS = {
+    "axial": "from the bottom to the top",
+    "coronal": "from the back to the front",
+    "sagittal": "from left to right",
+}
+GONE = "no images: the scans can no longer be read as they were"
+COLUMNS = ("age", "sex", "site")  # of the scan table, that say whom a run was tested on
 
 
 def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ()) -> None:
@@ -50,8 +61,11 @@ def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ())
     """
     config = workdir.read_config()
     facts = _gather(config, workdir, show_ids)
-    images = _read_images(config, workdir, subjects_to_show(facts))
-    facts = facts._replace(images=images, beside=_beside(workdir, beside), explanation=_explanation(workdir, facts))
+    scans = _find_scans(config, read_predictions(workdir.predictions))
+    if scans is not None:
+        columns = {name: [scans[subject].column(name) for subject in facts.subjects] for name in COLUMNS}
+        facts = facts._replace(columns=columns, images=_read_images(config, workdir, subjects_to_show(facts), scans))
+    facts = facts._replace(beside=_beside(workdir, beside), explanation=_explanation(workdir, facts))
     page, card = run_page(facts), model_card(facts)
     save_parts(page, workdir.report, PARTS)
     write_text(workdir.report.with_suffix(".html"), render(page))
@@ -85,6 +99,7 @@ def _gather(config: FrozenConfigDict, workdir: Workdir, show_ids: bool) -> Facts
         images=None,
         show_ids=show_ids,
         repeat=_repeat(workdir),
+        guarded=(workdir.reference / INDEX).exists(),
     )
 
 
@@ -131,48 +146,44 @@ def _read_results(workdir: Workdir, folds: int) -> dict:
 
 
 def _kind(config: FrozenConfigDict) -> str:
-    """Says in a sentence what the images show."""
-    projection = config.projection
-    if projection.name in WHOLE:
-        return f"The middle axial slices of the volumes, seen {VIEWS['axial']}"
-    if projection.axis == TRIPLANAR:
-        return f"{KINDS[projection.name]} {VIEWS['axial']} The coronal and the sagittal ones are not shown."
-    kinds = ", then ".join(KINDS[name].lower() for name in projection.name.split("+")).capitalize()
-    axes = projection.axis.split("+")
-    if settings.count_views(config) == 1:
-        return f"{kinds} {VIEWS[axes[0]]}"
-    rows = "; ".join(f"{axis}, {VIEWS[axis].rstrip('.')}" for axis in axes)
-    slabs = f" The {projection.slabs} slabs of each lie from left to right." if projection.slabs > 1 else ""
-    return f"{kinds}, by rows from the top: {rows}.{slabs}"
+    """Says in sentences what the images show."""
+    name, axis, slabs = config.projection.name, config.projection.axis, config.projection.slabs
+    if name in WHOLE:
+        return f"The middle slice of each scan, {VIEWS['axial']}. {SIDES}"
+    axes = list(VIEWS) if axis == TRIPLANAR else axis.split("+")
+    kinds = ", then ".join(KINDS[each].lower() for each in name.split("+")).capitalize()
+    many = f" of {slabs} slabs, from left to right" if slabs > 1 else ""
+    seen = (
+        f"{VIEWS[axes[0]]}." if len(axes) == 1 else f"by rows from the top: {'; '.join(VIEWS[each] for each in axes)}."
+    )
+    text = f"{kinds}{many}, each row with the scan's middle slice at the left, {seen} {SIDES}"
+    if not any(each in SIGNED for each in name.split("+")):
+        return text
+    ways = ", ".join(WAYS[each] for each in axes)
+    return (
+        f"{text} In a {'dynamic' if 'dynamic' in name else 'rank-pooled'} image bright means that the scan grows "
+        f"brighter at that place {ways}{' in the rows' if len(axes) > 1 else ''}, dark that it grows darker, and the "
+        "middle grey that it stays as it is."
+    )
 
 
-def _read_images(config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """Reads the image [X, Y] of each subject's first scan, from the store if possible; None if one is unreadable."""
+def _read_images(
+    config: FrozenConfigDict, workdir: Workdir, subjects: Sequence[str], scans: Mapping[str, Scan]
+) -> dict[str, list[ScanRow]] | None:
+    """Reads slices and images of each subject's first scan; None, with a word, if one is unreadable."""
     configure_jax()
+    projection = settings.projection_of(config)
+    paths = [Path(scans[subject].path) for subject in subjects]
     try:
-        paths = _first_scans(config, read_predictions(workdir.predictions))
-        chosen = [paths[subject] for subject in subjects]
-        images, digests = project_cohort(chosen, settings.projection_of(config))
-        _check_unchanged(config, workdir, chosen, digests)
+        images, digests = project_cohort(paths, projection)
+        _check_unchanged(config, workdir, paths, digests)
+        is_whole = projection.name in WHOLE
+        volumes = images if is_whole else [load_volume(path, *projection.reading).data for path in paths]
     except InputError as error:
-        print_text(f"no images: the scans can no longer be read as they were: {error}")
+        print_text(f"{GONE}: {error}")
         return None
-    if config.projection.name in WHOLE:
-        images = images[..., images.shape[-1] // 2]
-    elif config.projection.axis == TRIPLANAR:
-        images = images[..., 0]
-    elif settings.count_views(config) > 1:
-        images = np.stack([_side_by_side(views, config.projection.slabs) for views in images])
-    return dict(zip(subjects, images))
-
-
-def _side_by_side(views: np.ndarray, slabs: int) -> np.ndarray:
-    """Lays views [V, X, Y] out, a row for each plane from the top, each row in its own grey scale; Y points upwards."""
-    rows = []
-    for row in views.reshape(-1, slabs, *views.shape[1:]):
-        low, extent = row.min(), np.ptp(row) or 1.0
-        rows.append(np.concatenate((row - low) / extent, axis=0))
-    return np.concatenate(rows[::-1], axis=1)
+    how = projection.name, projection.axis, projection.slabs
+    return {subject: scan_rows(volume, image, *how) for subject, volume, image in zip(subjects, volumes, images)}
 
 
 def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:
@@ -185,10 +196,15 @@ def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence
         raise InputError(f"{changed[0]}: has changed since the run")
 
 
-def _first_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Path]:
-    """Finds each subject's first scan. Raises: InputError if the table no longer has it."""
-    paths = {(scan.subject, scan.session): Path(scan.path) for scan in find_cohort(config).scans}
-    gone = [row for row in predictions if (row.subject, row.session) not in paths]
+def _find_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> dict[str, Scan] | None:
+    """Finds each subject's first scan; None, with a word, if the table no longer has it."""
+    try:
+        scans = {(scan.subject, scan.session): scan for scan in find_cohort(config).scans}
+    except InputError as error:
+        print(f"{GONE}: {error}")
+        return None
+    gone = [row for row in predictions if (row.subject, row.session) not in scans]
     if gone:
-        raise InputError(f"no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
-    return {row.subject: paths[row.subject, row.session] for row in reversed(predictions)}
+        print(f"{GONE}: no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
+        return None
+    return {row.subject: scans[row.subject, row.session] for row in reversed(predictions)}

@@ -8,6 +8,7 @@ from configs.base import paper
 from dynjax.evaluation.intervals import estimate_all
 from dynjax.report.facts import Explanation, Facts
 from dynjax.report.map_picture import draw_map
+from dynjax.report.scan_rows import ScanRow
 from dynjax.run.settings import flatten
 
 SEED = 3
@@ -74,7 +75,10 @@ def facts(n: int = 36, **changes) -> Facts:
             for epoch in range(1, 5)
         ],
         refused=[("participant-900", "m06", "truncated")],
-        images={subject: rng.random((9, 7), np.float32) for subject in subjects},
+        images={
+            subject: [ScanRow("axial", rng.random((9, 7), np.float32), [rng.normal(size=(9, 7))], True)]
+            for subject in subjects
+        },
     )
     return made._replace(**changes)
 

@@ -52,6 +52,31 @@ def test_a_page_fits_and_asks_for_nothing(tab, pages, name, width, scheme):
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+def test_the_first_screen_has_the_answer(tab, pages):
+    tab.open(pages / "run.html", 1100, 800)
+    assert tab.evaluate("document.querySelector('.answer').getBoundingClientRect().bottom") < 800
+    assert tab.evaluate("document.querySelector('.answer').innerText").startswith("Of a simulated person with AD")
+
+
+@pytest.mark.parametrize("width", (390, 1280))
+def test_subgroups_can_be_read_without_scrolling(tab, pages, width):
+    """On a narrow screen each is a block of its own, whose lines have the headings of the columns."""
+    tab.open(pages / "run.html", width)
+    box = "document.querySelector('[aria-labelledby=table-subgroups]')"
+    assert tab.evaluate(f"{box}.scrollWidth - {box}.clientWidth") <= 0
+    shown = tab.evaluate(f"getComputedStyle({box}.querySelector('tbody tr')).display")
+    assert shown == ("block" if width == 390 else "table-row")
+    label = f"getComputedStyle({box}.querySelectorAll('td')[4], '::before').content"
+    assert tab.evaluate(label) == ('"ROC AUC"' if width == 390 else "none")
+
+
+def test_a_heading_leads_to_its_explanation(tab, pages):
+    tab.open(pages / "run.html", 1100)
+    tab.evaluate("document.querySelector('#table-metrics + div a.term[href=\"#term-mcc\"]').click()")
+    assert tab.evaluate("document.querySelector(':target').innerText") == "MCC"
+    assert tab.evaluate("document.querySelector(':target').getBoundingClientRect().top") < 900
+
+
 def test_what_would_be_wrong_is_seen(tab, tmp_path):
     """The checks can fail: a page that is too wide, asks for an image and complains."""
     page = tmp_path / "bad.html"

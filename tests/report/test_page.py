@@ -58,10 +58,13 @@ def page(made):
 def test_every_figure_says_that_it_is_synthetic(made, page):
     seen = Elements(page)
     assert seen.texts["li"][0].startswith("SYNTHETIC: the subjects do not exist")
-    captions = [text for text in seen.texts["figcaption"] if not text.startswith(("Where these", "The run's config"))]
-    assert len(captions) >= 15 and all(text.startswith("SYNTHETIC subjects. ") for text in captions)
-    drawn = [block.svg for block in made.blocks() if isinstance(block, Figure)]
-    assert all("SYNTHETIC subjects" in svg for svg in drawn), "who sees a figure alone has to know it too"
+    drawn = [block for block in made.blocks() if isinstance(block, Figure)]
+    assert all(block.svg.count("SYNTHETIC") == 1 for block in drawn), "who sees a figure alone has to know it too"
+    tables = [block.caption for block in made.blocks() if isinstance(block, Table)]
+    assert len(tables) >= 7 and all(text.startswith("SYNTHETIC subjects. ") for text in tables)
+    assert page.count("SYNTHETIC") == 1 + len(drawn) + len(tables), "and nowhere else"
+    described = [attributes.get("aria-describedby") for tag, attributes in seen.elements if tag == "svg"]
+    assert described == [f"{block.name}-mark" for block in drawn], "who cannot see a figure has to know it as well"
     real = results(cohort=results()["cohort"] | {"synthetic": False})
     assert "SYNTHETIC" not in render(run_page(facts(results=real, **PLAIN)))
 
@@ -74,7 +77,8 @@ def test_it_is_one_file_for_everybody(page):
     assert all(address.startswith(("#", "data:")) for address in addresses) and "@import" not in page
     ids = seen.attributes("id")
     used = [name[1:] for name in addresses if name.startswith("#")] + re.findall(r"url\(#([^)]+)\)", page)
-    used += [name for names in seen.attributes("aria-labelledby") for name in names.split()]
+    named = seen.attributes("aria-labelledby") + seen.attributes("aria-describedby")
+    used += [name for names in named for name in names.split()]
     assert len(ids) == len(set(ids)) and set(used) <= set(ids) and used
     headings = [tag for tag, _ in seen.elements if re.fullmatch("h[1-6]", tag)]
     assert headings == ["h1", *["h2"] * (len(headings) - 1)]
@@ -163,7 +167,8 @@ def test_what_is_missing_is_said(page):
     assert "There is no events.jsonl" in text and "<image" not in text and "<image" in page
     baseline = [fold | {"epoch": None, "train_loss": None} for fold in results()["folds"]]
     weights = {"pretrained": False, "source": "scikit-learn 1", "sha256": None}
-    text = render(run_page(facts(results=results(folds=baseline, weights=weights), **PLAIN)))
+    settings = facts().settings | {"model.name": "svm_voxels", "projection.name": "none"}
+    text = render(run_page(facts(results=results(folds=baseline, weights=weights), settings=settings, **PLAIN)))
     assert "it has no epochs" in text and "last epoch" not in text and "was fitted 3 times" in text
 
 
@@ -171,7 +176,9 @@ def test_a_selection_on_test_subjects_is_marked_everywhere():
     made = facts(results=results(selection="test"), **PLAIN)
     seen = Elements(render(run_page(made)))
     assert any(text.startswith("OPTIMISTIC: each fold's epoch") for text in seen.texts["li"])
-    assert sum("OPTIMISTIC selection" in text for text in seen.texts["figcaption"]) >= 11
+    marked = [block for block in run_page(made).blocks() if isinstance(block, Figure | Table)]
+    text = render(run_page(made))
+    assert len(marked) >= 13 and text.count("OPTIMISTIC selection") == len(marked)
     assert "OPTIMISTIC" in to_markdown(model_card(made)) and model_card(made)["notices"][1].startswith("OPTIMISTIC")
 
 

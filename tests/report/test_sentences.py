@@ -56,7 +56,8 @@ def external(cohort=(), networks=3, selection="last", recorded=True, likeness=No
 def baseline():
     made = run(weights={"pretrained": False, "source": "scikit-learn 1", "sha256": None})
     folds = [fold | {"epoch": None, "train_loss": None} for fold in made.results["folds"]]
-    return made._replace(results=made.results | {"folds": folds})
+    settings = made.settings | {"model.name": "brain_volume", "projection.name": "none"}
+    return made._replace(results=made.results | {"folds": folds}, settings=settings)
 
 
 def of_an_earlier_version():
