@@ -6,7 +6,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-sys.path[:0] = [str(ROOT), str(DOCS)]  # the checkout's dynjax, and the two extensions of these pages
+sys.path[:0] = [str(ROOT), str(DOCS)]  # the checkout's dynjax, and these pages' extensions
 
 import dynjax  # noqa: E402
 
@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
+    "extensions.docstrings",
     "extensions.keys",
     "extensions.public",
 ]
@@ -46,6 +47,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1,
     "show_signature": False,
     "reset_modules": ("matplotlib",),
+    "capture_repr": (),
 }
 
 html_theme = "furo"

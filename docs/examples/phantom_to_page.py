@@ -11,8 +11,8 @@ intervals, ask for the answer to a new scan and for the map that explains it, an
 # %%
 # A cohort that does not exist
 # ----------------------------
-# Phantoms are made from a brain template. Disease enlarges the ventricles and the temporal horns, and thins the cortex.
-# ``phantom_cohort`` writes the scans as an ADNI download, which is one of the tables that dynjax reads.
+# Phantoms are made from a brain template. Disease enlarges the ventricles and the temporal horns, and thins the
+# cortex. ``phantom_cohort`` writes the scans as an ADNI download, which is one of the tables that dynjax reads.
 import json
 import os
 import subprocess
@@ -33,9 +33,9 @@ print(len(cohort.scans), "scans, the first of", cohort.scans[0].subject, "labell
 # %%
 # A dynamic image
 # ---------------
-# One weight a slice, from low to high: what lies high in the head becomes bright, what lies low becomes dark. Below are a
-# slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: the patient's
-# left is on the left, the front at the top.
+# One weight a slice, from low to high: what lies high in the head becomes bright, what lies low becomes dark. Below
+# are a slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: the
+# patient's left is on the left, the front at the top.
 volume = dynjax.load_volume(cohort.scans[0].path).data  # float32 [X, Y, Z], RAS+
 images = {
     "slice in the middle": volume[:, :, volume.shape[2] // 2],
@@ -57,16 +57,17 @@ for ax, (title, image) in zip(axes, images.items()):
 figure.supxlabel("SYNTHETIC", fontsize=9)
 
 # %%
-# The weights are the paper's, 2t - T - 1: half of them are negative, and they add up to nothing. An image of a volume that
-# is the same in every slice is therefore empty.
+# The weights are the paper's, 2t - T - 1: half of them are negative, and they add up to nothing. An image of a volume
+# that is the same in every slice is therefore empty.
 weights = dynjax.rank_pooling_weights(volume.shape[2])
 print("first", weights[0], "last", weights[-1], "sum", weights.sum())
 
 # %%
 # Train the recipe
 # ----------------
-# The recipe looks at means of slabs in three planes with a MobileNetV2 from ImageNet that stands still, and fits a linear
-# answer to what it sees. This is what ``dynjax train --config=best`` does; the grid is coarser here, so that it is quick.
+# The recipe looks at means of slabs in three planes with a MobileNetV2 from ImageNet that stands still, and fits a
+# linear answer to what it sees. This is what ``dynjax train --config=best`` does; the grid is coarser here, so that
+# it is quick.
 folder = Path(tempfile.mkdtemp())
 run = folder / "run"
 
@@ -84,16 +85,16 @@ printed = command(
     "--config=configs/best.py",
     f"--workdir={run}",
     "--config.cohort.phantom.n=40",
-    "--config.volume.grid=48,48,48",
-    "--config.volume.spacing=4.6",
+    "--config.volume.grid=44,44,44",
+    "--config.volume.spacing=5",
     "--config.train.folds=4",
 )
 table = printed[printed.index("40 SYNTHETIC") :]
 print(table.split("F1")[0])
 
 # %%
-# Every subject was answered by the network of the fold that never saw it. The interval is wide because there are only 40
-# subjects: it says what the AUC might have been with others like them.
+# Every subject was answered by the network of the fold that never saw it. The interval is wide because there are only
+# 40 subjects: it says what the AUC might have been with others like them.
 results = json.loads((run / "results.json").read_text())
 auc = results["metrics"]["roc_auc"]
 print(f"ROC AUC {auc['value']:.2f}, 95 % interval {auc['ci95'][0]:.2f} to {auc['ci95'][1]:.2f}")
@@ -105,7 +106,13 @@ for row, label in enumerate(("CN", "AD")):
     of_label = predictions["probability"][predictions["label"] == label]
     ax.plot(of_label, np.full(len(of_label), row), "|", markersize=22, markeredgewidth=1.5)
 ax.axvline(0.5, color="gray", linewidth=1)
-ax.set(yticks=[0, 1], yticklabels=["CN", "AD"], ylim=(-0.5, 1.5), xlim=(-0.02, 1.02), xlabel="probability of AD (SYNTHETIC)")
+ax.set(
+    yticks=[0, 1],
+    yticklabels=["CN", "AD"],
+    ylim=(-0.5, 1.5),
+    xlim=(-0.02, 1.02),
+    xlabel="probability of AD (SYNTHETIC)",
+)
 
 # %%
 # The answer to a new scan
@@ -121,9 +128,9 @@ print("the table calls this subject", new[0].label)
 # %%
 # Why this answer
 # ---------------
-# ``explain`` writes a map in logit a voxel: red voxels speak for AD, blue ones against it, compared with what the scan would
-# look like without what tells the classes apart. Its parts add up to the network's answer. Single voxels are noise, and
-# `how far a map may be believed <../../explaining.html>`_ was measured.
+# ``explain`` writes a map in logit a voxel: red voxels speak for AD, blue ones against it, compared with what the
+# scan would look like without what tells the classes apart. Its parts add up to the network's answer. Single voxels
+# are noise, and `how far a map may be believed <../../explaining.html>`_ was measured.
 command("explain", f"--workdir={run}", f"--subjects={predictions['subject'][predictions['probability'].argmax()]}")
 picture = next((run / "explanation").glob("*/attribution.png"))
 figure, ax = plt.subplots(figsize=(6, 8.2), layout="constrained")
@@ -133,8 +140,9 @@ ax.axis("off")
 # %%
 # The page
 # --------
-# ``report`` writes one file with all of it: how the cohort came about, curves, calibration, every metric, subgroups, the
-# largest errors, limits and provenance. `The page of this run <../../phantom_report.html>`_ is the end of this tutorial.
+# ``report`` writes one file with all of it: how the cohort came about, curves, calibration, every metric, subgroups,
+# the largest errors, limits and provenance. `The page of this run <../../phantom_report.html>`_ is the end of this
+# tutorial.
 command("report", f"--workdir={run}")
 page = Path(os.environ.get("DYNJAX_DOCS", folder)) / "phantom_report.html"
 page.write_bytes((run / "report.html").read_bytes())
