@@ -7,4 +7,5 @@ source=$1 target=$2 extra=${3:-}
 python3 -m venv "$target"
 "$target/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
     "$source[preprocess,cluster,stream${extra:+,$extra}]"
-"$target/bin/python" -c 'import dynjax, jax, SimpleITK; print("dynjax", dynjax.__version__, "on jax", jax.__version__)'
+"$target/bin/python" -c "import jax, SimpleITK, distributed, grain"
+"$target/bin/dynjax" --version

@@ -8,6 +8,8 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]  # the checkout's dynjax, and these pages' extensions
 
+os.environ["JAX_PLATFORMS"] = "cpu"  # pages are the same wherever they are built
+
 import dynjax  # noqa: E402
 
 project = "dynjax"
@@ -52,6 +54,8 @@ sphinx_gallery_conf = {
 
 html_theme = "furo"
 html_title = f"dynjax {release}"
+html_copy_source = False
+html_show_sourcelink = False
 html_static_path = ["static"]
 html_css_files = ["pages.css"]
 

@@ -35,7 +35,7 @@ SUBJECT = "007_S_0087"  # of the run: called AD with a probability of 0.99, and 
 AXIAL, CORONAL = 45, 53  # slices through the ventricles, and through the temporal horns
 SMOOTHING = 1.0  # voxels; a map's single voxels are noise
 RAW = (0, 1, 2)  # raw scans of both labels, which a cohort needs; the first is drawn
-DOTS, COLOURS = 130, 96  # an inch; of a PNG's palette
+DOTS, COLOURS = 130, 256  # an inch; of a PNG's palette
 UNLIKE = {  # what is done to a scan, each shown with the verdict of `predict`
     "as it is": lambda volume: volume,
     "turned by 10 degrees": lambda volume: ndimage.rotate(volume, 10, (1, 2), reshape=False, order=1),
@@ -60,13 +60,13 @@ def answer_picture(run: Path) -> None:
     about = json.loads(next((run / "explanation").glob(f"{SUBJECT}*/attribution.json")).read_text())
     volume = dynjax.load_volume(scan_of(run, SUBJECT)).data
     values = nibabel.load(next((run / "explanation").glob(f"{SUBJECT}*/attribution.nii.gz"))).get_fdata()
-    figure, (scan, image, answer, why) = row_of(4, (9.6, 3.0), "SYNTHETIC: this subject does not exist")
+    figure, (scan, image, answer, why) = row_of(4, (9.6, 3.1), "SYNTHETIC: this subject does not exist")
     show(scan, plane(volume, 2, AXIAL), "a scan")
     show(image, dynjax.project(volume, "dynamic").T[::-1], "its dynamic image")
     draw_answers(answer, run, about["probability"])
     smooth = ndimage.gaussian_filter(values, SMOOTHING)
     draw_plane(why, volume, smooth, 1, CORONAL, limit_of(smooth))
-    why.set_title("speaks for AD (red), against (blue)", fontsize=10)
+    why.set_title("for AD: red, against: blue", fontsize=10)
     save(figure, "answer")
 
 
@@ -93,7 +93,7 @@ def verdicts_picture(run: Path) -> None:
             nibabel.save(nibabel.Nifti1Image(change(volume).astype(np.float32), AFFINE), path)
         command("predict", f"--workdir={run}", *paths, f"--out={folder}/answers.csv", codes=(0, 3))
         answers = read_table(Path(folder, "answers.csv"))
-    figure, panes = row_of(len(UNLIKE), (9.6, 2.6), "SYNTHETIC")
+    figure, panes = row_of(len(UNLIKE), (9.6, 2.8), "SYNTHETIC")
     for pane, (name, change), answer in zip(panes, UNLIKE.items(), answers):
         number = f", {float(answer['probability']):.2f}" if answer["probability"] else ""
         show(pane, plane(change(volume), 0, 50), f"{name}\n{answer['verdict']}{number}")
@@ -147,10 +147,13 @@ def show(axes: Axes, image: np.ndarray, title: str, aspect: float = 1.0) -> None
 def save(figure: Figure, name: str) -> None:
     """Writes a figure as a PNG of few colours, which is small."""
     OUT.mkdir(exist_ok=True)
-    figure.canvas.draw()
+    for _ in range(2):  # the layout of panes of fixed shape settles at the second
+        figure.canvas.draw()
     pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
     with atomic_path(OUT / f"{name}.png") as temporary:
-        pixels.quantize(COLOURS, dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
+        pixels.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            temporary, format="PNG", optimize=True
+        )
     pyplot.close(figure)
 
 
