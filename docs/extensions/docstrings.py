@@ -6,14 +6,15 @@ from typing import Any
 from sphinx.application import Sphinx
 
 SHORT = re.compile(r"(?P<name>Args|Returns|Raises|Yields): (?P<text>\S.*)")
+TRAILING = re.compile(r"(?<![`\w])(\w*[a-z0-9])_(?![\w`]| : )")  # as of scikit-learn's classes_, which is no link
 
 
 def rewrite(lines: list[str]) -> list[str]:
-    """Makes each short section a paragraph of its own, and keeps bars, as of magnitudes, from being substitutions."""
+    """Makes each short section a paragraph of its own; bars, as of magnitudes, and underscores stay what they are."""
     made: list[str] = []
     in_short = False
     for line in lines:
-        line = line.replace("|", r"\|")
+        line = TRAILING.sub(r"\1\\_", line.replace("|", r"\|"))
         if section := SHORT.fullmatch(line):
             made += ["", f"**{section['name']}:** {section['text']}"]
             in_short = True

@@ -1,6 +1,9 @@
-"""Documents what `import dynjax` offers: every name of its __all__."""
+"""Documents what `import dynjax` offers: every name of its __all__, and what these return."""
 
 import inspect
+import typing
+from collections.abc import Iterator
+from typing import Any
 
 from docutils.nodes import Node
 from sphinx.application import Sphinx
@@ -13,15 +16,36 @@ class PublicNames(SphinxDirective):
     """Documents each name by autodoc: a class with its members, a function by itself."""
 
     def run(self) -> list[Node]:
-        return self.parse_text_to_nodes("\n".join(map(_block, dynjax.__all__)))
+        return self.parse_text_to_nodes("\n".join(_block(getattr(dynjax, name), name) for name in dynjax.__all__))
 
 
-def _block(name: str) -> str:
-    is_class = inspect.isclass(getattr(dynjax, name))
-    options = "\n   :members:\n   :inherited-members: object, Exception, tuple" if is_class else ""
-    return f"```{{eval-rst}}\n.. {'autoclass' if is_class else 'autofunction'}:: dynjax.{name}{options}\n```\n"
+class ReturnedClasses(SphinxDirective):
+    """Documents the classes of dynjax that the public functions return."""
+
+    def run(self) -> list[Node]:
+        functions = [getattr(dynjax, name) for name in dynjax.__all__]
+        found = dict.fromkeys(each for function in functions for each in returned(function))
+        return self.parse_text_to_nodes("\n".join(_block(each, f"{each.__module__}.{each.__name__}") for each in found))
+
+
+def returned(function: Any) -> Iterator[type]:
+    """Yields the classes of dynjax in a function's return type, such as Map in list[Map]."""
+    if inspect.isfunction(function):
+        hint = typing.get_type_hints(function).get("return")
+        for each in (hint, *typing.get_args(hint)):
+            if inspect.isclass(each) and each.__module__.startswith("dynjax."):
+                yield each
+
+
+def _block(what: Any, name: str) -> str:
+    name = name if "." in name else f"dynjax.{name}"
+    options = "\n   :members:" if inspect.isclass(what) else ""
+    if fields := getattr(what, "_fields", ()):
+        options += f"\n   :exclude-members: {', '.join(fields)}"  # the docstring says what they are
+    return f"```{{eval-rst}}\n.. {'autoclass' if options else 'autofunction'}:: {name}{options}\n```\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("public-names", PublicNames)
+    app.add_directive("returned-classes", ReturnedClasses)
     return {"parallel_read_safe": True}
