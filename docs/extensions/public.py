@@ -31,7 +31,7 @@ class ReturnedClasses(SphinxDirective):
 def returned(function: Any) -> Iterator[type]:
     """Yields the classes of dynjax in a function's return type, such as Map in list[Map]."""
     if inspect.isfunction(function):
-        hint = typing.get_type_hints(function).get("return")
+        hint = function.__annotations__.get("return")
         for each in (hint, *typing.get_args(hint)):
             if inspect.isclass(each) and each.__module__.startswith("dynjax."):
                 yield each
