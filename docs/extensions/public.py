@@ -45,7 +45,13 @@ def _block(what: Any, name: str) -> str:
     return f"```{{eval-rst}}\n.. {'autoclass' if options else 'autofunction'}:: {name}{options}\n```\n"
 
 
+def _is_foreign(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    """Leaves out members that another library gives a class, such as scikit-learn's set_fit_request."""
+    return True if not getattr(member, "__module__", "dynjax").startswith("dynjax") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("public-names", PublicNames)
     app.add_directive("returned-classes", ReturnedClasses)
+    app.connect("autodoc-skip-member", _is_foreign)
     return {"parallel_read_safe": True}
