@@ -83,6 +83,15 @@ lint: .venv/.test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# The pages in docs/, with the examples executed, into docs/_build/html: some two minutes on two cores.
+docs: .venv/.docs
+	$(RUN) -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs docs/_build/html
+	@echo "the start page: $(CURDIR)/docs/_build/html/index.html"
+
+# The pictures in docs/pictures/, which are committed: some three minutes.
+pictures: .venv/.docs .venv/.preprocess
+	$(RUN) -m docs.pictures
+
 # dynjax beside torch, a JSON line a figure: ten to twenty minutes on two cores.
 bench: .venv/.bench
 	$(RUN) -m benchmarks
@@ -119,10 +128,16 @@ table5: .venv/.base
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[preprocess]'
 	@touch $@
 
+# The tutorial's recipe needs MobileNetV2's ImageNet weights, as the tests do.
+.venv/.docs: .venv/.base
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2
+	touch $@
+
 .venv/.bench: .venv/.base
 	@echo "adding torch, beside which dynjax is timed, to .venv: one to ten minutes"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard recipe explain voxel-sizes preparation store lint bench table5
+.PHONY: demo test test-slow test-oldest tables baselines coverage noise accuracy guard recipe explain voxel-sizes preparation store lint docs pictures bench table5
 .DELETE_ON_ERROR:

@@ -85,7 +85,7 @@ def _joined(default: str, *where: str, **how: Any) -> Key:
 
 
 KEYS: dict[str, Key] = {
-    # of the folds, the initial values, the order of batches, dropout and the bootstrap
+    # decides the folds, the initial values, the order of batches, dropout and the bootstrap
     "seed": _between(0, 0, LARGEST_SEED),
     #
     # a CSV, an ADNI collection CSV, a folder that holds one, a BIDS dataset, a CAPS folder; '' is the phantom cohort
@@ -102,13 +102,16 @@ KEYS: dict[str, Key] = {
     "cohort.visit": _one_of("first", "cohort.table:VISITS"),
     # which series or files to keep: ADNI's description, 'MT1; GradWarp; N3m' or 'MT1*'; names in BIDS, '*run-2*'
     "cohort.description": _any(""),
-    # of 'embedding': a vector for each scan by any other program, in a .csv with the columns subject, session and one a
-    # number, or in a .npz with subject, session and vectors; no session is needed where each subject has one scan
+    # for 'embedding': a vector for each scan by any other program, in a .csv with the columns subject, session and one
+    # a number, or in a .npz with subject, session and vectors; no session is needed where each subject has one scan
     "cohort.embeddings": _any("", later=True),
     # shuffles the labels among the subjects: a score above chance is then a leak
     "cohort.shuffle": _any(False, later=True),
+    # how many subjects the phantom cohort has; a fifth of them have two visits
     "cohort.phantom.n": _between(100, 4, 9999),
+    # draws other phantoms
     "cohort.phantom.seed": _between(0, 0, LARGEST_SEED),
+    # gives phantoms a skull and a scalp, as in the paper's Table 4
     "cohort.phantom.skull": _any(False),
     #
     # voxels along x, y and z, centred on MNI (0, -18, 20) mm
@@ -117,26 +120,27 @@ KEYS: dict[str, Key] = {
         lambda grid: len(grid) == 3 and min(grid) >= 32 and math.prod(grid) <= LARGEST_GRID,
         f"three numbers of voxels, at least 32 each and at most {LARGEST_GRID} voxels together",
     ),
-    # mm
+    # the side of a voxel in mm
     "volume.spacing": _between(2.0, 0.05, 50.0),
     # refuses scans with NaN, or sets NaN to 'zero' where it lies outside the brain of a masked scan
     "volume.nan": _one_of("refuse", "volumes.reading:NAN", later=True),
     # how a volume gets onto the grid, see dynjax/volumes/reading.py; runs of before have 1, and go on with it
     "volume.recipe": _must(2, lambda recipe: recipe in (1, 2), "1 or 2", later=True, before=1),
     #
-    # also 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned'; 'none' leaves the volume as it is;
-    # 'dynamic+mean' gives a scan several images, which one network sees
+    # 'dynamic', approximate rank pooling; 'max', 'mean', exact rank pooling by 'ranksvm' or 'svr', 'learned'; 'none'
+    # leaves the volume as it is; 'dynamic+mean' gives a scan several images, which one network sees
     "projection.name": _joined("dynamic", "projection.project:PROJECTIONS", "projection.project:WHOLE"),
-    # pooled along z as in the paper; or 'coronal', 'sagittal', 'axial+coronal+sagittal' for an image of each; or
+    # pools along z as in the paper; or 'coronal', 'sagittal', 'axial+coronal+sagittal' for an image of each; or
     # 'triplanar', the three as channels of one image
     "projection.axis": _joined("axial", "projection.project:PLANES"),
     # cuts the axis into so many slabs, each an image of its own
     "projection.slabs": _between(1, 1, 2**10, later=True),
-    # of 'dynamic': 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
+    # the weights of 'dynamic': 'simple', 2t - T - 1, the paper's eq. 3; or 'harmonic', 'released'
     "projection.weights": _one_of("simple", "projection.weights:FAMILIES"),
-    # the range that the trunks were pretrained on; or 'unit', 'byte'
+    # 'imagenet', the range that the trunks were pretrained on; or 'unit', 'byte'
     "projection.scale": _one_of("imagenet", "projection.scale:SCALES"),
     #
+    # the network, or a baseline: a trunk of 2D images, a 3D network with projection.name=none, or what is no network
     "model.name": _one_of("vgg11", "models.trunks:TRUNKS", "models.build:VOLUMETRIC", "baselines.features:BASELINES"),
     # ImageNet weights where they can be had; or 'required', 'none'
     "model.pretrained": _one_of("auto", "pretrained.source:MODES"),
@@ -147,7 +151,7 @@ KEYS: dict[str, Key] = {
     # 512 and 64 units; 'released', 2 C and C / 2 units with BatchNorm; 'pooled', one layer on the mean over the map;
     # 'joint', a head for each of two projections and one for both; 'linear', solved, on a frozen trunk
     "model.head": _one_of("paper", "models.head:HEADS"),
-    # of the weights of a linear answer, half their squared length; 0 leaves the choice to folds of training subjects
+    # weighs half the squared length of a linear answer's weights; 0 leaves the choice to folds of training subjects
     "model.penalty": _must(
         0.0,
         lambda penalty: penalty == 0 or 1e-6 <= penalty <= 1e6,
@@ -158,27 +162,32 @@ KEYS: dict[str, Key] = {
     "model.cut": _one_of("paper", "models.trunks:CUTS"),
     # how many patches 'patches3d' joins after half of the epochs: all, or those that do best alone
     "model.n_patches": _between(27, 1, 27, later=True),
+    # the share of units that are dropped in the head while training
     "model.dropout": _must(0.5, lambda rate: 0 <= rate < 1, "a number, at least 0 and below 1"),
-    # of convolutions and matrix products; 'bfloat16' is for accelerators
+    # the precision of convolutions and matrix products; 'bfloat16' is for accelerators
     "model.dtype": _one_of("float32", "models.build:DTYPES", later=True),
     #
+    # how often each fold's training subjects are seen
     "train.epochs": _between(150, 1, 10**6),
+    # how many examples a step takes
     "train.batch_size": _between(16, 1, 2**16),
+    # the learning rate of Adam
     "train.learning_rate": _between(1e-4, 1e-12, 1e3),
     # multiplies the learning rate after each epoch
     "train.learning_rate_decay": _must(1.0, lambda rate: 0 < rate <= 1, "a number, above 0 and at most 1"),
-    # times the parameters, added to their gradients (L2, not AdamW)
+    # this times the parameters is added to their gradients (L2, not AdamW)
     "train.weight_decay": _between(0.0, 0.0, 1e3),
+    # into how many parts the subjects are divided, each tested by a network that never saw it
     "train.folds": _between(5, 2, 10**4),
-    # of the whole cross-validation, on other folds and from other seeds each time
+    # how often the whole cross-validation is done, on other folds and from other seeds each time
     "train.repeats": _between(1, 1, 100, later=True),
     # () trains all folds; a job array gives each job one: --config.train.only_folds=2
     "train.only_folds": _any((), shared=True),
-    # that divide the examples of each batch among them
+    # how many devices divide the examples of each batch among them
     "train.devices": _between(1, 1, 2**16, later=True, shared=True),
     # reads a 3D network's volumes from the store as they are needed, in place of keeping all in memory
     "train.stream": _any(False, later=True, shared=True),
-    # epochs; a checkpoint is left out where writing would take more than a tenth of the time
+    # epochs from one checkpoint to the next; one is left out where writing would take more than a tenth of the time
     "train.checkpoint_every": _between(10, 1, 10**6),
     #
     # which epoch is scored: the last; by 'validation' the one that a fifth of a fold's training subjects, held out,

@@ -258,9 +258,9 @@ def test_triplanar_needs_a_cube():
         settings.check(config)
 
 
-def test_readme_lists_what_is_there():
-    """The annotated tree names every folder of the package."""
-    readme = (ROOT / "README.md").read_text()
+def test_the_tree_lists_what_is_there():
+    """The annotated tree of the pages names every folder of the package."""
+    tree = (ROOT / "docs" / "contributing.md").read_text()
     folders = [path.parent.name for path in (ROOT / "dynjax").glob("*/__init__.py")]
-    assert folders and all(f"{name}/" in readme for name in folders)
+    assert folders and all(f"{name}/" in tree for name in folders)
     assert Path(ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Installs dynjax from a checkout into a Python environment of its own: what Dockerfile and apptainer.def run, and a test.
+# sh install.sh SOURCE TARGET [EXTRA]: EXTRA is cuda12 or cuda13 for an NVIDIA GPU, nothing for CPUs.
+set -eu
+source=$1 target=$2 extra=${3:-}
+
+python3 -m venv "$target"
+"$target/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
+    "$source[preprocess,cluster,stream${extra:+,$extra}]"
+"$target/bin/python" -c "import jax, SimpleITK, distributed, grain"
+"$target/bin/dynjax" --version
