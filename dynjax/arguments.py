@@ -29,7 +29,11 @@ DESCRIPTION = flags.DEFINE_string("description", "", "which series or files of -
 SHOW_IDS = flags.DEFINE_bool("show-ids", False, "show subject ids instead of numbers")
 BESIDE = flags.DEFINE_list("beside", [], "folders of runs to compare with; by default those of the baselines")
 METHOD = flags.DEFINE_string("method", "gradients", "gradients (the default), cam, gradcam, occlusion or attention")
-REFERENCE = flags.DEFINE_string("reference", "", "what gradients and occlusion compare a scan with")
+REFERENCE = flags.DEFINE_string(
+    "reference",
+    "",
+    "with what a scan is compared: undone (the default), reliable, negative, middle, difference, projected",
+)
 SUBJECTS = flags.DEFINE_list("subjects", [], "only these subjects of the run")
 ATLAS = flags.DEFINE_string("atlas", "", "a NIfTI file of numbered regions, over which maps are summed")
 ATLAS_NAMES = flags.DEFINE_string("atlas-names", "", "a .tsv with the columns index and name, of the regions")

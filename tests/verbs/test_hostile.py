@@ -204,7 +204,7 @@ CASES = [
     ),
     Case("a rate that explodes", (*TRAIN, "--config.train.learning_rate=1000", "--workdir={tmp}/w"), 1, "loss"),
     # configs
-    Case("no config", (), 2, "--config=configs/NAME.py is needed"),
+    Case("no config", ("train",), 2, "--config=NAME is needed"),
     Case("a config that is not there", ("--config=configs/gone.py",), 2, "configs/gone.py: no such file"),
     Case("a config of no Python", ("check", "--config={w}/scans.csv"), 2, "scans.csv: "),
     Case("a variant that is none", ("check", "--config=configs/dyn_vgg11.py:fast"), 2, "no variant is called 'fast'"),
