@@ -86,10 +86,12 @@ def _parts(columns: Sequence[Column], keys: int, width: int) -> Iterator[Table]:
 
 
 def _table(columns: Sequence[Column], wraps: bool = False) -> Table:
-    """Returns the table of some columns of another; with `wraps`, cells take several lines instead of being cut."""
+    """Returns the table of some columns of another; with `wraps`, texts, but no numbers, take several lines."""
     part = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        part.add_column(column.header, justify=column.justify, no_wrap=not wraps, overflow="fold")
+        part.add_column(
+            column.header, justify=column.justify, no_wrap=not wraps or column.justify == "right", overflow="fold"
+        )
     for cells in zip(*(column.cells for column in columns)):
         if any(map(str, cells[1:])):
             part.add_row(*(Text(str(cell)) for cell in cells))

@@ -30,7 +30,7 @@ from dynjax.volumes.nifti import content_digest
 from dynjax.work import cluster
 from dynjax.work.parallel import map_scans
 
-NO_TABLE = "phantoms, who do not exist: the config names no cohort.table, --config.cohort.table=scans.csv names yours"
+NO_TABLE = "phantoms, because the config names no cohort.table; --config.cohort.table=scans.csv takes your own scans"
 
 
 class Data(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -59,20 +60,22 @@ def prepare(
     """Prepares every scan that is not yet in `out`, and writes their table.
 
     With a config these are the scans of its cohort; with a workdir, scans without labels, on the grid of its run, for
-    `predict`, `explain` and `evaluate`.
+    `predict` and `explain`.
 
     Args: scans, files or folders; table, a CSV that lists further ones in its column `path`.
     Raises: UsageError if SimpleITK is missing or `out` cannot be used; InputError, once all good scans are prepared, if
     any was refused.
     """
     _check_what(config, workdir, scans or table)
+    config = settings.resolve(config) if config is not None else None
     folder = _checked(out)
     _check_installed()
     if workdir is not None:
         task = _of_scans(workdir, named_scans(scans, table), folder)
-        following = f"python main.py predict --workdir={workdir} --table={folder / TABLE}"
+        run, prepared = (shlex.quote(str(path)) for path in (workdir, folder / TABLE))
+        following = f"python main.py predict \\\n    --workdir={run} \\\n    --table={prepared}"
     elif config is not None:
-        task = _of_cohort(settings.resolve(config), folder)
+        task = _of_cohort(config, folder)
         following = f"train with --config.cohort.table={folder / TABLE}"
     try:
         with lock(folder / LOCK, wait=False):
@@ -120,9 +123,11 @@ def _of_scans(workdir: Workdir, paths: Sequence[str], folder: Path) -> Task:
 def _prepare_all(folder: Path, task: Task) -> list[PreparedScan | InputError]:
     from dynjax.preprocess.prepared import prepare_scan
 
+    reading = task.reading  # all that travels besides the item
+
     def attempt(item: tuple[Scan, str]) -> PreparedScan | InputError:
         try:
-            return prepare_scan(*item, folder, task.reading)
+            return prepare_scan(*item, folder, reading)
         except InputError as error:
             return error
 
@@ -172,7 +177,7 @@ def _finish(folder: Path, task: Task, outcomes: list[PreparedScan | InputError],
         similarity, picture = min((record.about["similarity"], record.picture) for record in records.values())
         least = f"{folder / picture} is least like the template (correlation {similarity:.2f})"
         print_text(f"look at the pictures; {least}")
-        print_text(f"next: {following}")
+        print(f"next: {following}", flush=True)  # never folded, for it is copied
     if refused:
         count = len(outcomes) + len(task.refused)
         raise InputError(f"{len(refused)} of {count} scans are refused:\n{listed(refused)}")

@@ -33,7 +33,7 @@ def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]
     def advance(n: int) -> None:
         nonlocal done, last
         done += n
-        if time.monotonic() - last > QUIET_SECONDS:
+        if time.monotonic() - last > QUIET_SECONDS and done != total:  # the last line says that all is done
             last = time.monotonic()
             print(f"{description}: {done} of {total or '?'}", flush=True)
 

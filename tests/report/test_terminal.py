@@ -8,11 +8,12 @@ import pytest
 from dynjax.report.terminal import fits, new_table, place, print_block, print_table, print_text
 
 NUMBERS = [f"{number:.3f} ({number - 1:.3f} to {number + 1:.3f})" for number in range(8)]
+NOTES = "SYNTHETIC, 150 epochs, ImageNet weights that somebody else has trained"
 
 
 def table(name="Dyn + VGG11"):
     made = new_table(("", *(f"metric {number}" for number in range(8)), "notes"), left=("", "notes"))
-    made.add_row(name, *NUMBERS, "SYNTHETIC, 150 epochs, ImageNet weights that somebody else has trained")
+    made.add_row(name, *NUMBERS, NOTES)
     made.add_row("the paper", "0.9", *[""] * 8)
     return made
 
@@ -32,9 +33,11 @@ def test_columns_that_do_not_fit_follow_below(width, monkeypatch, capsys):
 
 def test_a_name_wider_than_the_terminal_takes_several_lines(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
-    print_table(table("a name of many words that is longer than the terminal is wide"))
+    name = "a name of many words that is longer than the terminal is wide"
+    print_table(table(name))
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 40 and "…" not in printed
+    assert {*name.split(), *NOTES.split()} <= {*printed.split()} and all(printed.count(each) == 1 for each in NUMBERS)
 
 
 TEXT = "  excluded: 7 (a reason of many words that goes on for longer than the terminal is wide)\nshort"

@@ -56,7 +56,7 @@ WALK = {  # the arguments of each verb, its exit code, and what it must have pri
     ),
     "predict": (("predict", "--workdir={w}/w", "{w}/" + DEEP, "--out={w}/answers.csv"), 0, "sub-01_T1w.nii.gz  in"),
     "explain": (
-        ("explain", "--workdir={w}/w", "--table={w}/cut/scans.csv", "--method=cam", "--out={w}/maps"),
+        ("explain", "--workdir={w}/w", "--table={w}/cut/scans.csv", "--method=gradcam", "--out={w}/maps"),
         3,
         "sub-02_T1w.nii.gz  in",
     ),
