@@ -25,14 +25,16 @@ _STARTED = time.monotonic()
 
 
 def configure_jax() -> None:
-    """Keeps compiled programs in the cache, so that the next process starts quickly."""
+    """Keeps compiled programs in the cache, so that the next process starts quickly; may be called again and again."""
     programs = cache_folder() / "xla" / _processor()
     jax.config.update("jax_compilation_cache_dir", str(programs))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     for name in ("absl", "asyncio"):  # orbax logs every file that it writes, and the stack of each error that it raises
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    sys.unraisablehook = functools.partial(_drop_closed_loop, sys.unraisablehook)
-    warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
+    if getattr(sys.unraisablehook, "func", None) is not _drop_closed_loop:
+        sys.unraisablehook = functools.partial(_drop_closed_loop, sys.unraisablehook)
+    if getattr(warnings.showwarning, "func", None) is not _remove_damaged:
+        warnings.showwarning = functools.partial(_remove_damaged, programs, warnings.showwarning)
 
 
 def _remove_damaged(programs: Path, show: Callable[..., None], message: Warning | str, *about, **more) -> None:

@@ -17,8 +17,10 @@ import dynjax
 
 ROOT = Path(dynjax.__file__).parents[1]
 FUNCTIONS = [name for name in dynjax.__all__ if not name[0].isupper()]
-WITH_EXAMPLES = ["DynamicImageClassifier", "plot_dynamic_image", "load_config", "load_run", "predict", "explain"]
-WRITING = ["train", "evaluate"]  # into the run, and so into a copy of it
+SLOW = [pytest.param("explain", marks=pytest.mark.slow)]  # by gradients, in many steps
+WITH_EXAMPLES = [
+    "DynamicImageClassifier", "plot_dynamic_image", "load_config", "load_run", "train", "evaluate", "predict", *SLOW,
+]  # fmt: skip
 
 
 def test_dir_shows_all_and_each_is_there():
@@ -73,7 +75,7 @@ def somewhere(workdir, scans, tmp_path, monkeypatch):
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLES + WRITING)
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_do_what_they_say(name, somewhere):
     """Runs the lines of a docstring; what they print besides is not compared, but values are."""
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(dynjax, name)))

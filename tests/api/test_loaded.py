@@ -57,7 +57,7 @@ def test_networks_refuse_in_words(run, volumes):
 def test_a_partial_run_says_what_it_lacks(workdir, tmp_path, volumes):
     partial = dynjax.train(RECIPE, tmp_path / "w", TINY | {"train.only_folds": (1,)})
     assert partial.lacks == [
-        "folds 0 and 2 not trained to the end",
+        "folds 0, 2 not trained to the end",
         "no results.json and predictions.csv yet: train it to its end, or evaluate it",
     ]
     assert list(partial.networks) == [1] and all(sentence in repr(partial) for sentence in partial.lacks)
@@ -68,7 +68,7 @@ def test_a_partial_run_says_what_it_lacks(workdir, tmp_path, volumes):
         _ = partial.results
     finished = dynjax.evaluate(tmp_path / "w", finished_folds=True)
     assert set(finished.predictions.folds.tolist()) == {1} and finished.results["folds_missing"] == [0, 2]
-    assert finished.lacks == ["folds 0 and 2 not trained to the end"]
+    assert finished.lacks == ["folds 0, 2 not trained to the end"]
 
 
 def test_a_repeated_run_has_networks_by_repeat_and_fold(tmp_path, imagenet_mobilenet):
@@ -77,7 +77,7 @@ def test_a_repeated_run_has_networks_by_repeat_and_fold(tmp_path, imagenet_mobil
     assert len(run.predictions.subjects) == len(run.folds.subjects) == 24 and run.results["repeats"] == 2
     assert run.predictions.repeats.tolist() == [0] * 12 + [1] * 12 and run.lacks == []
     shutil.rmtree(tmp_path / "w" / "repeat_1")
-    assert dynjax.load_run(tmp_path / "w").lacks == ["folds 0, 1 and 2 of repeat_1 not trained to the end"]
+    assert dynjax.load_run(tmp_path / "w").lacks == ["folds 0, 1, 2 of repeat_1 not trained to the end"]
 
 
 def test_a_baseline_has_no_networks(tmp_path):

@@ -47,9 +47,10 @@ class OfTables(DynamicImageClassifier):
         if not sparse.issparse(X):
             table = np.asarray(X)
             if table.ndim == 2 and table.size:
-                X = np.zeros((len(table), SIDE**3), table.dtype)
+                grid = (SIDE, SIDE, SIDE + table.shape[1] % SIDE)  # so that another number of columns is another grid
+                X = np.zeros((len(table), np.prod(grid)), table.dtype)
                 X[:, : table.shape[1]] = table
-                X = X.reshape(-1, SIDE, SIDE, SIDE)
+                X = X.reshape(-1, *grid)
         return super()._check_volumes(X)
 
     def __sklearn_tags__(self):

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import warnings
 
+from dynjax.run.runtime import configure_jax
 from tests.command import ROOT
 
 TWICE = """
@@ -36,3 +38,15 @@ def test_a_program_that_a_kill_cut_short_is_compiled_and_kept_anew_without_a_wor
     done = subprocess.run([sys.executable, "-c", TWICE], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Error reading" not in done.stderr and "of another kind" in done.stderr
+
+
+def test_a_notebook_may_set_it_up_again_and_again(monkeypatch):
+    def show(*_args, **_how):
+        pass
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    monkeypatch.setattr(sys, "unraisablehook", show)
+    configure_jax()
+    once = warnings.showwarning, sys.unraisablehook
+    configure_jax()
+    assert (warnings.showwarning, sys.unraisablehook) == once and warnings.showwarning.args[-1] is show
