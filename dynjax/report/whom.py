@@ -8,6 +8,7 @@ from dynjax.report.facts import Facts
 from dynjax.report.wording import counted
 
 CHANCE = 0.5  # ROC AUC
+OLDEST = 89  # years; higher ages are so rare that they can identify a person
 SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
@@ -39,7 +40,8 @@ def _ages(columns: Mapping[str, Sequence[str]]) -> str:
     if not ages:
         return ""
     low, first, third, high = np.quantile(ages, [0, 0.25, 0.75, 1])
-    return f"{low:.0f} to {high:.0f} years old, half of them {first:.0f} to {third:.0f}"
+    oldest = f"{high:.0f}" if high <= OLDEST else f"over {OLDEST}"
+    return f"{low:.0f} to {oldest} years old, half of them {first:.0f} to {third:.0f}"
 
 
 def _sexes(columns: Mapping[str, Sequence[str]]) -> str:

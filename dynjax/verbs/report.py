@@ -36,9 +36,9 @@ from dynjax.volumes.nifti import load_volume
 KINDS = {"dynamic": "Dynamic images", "max": "Maxima", "mean": "Means", "ranksvm": "Rank-pooled images"}
 KINDS |= {"svr": "Rank-pooled images"}
 VIEWS = {
-    "axial": "seen from above, the front at the top",
-    "coronal": "seen from the back, the top of the head at the top",
-    "sagittal": "seen from the side, the top of the head at the top and the front at the right",
+    "axial": "axial, seen from above, the front at the top",
+    "coronal": "coronal, seen from the back, the top of the head at the top",
+    "sagittal": "sagittal, seen from the side, the top of the head at the top and the front at the right",
 }
 SIDES = "L and R are the patient's left and right."
 WAYS = {

@@ -172,6 +172,12 @@ def test_one_class_alone_has_no_answer():
     assert plain.CALIBRATED not in points and points["Whom it fits"][0].startswith("Nobody")
 
 
+def test_an_age_that_could_identify_a_person_is_not_told():
+    ages = ["60", "70", "70.5", "80", "97", "unknown"]
+    lines = dict(in_short(run()._replace(columns={"age": ages, "sex": ["", "X"], "site": [""]})))["Whom it fits"]
+    assert "60 to over 89 years old, half of them 70 to 80; 1 X." in lines[1] and "no site of them" in lines[2]
+
+
 def test_every_method_has_words():
     assert set(plain.BASELINES) == set(ALL_BASELINES)
     assert set(plain.IMAGES) == {*PROJECTIONS, "learned"}

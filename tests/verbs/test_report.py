@@ -124,7 +124,9 @@ def test_whole_volumes_are_shown_by_their_middle_slice(workdir):
     change(workdir.config, model=model, projection=config["projection"] | {"name": "none"})
     report(workdir)
     page = (workdir.path / "report.html").read_text()
-    assert "The middle axial slices" in page and page.count("<image") >= 12 and "Brain volume: AD against CN" in page
+    assert (
+        "The middle slice of each scan" in page and page.count("<image") >= 12 and "Brain volume: AD against CN" in page
+    )
 
 
 def test_every_projection_has_words():
