@@ -26,9 +26,9 @@ class ConfigKeys(SphinxDirective):
         term = nodes.term("", "", nodes.literal(text=key.name), ids=[f"key-{key.name.replace('.', '-')}"])
         if key.default:
             term += [nodes.Text(" = "), nodes.literal(text=key.default)]
-        meaning, _ = self.parse_inline(f"{_literals(key.meaning[:1].upper() + key.meaning[1:])}. ")
+        meaning, _ = self.parse_inline(f"{_literals(key.meaning[:1].upper() + key.meaning[1:])}.")
         values = f"{key.must[:1].upper()}{key.must[1:]}." + " Shared: jobs may differ in it." * key.is_shared
-        about = nodes.definition("", nodes.paragraph("", "", *meaning, nodes.emphasis(text=values)))
+        about = nodes.definition("", nodes.paragraph("", "", *meaning, nodes.Text(" "), nodes.emphasis(text=values)))
         return nodes.definition_list_item("", term, about)
 
 
