@@ -2,7 +2,7 @@
 # docker build -t dynjax:cuda12 --build-arg EXTRA=cuda12 .    for NVIDIA GPUs; run with --gpus=all
 # docker run --rm -v "$PWD:/data" dynjax train --config=best --config.cohort.table=scans.csv
 FROM python:3.12-slim
-ARG EXTRA=
+ARG EXTRA=cpu
 COPY pyproject.toml README.md LICENSE /source/
 COPY configs /source/configs
 COPY container /source/container

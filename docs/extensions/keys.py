@@ -9,7 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from extensions.described import Described, config_summaries, described_keys, section_of
 
-QUOTED = re.compile(r"(?<!\w)'([^']+)'(?!\w)")  # a value, not an apostrophe
+QUOTED = re.compile(r"(?<!\w)'([^']*)'(?!\w)")  # a value, not an apostrophe
 
 
 class ConfigKeys(SphinxDirective):
@@ -26,11 +26,9 @@ class ConfigKeys(SphinxDirective):
         term = nodes.term("", "", nodes.literal(text=key.name), ids=[f"key-{key.name.replace('.', '-')}"])
         if key.default:
             term += [nodes.Text(" = "), nodes.literal(text=key.default)]
-        meaning, _ = self.parse_inline(QUOTED.sub(r"`\1`", key.meaning))
-        values = f"{key.must[:1].upper()}{key.must[1:]}" + (". Shared: jobs may differ in it." * key.is_shared)
-        about = nodes.definition(
-            "", nodes.paragraph("", "", *meaning), nodes.paragraph("", "", nodes.emphasis(text=values))
-        )
+        meaning, _ = self.parse_inline(f"{_literals(key.meaning[:1].upper() + key.meaning[1:])}.")
+        values = f"{key.must[:1].upper()}{key.must[1:]}." + " Shared: jobs may differ in it." * key.is_shared
+        about = nodes.definition("", nodes.paragraph("", "", *meaning, nodes.Text(" "), nodes.emphasis(text=values)))
         return nodes.definition_list_item("", term, about)
 
 
@@ -44,6 +42,11 @@ class ConfigFiles(SphinxDirective):
             term = nodes.term("", "", nodes.literal(text=name), ids=[f"config-{name.replace('_', '-')}"])
             items.append(nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", "", *text))))
         return [nodes.definition_list("", *items)]
+
+
+def _literals(text: str) -> str:
+    """Marks quoted values as code."""
+    return QUOTED.sub(lambda found: f"`{found[1] or found[0]}`", text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
