@@ -191,7 +191,7 @@ def test_another_grid_and_other_lengths_are_refused(fitted):
     ("labels", "said"),
     [
         (["AD"] * 16, "y has one class, AD; two are needed"),
-        (["AD", "CN", "MCI", "AD"] * 4, "Only binary classification is supported; y has 3 classes: AD, CN, MCI"),
+        (["AD", "CN", "MCI", "AD"] * 4, "Only binary classification is supported, but y has 3 classes: AD, CN, MCI"),
         (["AD"] * 15 + ["CN"], "class CN has 1 subject; inner folds need 2 of each class"),
         (np.linspace(0, 1, 16), "Unknown label type: continuous"),
     ],

@@ -8,7 +8,9 @@ import pytest
 from ml_collections import ConfigDict
 
 import dynjax
+from dynjax.csv_table import write_csv
 from dynjax.evaluation.predictions import read_predictions
+from dynjax.run.data import find_cohort
 from tests.api.conftest import RECIPE, TINY
 
 
@@ -76,10 +78,8 @@ def test_explain_returns_the_maps_that_it_writes(workdir, scans, tmp_path):
 def test_evaluate_scores_another_cohort(workdir, tmp_path):
     table = tmp_path / "scans.csv"
     others = dynjax.load_config(RECIPE, TINY | {"cohort.phantom.seed": 1})
-    from dynjax.run.data import find_cohort
-
-    lines = [f"e{place},1,{each.label},{each.path}\n" for place, each in enumerate(find_cohort(others).scans)]
-    table.write_text("subject,session,label,path\n" + "".join(lines))
+    rows = [(f"e{place}", "1", each.label, each.path) for place, each in enumerate(find_cohort(others).scans)]
+    write_csv(table, ["subject", "session", "label", "path"], rows)
     found = dynjax.evaluate(workdir, table=table, out=tmp_path / "o")
     assert found.results["external"]["networks"] == 3 and len(found.predictions.subjects) == 12
     assert found.lacks == [f"its networks are those of {workdir}"] and len(found.networks) == 3
