@@ -126,15 +126,17 @@ def evaluate(
 
 def predict(
     workdir: str | Path,
-    scans: str | Path | Sequence[str | Path],
+    scans: str | Path | Sequence[str | Path] = (),
     *,
+    table: str | Path = "",
     out: str | Path | None = None,
     allow_unlike: bool = False,
 ) -> list[Verdict]:
     """Gives each scan the mean probability of the folds' networks, and the spread between them.
 
     Args:
-      scans: a scan file, or several.
+      scans: a scan file or a folder of them, or several.
+      table: a CSV that lists further ones in its column `path`.
       out: a .csv file of the answers, beside which a .json says what the run is.
       allow_unlike: answers scans, too, that are unlike all training scans.
 
@@ -147,7 +149,8 @@ def predict(
     ...     print(answer.path, answer.verdict, answer.probability)
     scan.nii.gz ... 0...
     """
-    return predict_verb.answer(_run_at(workdir), _several(scans), expanded(out) if out else None, allow_unlike)
+    folder = expanded(out) if out else None
+    return predict_verb.answer(_run_at(workdir), _several(scans), folder, allow_unlike, str(table))
 
 
 def explain(
@@ -161,11 +164,13 @@ def explain(
     atlas_names: str | Path | None = None,
     out: str | Path | None = None,
     allow_unlike: bool = False,
+    table: str | Path = "",
 ) -> list[Map]:
     """Maps which voxels speak for the answers to scans or, without scans, to the run's own subjects.
 
     Args: as those of the command: method, reference, and atlas with its names, docs/explaining.md describes; subjects
-    are those of the run, () is all; out is a folder, by default WORKDIR/explanation.
+    are those of the run, () is all; out is a folder, by default WORKDIR/explanation; scans and table are as `predict`
+    takes them.
 
     Returns: one map a scan, in their order; of a support vector machine on voxels, the one map of the run.
     Raises: UsageError and InputError as the command does, once all other scans are explained: their maps are kept.
@@ -177,7 +182,7 @@ def explain(
     """
     folder, regions, names = (expanded(each) if each else None for each in (out, atlas, atlas_names))
     folders = explain_verb.explain(
-        _run_at(workdir), _several(scans), method, reference, folder, subjects, regions, names, allow_unlike
+        _run_at(workdir), _several(scans), method, reference, folder, subjects, regions, names, allow_unlike, str(table)
     )
     return [_read_map(folder) for folder in folders]
 
