@@ -38,12 +38,12 @@ TABLE, REPORT, LOCK = "scans.csv", "prepare.json", ".prepare.lock"
 class Task(NamedTuple):
     """What one call prepares, and for what.
 
-    names: of the files of each scan, without suffix. refused: scans that cannot be used at all, in words. about: of
+    has_labels: whether a table names the scans; else their files do. refused: scans that cannot be used at all, in words. about: of
     where the scans come from, for prepare.json. mark: the file that says that they are synthetic, None if they are not.
     """
 
     scans: tuple[Scan, ...]
-    names: list[str]
+    has_labels: bool
     reading: Reading
     refused: list[str]
     about: dict[str, Any]
@@ -95,8 +95,6 @@ def _check_what(config: FrozenConfigDict | None, workdir: Workdir | None, named:
 
 
 def _of_cohort(config: FrozenConfigDict, folder: Path) -> Task:
-    from dynjax.preprocess.prepared import file_names
-
     cohort = find_cohort(config)
     source = Path(cohort.source)  # a folder, if it is BIDS or CAPS
     if source.absolute() == folder / TABLE:
@@ -104,24 +102,22 @@ def _of_cohort(config: FrozenConfigDict, folder: Path) -> Task:
     print_text(cohort.describe())
     mark = (source if source.is_dir() else source.parent) / PHANTOM_MARK if cohort.synthetic else None
     about = {"cohort": cohort.source, "synthetic": cohort.synthetic}
-    names, refused = file_names(cohort.scans), list(map(str, cohort.refused))
-    return Task(cohort.scans, names, settings.projection_of(config).reading, refused, about, mark)
+    refused = list(map(str, cohort.refused))
+    return Task(cohort.scans, True, settings.projection_of(config).reading, refused, about, mark)
 
 
 def _of_scans(workdir: Workdir, paths: Sequence[str], folder: Path) -> Task:
-    from dynjax.preprocess.prepared import names_of_files
-
     if inside := [path for path in paths if folder in Path(path).absolute().parents]:
         raise UsageError(f"--out={folder}: holds {inside[0]}, a scan to prepare; name another folder")
     reading = settings.projection_of(workdir.networks_from().read_config()).reading
     size = f"{' x '.join(map(str, reading.grid.shape))} voxels of {reading.grid.spacing:g} mm"
     print_text(f"{counted(len(paths), 'scan')} to prepare on the grid of {workdir}, {size}")
     scans = tuple(Scan("", "", "", Path(path)) for path in paths)
-    return Task(scans, names_of_files([scan.path for scan in scans]), reading, [], {"workdir": str(workdir)})
+    return Task(scans, False, reading, [], {"workdir": str(workdir)})
 
 
 def _prepare_all(folder: Path, task: Task) -> list[PreparedScan | InputError]:
-    from dynjax.preprocess.prepared import prepare_scan
+    from dynjax.preprocess.prepared import file_names, names_of_files, prepare_scan
 
     reading = task.reading  # all that travels besides the item
 
@@ -131,7 +127,8 @@ def _prepare_all(folder: Path, task: Task) -> list[PreparedScan | InputError]:
         except InputError as error:
             return error
 
-    items = list(zip(task.scans, task.names))
+    names = file_names(task.scans) if task.has_labels else names_of_files([scan.path for scan in task.scans])
+    items = list(zip(task.scans, names))
     return parallel_map(attempt, items, f"preparing {counted(len(items), 'scan')}", travels=True)
 
 
@@ -194,7 +191,7 @@ def _about(task: Task) -> dict[str, Any]:
 
 def _table(task: Task, records: dict[Scan, PreparedScan]) -> str:
     """Formats the cohort's own table with the paths of the prepared volumes; of scans without labels, these alone."""
-    if not any(scan.label for scan in task.scans):
+    if not task.has_labels:
         return to_csv(["path", "source"], [[record.volume, str(scan.path)] for scan, record in records.items()])
     known = (*REQUIRED, *OPTIONAL)
     others = list(dict.fromkeys(name for scan in records for name, _ in scan.others if name not in known))

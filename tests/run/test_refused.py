@@ -127,9 +127,7 @@ def test_evaluate_reads_the_scans_of_the_run(config, tmp_path):
 def test_prepare_prepares_the_others_and_names_the_rows(config, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "_check_installed", lambda: None)
     monkeypatch.setattr(prepare, "version", lambda name: "0")
-    monkeypatch.setattr(
-        prepare, "_prepare_all", lambda folder, cohort, projection: [InputError("x")] * len(cohort.scans)
-    )
+    monkeypatch.setattr(prepare, "_prepare_all", lambda folder, task: [InputError("x")] * len(task.scans))
     with pytest.raises(InputError, match="17 of 17 scans are refused") as error:
         prepare.prepare(config, tmp_path / "out")
     written = json.loads((tmp_path / "out" / "prepare.json").read_text())
