@@ -16,6 +16,7 @@ class ConfigKeys(SphinxDirective):
     """Lists the keys, a heading a section."""
 
     def run(self) -> list[Node]:
+        self.env.note_reread()  # the page is made anew each time: what it shows may have changed
         made: list[Node] = []
         for section in dict.fromkeys(section_of(each) for each in described_keys()):
             those = [each for each in described_keys() if section_of(each) == section]
@@ -36,6 +37,7 @@ class ConfigFiles(SphinxDirective):
     """Lists the configs by name."""
 
     def run(self) -> list[Node]:
+        self.env.note_reread()
         items = []
         for name, summary in config_summaries().items():
             text, _ = self.parse_inline(summary)

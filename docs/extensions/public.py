@@ -16,6 +16,7 @@ class PublicNames(SphinxDirective):
     """Documents each name by autodoc: a class with its members, a function by itself."""
 
     def run(self) -> list[Node]:
+        self.env.note_reread()  # the page is made anew each time: what it shows may have changed
         return self.parse_text_to_nodes("\n".join(_block(getattr(dynjax, name), name) for name in dynjax.__all__))
 
 
