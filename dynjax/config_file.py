@@ -59,6 +59,17 @@ def load(given: str) -> FrozenConfigDict:
     return _make(given, _find(given))
 
 
+def _find(given: str) -> Callable[..., ConfigDict]:
+    """Runs the config file and returns its get_config. Raises: UsageError."""
+    file = find_config(given.partition(":")[0])
+    offer_base()
+    with _ErrorsOf(given, file):
+        get_config = runpy.run_path(str(file)).get("get_config")
+    if not callable(get_config):
+        raise UsageError(f"--config={given}: has no function get_config(); `dynjax help configs` shows one")
+    return get_config
+
+
 def _with_config(argv: list[str], file: str) -> Iterator[str]:
     """Yields the arguments with another value of --config."""
     words = iter(argv)
@@ -70,17 +81,6 @@ def _with_config(argv: list[str], file: str) -> Iterator[str]:
             yield f"--config={file}"
             if found["value"] is None:
                 next(words, None)
-
-
-def _find(given: str) -> Callable[..., ConfigDict]:
-    """Runs the config file and returns its get_config. Raises: UsageError."""
-    file = find_config(given.partition(":")[0])
-    offer_base()
-    with _ErrorsOf(given, file):
-        get_config = runpy.run_path(str(file)).get("get_config")
-    if not callable(get_config):
-        raise UsageError(f"--config={given}: has no function get_config(); `dynjax help configs` shows one")
-    return get_config
 
 
 def _make(given: str, get_config: Callable[..., ConfigDict]) -> FrozenConfigDict:
