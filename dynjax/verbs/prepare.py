@@ -38,8 +38,9 @@ TABLE, REPORT, LOCK = "scans.csv", "prepare.json", ".prepare.lock"
 class Task(NamedTuple):
     """What one call prepares, and for what.
 
-    has_labels: whether a table names the scans; else their files do. refused: scans that cannot be used at all, in words. about: of
-    where the scans come from, for prepare.json. mark: the file that says that they are synthetic, None if they are not.
+    has_labels: whether a table names the scans; else their files do. refused: scans that cannot be used at all, in
+    words. about: where the scans come from, for prepare.json. mark: the file that says that they are synthetic, None if
+    they are not.
     """
 
     scans: tuple[Scan, ...]
