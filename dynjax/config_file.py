@@ -54,8 +54,6 @@ def check_options(argv: list[str]) -> list[str]:
     return list(_with_config(argv, f"{find_config(file)}{colon}{variant}"))
 
 
-<<<<<<< HEAD
-=======
 def load(given: str) -> FrozenConfigDict:
     """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
     return _make(given, _find(given))
@@ -72,7 +70,6 @@ def _find(given: str) -> Callable[..., ConfigDict]:
     return get_config
 
 
->>>>>>> h_cmd
 def _with_config(argv: list[str], file: str) -> Iterator[str]:
     """Yields the arguments with another value of --config."""
     words = iter(argv)
@@ -86,25 +83,6 @@ def _with_config(argv: list[str], file: str) -> Iterator[str]:
                 next(words, None)
 
 
-<<<<<<< HEAD
-def load(given: str) -> FrozenConfigDict:
-    """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
-    return _make(given, _find(given))
-
-
-def _find(given: str) -> Callable[..., ConfigDict]:
-    """Runs the config file and returns its get_config. Raises: UsageError."""
-    file = find_config(given.partition(":")[0])
-    offer_base()
-    with _ErrorsOf(given, file):
-        get_config = runpy.run_path(str(file)).get("get_config")
-    if not callable(get_config):
-        raise UsageError(f"--config={given}: has no function get_config(); `dynjax help configs` shows one")
-    return get_config
-
-
-=======
->>>>>>> h_cmd
 def _make(given: str, get_config: Callable[..., ConfigDict]) -> FrozenConfigDict:
     """Calls get_config as ml_collections does, but with an empty variant where it needs one. Raises: UsageError."""
     _, colon, variant = given.partition(":")
