@@ -153,5 +153,5 @@ def _leaks(facts: Facts) -> str:
         )
     return (
         "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
-        "`python main.py audit` checks that, and whether the label is associated with age, sex, site or scanner."
+        "`dynjax audit` checks that, and whether the label is associated with age, sex, site or scanner."
     )

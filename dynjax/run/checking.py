@@ -72,7 +72,7 @@ def inspect_unknown(cohort: Cohort, projection: Projection) -> Inspections:
     found = _compared(found)
     kinds = collections.Counter(finding.kind for path in new if found[path].facts for finding in found[path].findings)
     for kind, count in kinds.items():
-        print_text(f"warning: {kind}: {count} scans; `python main.py check` lists them")
+        print_text(f"warning: {kind}: {count} scans; `dynjax check` lists them")
     return found
 
 

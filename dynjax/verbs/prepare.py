@@ -73,7 +73,7 @@ def prepare(
     if workdir is not None:
         task = _of_scans(workdir, named_scans(scans, table), folder)
         run, prepared = (shlex.quote(str(path)) for path in (workdir, folder / TABLE))
-        following = f"python main.py predict \\\n    --workdir={run} \\\n    --table={prepared}"
+        following = f"dynjax predict \\\n    --workdir={run} \\\n    --table={prepared}"
     elif config is not None:
         task = _of_cohort(config, folder)
         following = f"train with --config.cohort.table={folder / TABLE}"

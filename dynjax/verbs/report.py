@@ -140,7 +140,7 @@ def _read_results(workdir: Workdir, folds: int) -> dict:
         run = f"run train on this workdir until its {folds} folds are done"
         raise InputError(
             f"{workdir.results}: no such file, the run is not finished; {run}, or evaluate the finished ones by "
-            f"`python main.py evaluate --workdir={workdir} --finished-folds`"
+            f"`dynjax evaluate --workdir={workdir} --finished-folds`"
         )
     return read_results(workdir.results)
 

@@ -34,12 +34,12 @@ REMEDIES = {
     "NaN": "make them 0 with --config.volume.nan=zero if they lie outside the brain of a masked scan",
     "infinite": "find the preprocessing step that made them, and repeat it",
     "constant": AGAIN + ", or remove it from the scan table",
-    "outside the grid": "register it to the template, as `python main.py prepare` does",
+    "outside the grid": "register it to the template, as `dynjax prepare` does",
     "registration": LOOK,
     # reasons to warn about a scan
     "NaN outside": "",
     "orientation": "check in a viewer that left and right are correct, and set its sform_code",
-    "origin": "register it to the template, as `python main.py prepare` does, or set its origin",
+    "origin": "register it to the template, as `dynjax prepare` does, or set its origin",
     "origins": "preprocess all scans in the same way: the places of the two kinds differ by what their origins say",
     "background": "set the background to 0, or pad the volume to the field of view of the others",
     "qform": "the sform is used; copy it over the qform",
@@ -47,8 +47,8 @@ REMEDIES = {
     "trailing bytes": AGAIN + " unless those bytes are known to be harmless",
     "grid": "preprocess all scans in the same way, onto one grid",
     "field of view": LOOK,
-    "template": "register it to MNI space, as `python main.py prepare` does",
-    "skull": "strip its skull as in the other scans; `python main.py prepare` does that",
+    "template": "register it to MNI space, as `dynjax prepare` does",
+    "skull": "strip its skull as in the other scans; `dynjax prepare` does that",
 }
 
 

@@ -146,7 +146,7 @@ SAID = {
     "Incomplete": is_partial,
     "repeat 1 of 10": lambda made: made.repeat,
     "other repeats have": lambda made: made.repeat,
-    "main.py audit": lambda made: not made.external,
+    "dynjax audit": lambda made: not made.external,
     "no volume is identical": lambda made: made.external,
     "ROC AUC within folds": has_within,
     "which need not have the same scale": has_within,

@@ -123,7 +123,7 @@ def test_scans_without_labels_are_prepared_for_a_run_and_predicted_from_their_ta
     verb.prepare(None, out, Workdir(run[0]), [str(raw)], str(tmp_path / "more.csv"))
     printed = capsys.readouterr().out
     assert printed.startswith(f"2 scans to prepare on the grid of {run[0]}, 32 x 32 x 32 voxels of 6.9 mm\n")
-    command = printed.partition("next: python main.py ")[2].replace("\\\n", "")
+    command = printed.partition("next: dynjax ")[2].replace("\\\n", "")
     assert (out / "scans.csv").read_text() == f"path,source\ns9.nii.gz,{raw}/s9.nii.gz\ns10.nii.gz,{raw}/s10.nii.gz\n"
     report = json.loads((out / "prepare.json").read_text())
     assert report["workdir"] == str(run[0]) and report["parameters"]["shape"] == [32, 32, 32]
