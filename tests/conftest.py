@@ -12,6 +12,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     CACHE = tempfile.TemporaryDirectory(prefix="dynjax-tests-")
     os.environ["DYNJAX_CACHE"] = CACHE.name
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.pop("COLUMNS", None)  # pytest-xdist says 80; a test that folds says how wide its terminal is
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 
 

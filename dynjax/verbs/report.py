@@ -172,18 +172,22 @@ def _read_images(
 ) -> dict[str, list[ScanRow]] | None:
     """Reads slices and images of each subject's first scan; None, with a word, if one is unreadable."""
     configure_jax()
-    projection = settings.projection_of(config)
-    paths = [Path(scans[subject].path) for subject in subjects]
     try:
-        images, digests = project_cohort(paths, projection)
-        _check_unchanged(config, workdir, paths, digests)
-        is_whole = projection.name in WHOLE
-        volumes = images if is_whole else [load_volume(path, *projection.reading).data for path in paths]
+        rows = _read_rows(config, workdir, [Path(scans[subject].path) for subject in subjects])
     except InputError as error:
         print_text(f"{GONE}: {error}")
         return None
+    return dict(zip(subjects, rows))
+
+
+def _read_rows(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path]) -> list[list[ScanRow]]:
+    projection = settings.projection_of(config)
+    images, digests = project_cohort(paths, projection)
+    _check_unchanged(config, workdir, paths, digests)
+    is_whole = projection.name in WHOLE
+    volumes = images if is_whole else [load_volume(path, *projection.reading).data for path in paths]
     how = projection.name, projection.axis, projection.slabs
-    return {subject: scan_rows(volume, image, *how) for subject, volume, image in zip(subjects, volumes, images)}
+    return [scan_rows(volume, image, *how) for volume, image in zip(volumes, images)]
 
 
 def _check_unchanged(config: FrozenConfigDict, workdir: Workdir, paths: Sequence[Path], digests: Sequence[str]) -> None:
@@ -201,10 +205,10 @@ def _find_scans(config: FrozenConfigDict, predictions: Sequence[Prediction]) -> 
     try:
         scans = {(scan.subject, scan.session): scan for scan in find_cohort(config).scans}
     except InputError as error:
-        print(f"{GONE}: {error}")
+        print_text(f"{GONE}: {error}")
         return None
     gone = [row for row in predictions if (row.subject, row.session) not in scans]
     if gone:
-        print(f"{GONE}: no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
+        print_text(f"{GONE}: no longer in the scan table: {len(gone)} scans, such as of subject {gone[0].subject}")
         return None
     return {row.subject: scans[row.subject, row.session] for row in reversed(predictions)}

@@ -11,6 +11,7 @@ from configs.base import experiment
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
+from dynjax.evaluation.predictions import Prediction
 from dynjax.run import settings
 from dynjax.run.checking import check_first, inspect_anew
 from dynjax.run.data import find_cohort, find_folds, keep_folds
@@ -137,7 +138,8 @@ def test_prepare_prepares_the_others_and_names_the_rows(config, tmp_path, monkey
 
 def test_report_finds_the_scans_that_were_used(config, tmp_path):
     used = begun(config, Workdir(tmp_path / "w")).scans
-    assert report._first_scans(config, used) == {scan.subject: scan.path for scan in used}
+    rows = [Prediction(scan.subject, scan.session, 0, scan.label, 0.5) for scan in used]
+    assert report._find_scans(config, rows) == {scan.subject: scan for scan in used}
 
 
 def test_without_counts_rows_and_scans_alike(config):

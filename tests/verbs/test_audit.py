@@ -120,7 +120,7 @@ def test_confounding_is_a_warning(rows, tmp_path, capsys):
 
 def test_audit_needs_a_config():
     done = main("audit")
-    assert done.returncode == 2 and "--config=configs/NAME.py is needed" in done.stderr
+    assert done.returncode == 2 and "--config=NAME is needed" in done.stderr
 
 
 def test_on_shuffled_labels_nothing_is_told(tmp_path):

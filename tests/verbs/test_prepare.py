@@ -136,7 +136,7 @@ def test_scans_without_labels_are_prepared_for_a_run_and_predicted_from_their_ta
     ("arguments", "code", "said"),
     [
         (("--workdir={run}", "--out={tmp}/o"), 2, "prepare --workdir=...: needs scans"),
-        (("--out={tmp}/o",), 2, "--config=configs/NAME.py is needed"),
+        (("--out={tmp}/o",), 2, "--config=NAME is needed"),
         (("--workdir={run}", "--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "needs either --config="),
         (("--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),
         (("--config=configs/dyn_vgg11.py", "--table=a.csv", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import FrozenConfigDict
 
+from dynjax.api import loaded
 from dynjax.audit.copies import confirm, reduce_cohort
 from dynjax.baselines.features import FEATURES
 from dynjax.cohort.table import load_cohort
@@ -18,6 +19,8 @@ from dynjax.run import explaining, guarding, svm_pattern, unlike, verdicts
 from dynjax.run.checking import inspect_anew
 from dynjax.run.data import Data
 from dynjax.run.keys import KEYS, default_config
+from dynjax.run.workdir import Workdir
+from dynjax.verbs import report
 from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.nifti import load_volume
@@ -38,6 +41,17 @@ def check(cohort, projection):
     if refused := [each.reason for each in found if each.facts is None]:
         raise InputError(refused[0])
     return [len(each.findings) for each in found]
+
+
+def read_of_run(cohort, projection):
+    run = loaded.Run(Path("nowhere"))
+    run.__dict__["config"] = data_of(cohort, projection).config
+    return [run.read_scan(path) for path in paths(cohort)]
+
+
+def draw(cohort, projection):
+    found = report._read_rows(data_of(cohort, projection).config, Workdir("nowhere"), paths(cohort))
+    return [row.slice for rows in found for row in rows]
 
 
 def stream(cohort, projection):
@@ -116,6 +130,8 @@ READERS = {
     },
     "run/verdicts.py": {"predict": answer},
     "run/explaining.py": {"explain": explain},
+    "api/loaded.py": {"from Python": read_of_run},
+    "verbs/report.py": {"report": draw},
     "run/svm_pattern.py": {
         "explain, of a baseline": lambda cohort, projection: [
             *svm_pattern.of_length_one(paths(cohort), projection.reading)
