@@ -44,7 +44,8 @@ def file_names(scans: Sequence[Scan]) -> list[str]:
     Raises: InputError if two names are equal in any case of letters.
     """
     names = [_suited(f"{scan.subject}_{scan.session}{ENDING}") for scan in scans]
-    if problems := [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name in _shared(names)]:
+    shared = _shared(names)
+    if problems := [f"{scan.subject}, {scan.session}" for scan, name in zip(scans, names) if name in shared]:
         raise InputError(f"these subjects and sessions would share a file name; rename them:\n{listed(problems)}")
     return names
 
@@ -58,7 +59,8 @@ def names_of_files(paths: Sequence[Path]) -> list[str]:
     shared = _shared(names)
     longer = [_suited(f"{path.absolute().parent.name}_{name}") for path, name in zip(paths, names)]
     names = [long if name in shared else name for name, long in zip(names, longer)]
-    if problems := [str(path) for path, name in zip(paths, names) if name in _shared(names)]:
+    shared = _shared(names)
+    if problems := [str(path) for path, name in zip(paths, names) if name in shared]:
         raise InputError(f"these scans would share a file name; prepare them into several folders:\n{listed(problems)}")
     return names
 
