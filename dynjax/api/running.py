@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -205,7 +206,7 @@ def _run_at(workdir: str | Path) -> Workdir:
 
 
 def _several(scans: str | Path | Sequence[str | Path]) -> list[str]:
-    return [str(each) for each in ([scans] if isinstance(scans, str | Path) else scans)]
+    return [os.path.expanduser(each) for each in ([scans] if isinstance(scans, str | Path) else scans)]
 
 
 def _read_map(folder: Path) -> Map:
