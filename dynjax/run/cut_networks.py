@@ -13,6 +13,7 @@ from dynjax.cohort.folds import read_folds
 from dynjax.errors import InputError
 from dynjax.linear.answer import LinearAnswer, fit_linear
 from dynjax.run.data import Data, find_cohort, load_data
+from dynjax.run.explaining import of_run
 from dynjax.run.refused import without_refused
 from dynjax.run.sight import VOLUMES_TOGETHER, whole_network
 from dynjax.run.trained import Trained
@@ -29,8 +30,7 @@ def fit_cut_networks(workdir: Workdir, networks: Sequence[Trained]) -> Callable[
     """
     data_of: dict[Path | None, Data] = {}
     for run in workdir.repeats():
-        own = [each for each in networks if each.path and run.path in each.path.parents]
-        if own:
+        if own := of_run(networks, run):
             data_of |= dict.fromkeys([each.path for each in own], _read(run))
     fitted: dict[Path | None, LinearAnswer] = {}
 

@@ -74,7 +74,7 @@ def run_scans(
         config = run.read_config()
         cohort = without_refused(run, find_cohort(config))
         folds = read_folds(run.folds, cohort, config.train.folds)
-        data, by_fold = load_data(config, cohort, folds), {each.about["fold"]: each for each in _of_run(networks, run)}
+        data, by_fold = load_data(config, cohort, folds), {each.about["fold"]: each for each in of_run(networks, run)}
         for fold, trained in by_fold.items():
             if trained.about["scans"] != data.digests_of(fold):
                 raise InputError(f"{trained.path}: was trained on scans whose files have changed since")
@@ -88,7 +88,8 @@ def _chosen(scan: Scan, networks: Sequence[Trained]) -> Chosen:
     return Chosen(Path(scan.path), tuple(networks), scan.subject, scan.session, scan.label)
 
 
-def _of_run(networks: Sequence[Trained], run: Workdir) -> list[Trained]:
+def of_run(networks: Sequence[Trained], run: Workdir) -> list[Trained]:
+    """Returns the networks that were trained in a run."""
     return [each for each in networks if each.path and run.path in each.path.parents]
 
 
@@ -110,7 +111,7 @@ def find_means(workdir: Workdir, networks: Sequence[Trained]) -> Callable[[Train
     """
     found: dict[Path, Means] = {}
     for run in workdir.repeats():
-        own = _of_run(networks, run)
+        own = of_run(networks, run)
         kept = read_means(run) or (_means_anew(run, own) if own else {})
         for each in own:
             if each.about["fold"] not in kept:
