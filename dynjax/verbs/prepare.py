@@ -87,7 +87,7 @@ def prepare(
 
 def _check_what(config: FrozenConfigDict | None, workdir: Workdir | None, named: Sequence[str]) -> None:
     if (config is None) == (workdir is None):
-        raise UsageError("prepare needs either --config=configs/NAME.py, or --workdir=RUN and the scans to prepare")
+        raise UsageError("prepare needs either --config=NAME, or --workdir=RUN and the scans to prepare")
     if config is not None and named:
         raise UsageError("prepare --config=...: takes the scans of cohort.table; name others with --workdir=RUN")
     if workdir is not None and not named:
