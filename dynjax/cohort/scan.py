@@ -89,7 +89,10 @@ class Cohort(NamedTuple):
         return {scan.subject: scan.label for scan in self.scans}
 
     def describe(self) -> str:
-        """Describes the cohort in a few lines: subjects, first whether they exist, source, exclusions, refused rows."""
+        """Describes the cohort in a few lines, the first of which says so if its subjects are synthetic.
+
+        They are its subjects, scans and source; then exclusions, notes, hints and refused rows.
+        """
         counts = [f"{list(self.subjects.values()).count(label)} {label}" for label in self.labels]
         source = f"{self.source} ({self.kind})" if self.kind else self.source
         mark = "SYNTHETIC: " if self.synthetic else ""
