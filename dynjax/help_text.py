@@ -13,14 +13,14 @@ WIDTH = 80
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 VERSION = ("--version", "-version")
 VALUES = {  # what stands after a flag; others have the last part of their name
-    **{
-        "workdir": "DIR",
-        "subgroups": "COLUMN,...",
-        "beside": "DIR,...",
-        "subjects": "ID,...",
-        "description": "PATTERN",
-    },
-    **{"atlas": "FILE.nii.gz", "atlas-names": "FILE.tsv", "scheduler": "ADDRESS"},
+    "workdir": "DIR",
+    "subgroups": "COLUMN,...",
+    "beside": "DIR,...",
+    "subjects": "ID,...",
+    "description": "PATTERN",
+    "atlas": "FILE.nii.gz",
+    "atlas-names": "FILE.tsv",
+    "scheduler": "ADDRESS",
 }
 KEYS = ("--config.KEY=VALUE", "another value of a key of the config; `dynjax show` prints them")
 OVERVIEW = """\
