@@ -48,7 +48,7 @@ VERBS = {
         "allow_refused": ALLOW_REFUSED.value, "max_hours": MAX_HOURS.value,
     }),
     "prepare": Verb(("config", "workdir", "table", "out", "scheduler"), lambda scans: {
-        "config": config_of(CONFIG) if CONFIG.value or not WORKDIR.value else None, "out": path_of(OUT),
+        "config": config_of(CONFIG) if CONFIG.value else None, "out": path_of(OUT),
         "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
     }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),

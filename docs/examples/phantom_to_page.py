@@ -133,8 +133,9 @@ print(answer["verdict"], "probability of AD", answer["probability"], "its table 
 # Why this answer
 # ---------------
 # ``explain`` writes a map in logit a voxel: red voxels speak for AD, blue ones against it, compared with what the
-# scan would look like without what tells the classes apart. Its parts add up to the network's answer. Single voxels
-# are noise, and `how far a map may be believed <../../explaining.html>`_ was measured.
+# scan would look like without what tells the classes apart. They add up, but for a scaling and a small error, to the
+# difference between the scan's logit and that of what it is compared with. Single voxels are noise, and
+# `how far a map may be believed <../../explaining.html>`_ was measured.
 likeliest = max(predictions, key=lambda each: float(each["probability"]))
 command("explain", f"--workdir={run}", f"--subjects={likeliest['subject']}")
 picture = next((run / "explanation").glob("*/attribution.png"))

@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from extensions.described import Described, config_summaries, described_keys, section_of
 
 QUOTED = re.compile(r"(?<!\w)'([^']*)'(?!\w)")  # a value, not an apostrophe
+FLAG = re.compile(r"(?<![\w`-])--[\w.]+(=[\w.,+]+)?(?!`)")  # with its value, if any
 
 
 class ConfigKeys(SphinxDirective):
@@ -47,8 +48,8 @@ class ConfigFiles(SphinxDirective):
 
 
 def _literals(text: str) -> str:
-    """Marks quoted values as code."""
-    return QUOTED.sub(lambda found: f"`{found[1] or found[0]}`", text)
+    """Marks quoted values and flags as code."""
+    return FLAG.sub(lambda found: f"`{found[0]}`", QUOTED.sub(lambda found: f"`{found[1] or found[0]}`", text))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,12 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         """Raises ValueError for a parameter that means nothing."""
         for name, known in (("projection", PROJECTIONS), ("axis", AXES)):
-            if unknown := [each for each in getattr(self, name).split("+") if each not in known]:
+            if unknown := [each for each in str(getattr(self, name)).split("+") if each not in known]:
                 raise ValueError(f"{name}={getattr(self, name)!r}: {unknown[0]!r} is none of {', '.join(known)}")
-        if self.slabs < 1 or self.penalty < 0:
-            raise ValueError(f"slabs={self.slabs}, penalty={self.penalty}: must be 1 or more, and 0 or more")
+        if not isinstance(self.slabs, Integral) or self.slabs < 1:
+            raise ValueError(f"slabs={self.slabs!r}: must be a whole number, 1 or more")
+        if not isinstance(self.penalty, Real) or not 0 <= self.penalty < np.inf:
+            raise ValueError(f"penalty={self.penalty!r}: must be a number, 0 or more")
 
     def _check_volumes(self, X: Any) -> np.ndarray:
         """Returns volumes as float32 [N, X, Y, Z]. Raises: ValueError for another shape, NaN or infinite numbers."""

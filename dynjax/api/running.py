@@ -59,9 +59,7 @@ def load_config(
     changed = ConfigDict(loaded.to_dict())
     _check_keys(overrides or {}, list(settings.flatten(changed)))
     with changed.ignore_type():  # `resolve` says in better words what a value must be
-        changed.update_from_flattened_dict(
-            {key: tuple(value) if isinstance(value, list) else value for key, value in (overrides or {}).items()}
-        )
+        changed.update_from_flattened_dict({key: _as_config_has_it(value) for key, value in (overrides or {}).items()})
     return ConfigDict(settings.resolve(changed).to_dict())
 
 
@@ -186,6 +184,11 @@ def explain(
         _run_at(workdir), _several(scans), method, reference, folder, subjects, regions, names, allow_unlike, str(table)
     )
     return [_read_map(folder) for folder in folders]
+
+
+def _as_config_has_it(value: Any) -> Any:
+    """A config has tuples, not lists, and text, not paths."""
+    return tuple(value) if isinstance(value, list) else str(value) if isinstance(value, Path) else value
 
 
 def _check_keys(overrides: Mapping[str, Any], known: list[str]) -> None:

@@ -65,7 +65,7 @@ def fetch_official(model: str) -> Path:
             return path
         except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, InputError) as error:
             reasons.append(f"  {source}: {error}")
-    advice = f"download {SERVER}{name} elsewhere and pass --checkpoint=FILE to weights/convert_torchvision.py"
+    advice = f"download {SERVER}{name} elsewhere and copy it to {path}"
     raise InputError("\n".join([f"the ImageNet weights of {model} could not be fetched; {advice}", *reasons]))
 
 

@@ -58,7 +58,7 @@ def _verdict(labels: np.ndarray, probabilities: np.ndarray, metrics: Mapping[str
     if low is None or high is None:
         return "That cannot be told from these people."
     if low < KNOWN[0] or high > KNOWN[1] or ends[1] - ends[0] > WIDEST:
-        return "There are too few people to say."
+        return "These people cannot tell: they are too few, or their probabilities too much alike."
     return "Yes, as far as these people can show."
 
 

@@ -7,7 +7,7 @@ from dynjax.report.map_picture import LOGITS
 from dynjax.run.attribution import is_cut, projection_lacks
 
 UNMEASURED = "What such a map of a 3D network may claim was not measured: compare it with the scan's own differences."
-CUT = "The map is of another network than answered: of its first three stages, with a linear answer fitted to them."
+CUT = "The map is not of the network that answered, but of its first three stages with a linear answer fitted to them."
 MEASURED = "Measured on synthetic subjects whose disease is known voxel by voxel:"
 CLAIMS = {
     "gradients": f"{MEASURED} the sum of such a map over a structure follows what undoing the disease there changes "

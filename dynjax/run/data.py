@@ -30,7 +30,7 @@ from dynjax.volumes.nifti import content_digest
 from dynjax.work import cluster
 from dynjax.work.parallel import map_scans
 
-NO_TABLE = "phantoms, because the config names no cohort.table; --config.cohort.table=scans.csv takes your own scans"
+NO_TABLE = "phantoms, for the config has no cohort.table; for your own scans train with --config.cohort.table=scans.csv"
 
 
 class Data(NamedTuple):

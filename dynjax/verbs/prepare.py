@@ -69,6 +69,8 @@ def prepare(
     _check_what(config, workdir, scans or table)
     config = settings.resolve(config) if config is not None else None
     folder = _checked(out)
+    if within := [each for each in scans if Path(each).absolute() in folder.parents]:
+        raise UsageError(f"--out={folder}: lies in {within[0]}, whose scans are to be prepared; name another folder")
     _check_installed()
     if workdir is not None:
         task = _of_scans(workdir, named_scans(scans, table), folder)

@@ -206,7 +206,10 @@ def test_other_than_two_classes_are_refused(labels, said):
     [
         ({"projection": "mean+median"}, "projection='mean.median': 'median' is none of dynamic, max, mean"),
         ({"axis": "triplanar"}, "'triplanar' is none of sagittal, coronal, axial"),
-        ({"slabs": 0}, "slabs=0, penalty=3.0: must be 1 or more, and 0 or more"),
+        ({"slabs": 0}, "slabs=0: must be a whole number, 1 or more"),
+        ({"slabs": 2.5}, "slabs=2.5: must be a whole number, 1 or more"),
+        ({"penalty": float("nan")}, "penalty=nan: must be a number, 0 or more"),
+        ({"projection": None}, "projection=None: 'None' is none of"),
         ({"penalty": -1.0}, "penalty=-1.0: must be"),
     ],
 )

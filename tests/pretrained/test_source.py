@@ -36,7 +36,7 @@ def test_auto_falls_back_with_a_warning_that_cannot_be_overlooked(offline, capsy
 def test_required_says_what_was_tried_and_what_to_do(offline):
     with pytest.raises(InputError) as error:
         source.find_weights("vgg11", "required")
-    assert "no network in this test" in str(error.value) and "--checkpoint=FILE" in str(error.value)
+    assert "no network in this test" in str(error.value) and "elsewhere and copy it to" in str(error.value)
     assert not list((offline / "cache").rglob("*.pth"))
 
 

@@ -62,7 +62,7 @@ def test_other_faults_are_named(probabilities, start):
 
 def test_few_people_tell_little():
     text = said(LABELS[:40], TRUTH[:40])
-    assert text.startswith("There are too few people to say.")
+    assert text.startswith("These people cannot tell: they are too few, or their probabilities too much alike.")
     assert "people were called 20 % or less, too few to count." in text
     separated = said(np.arange(300) % 2, 0.4 + 0.2 * (np.arange(300) % 2))
     assert separated == "That cannot be told from these people. All probabilities lie between 40 and 60 %."

@@ -136,12 +136,13 @@ def test_scans_without_labels_are_prepared_for_a_run_and_predicted_from_their_ta
     ("arguments", "code", "said"),
     [
         (("--workdir={run}", "--out={tmp}/o"), 2, "prepare --workdir=...: needs scans"),
-        (("--out={tmp}/o",), 2, "--config=NAME is needed"),
+        (("--out={tmp}/o",), 2, "needs either --config=NAME, or --workdir=RUN"),
         (("--workdir={run}", "--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "needs either --config="),
         (("--config=configs/dyn_vgg11.py", "a.nii", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),
         (("--config=configs/dyn_vgg11.py", "--table=a.csv", "--out={tmp}/o"), 2, "name others with --workdir=RUN"),
         (("--workdir={run}", "a.nii"), 2, "--out=DIR is needed"),
         (("--workdir=nowhere", "a.nii", "--out={tmp}/o"), 3, "nowhere: no such folder"),
+        (("--workdir={run}", "{tmp}", "--out={tmp}/o"), 2, "o: lies in"),  # a second call would prepare its own files
     ],
 )
 def test_what_cannot_be_prepared_is_said_before_any_work(arguments, code, said, run, tmp_path):
