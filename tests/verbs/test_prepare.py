@@ -230,25 +230,6 @@ def test_the_volume_is_what_the_next_verb_takes_as_it_is(prepared):
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_done_again_unless_something_changed(prepared):
-    _, arguments, out = prepared
-    table = out.parent / "scans.csv"
-    lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(line for line in lines if "noise" not in line))  # which would be tried every time
-    volume = out / "p0_bl_T1w.nii.gz"
-    content, made = volume.read_bytes(), volume.stat().st_mtime_ns
-    (out / ".partial-0.nii.gz").touch()  # as a killed process leaves it
-    assert "0 scans prepared, 1 already there, 1 refused" in main("prepare", *arguments).stdout
-    assert volume.stat().st_mtime_ns == made and not list(out.glob(".partial*"))
-    volume.write_bytes(content[:-10])  # as a disk that filled up would leave it
-    (out / "scans.csv").unlink()
-    assert "1 scans prepared, 0 already there, 1 refused" in main("prepare", *arguments).stdout
-    assert volume.read_bytes() == content and (out / "scans.csv").exists()
-    finer = [argument.replace("spacing=4", "spacing=3.9") for argument in arguments]
-    assert "1 scans prepared, 0 already there" in main("prepare", *finer).stdout
-
-
-@pytest.mark.slow
 def test_a_scan_without_a_label_is_prepared_as_one_with(prepared, tmp_path):
     """Resumed, refused and named as by --config, on the grid of a run."""
     _, _, out = prepared
@@ -269,3 +250,22 @@ def test_a_scan_without_a_label_is_prepared_as_one_with(prepared, tmp_path):
     assert (tmp_path / "o" / "qc" / "p0_T1w.png").exists()
     assert (tmp_path / "o" / "scans.csv").read_text() == f"path,source\np0_T1w.nii.gz,{raw}/p0.nii.gz\n"
     assert "0 scans prepared, 1 already there" in main(*arguments).stdout
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again_unless_something_changed(prepared):
+    _, arguments, out = prepared
+    table = out.parent / "scans.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if "noise" not in line))  # which would be tried every time
+    volume = out / "p0_bl_T1w.nii.gz"
+    content, made = volume.read_bytes(), volume.stat().st_mtime_ns
+    (out / ".partial-0.nii.gz").touch()  # as a killed process leaves it
+    assert "0 scans prepared, 1 already there, 1 refused" in main("prepare", *arguments).stdout
+    assert volume.stat().st_mtime_ns == made and not list(out.glob(".partial*"))
+    volume.write_bytes(content[:-10])  # as a disk that filled up would leave it
+    (out / "scans.csv").unlink()
+    assert "1 scans prepared, 0 already there, 1 refused" in main("prepare", *arguments).stdout
+    assert volume.read_bytes() == content and (out / "scans.csv").exists()
+    finer = [argument.replace("spacing=4", "spacing=3.9") for argument in arguments]
+    assert "1 scans prepared, 0 already there" in main("prepare", *finer).stdout
