@@ -1,1 +1,1 @@
-"""What Sphinx is taught for these pages: tables that are made of the program itself."""
+"""Teaches Sphinx what these pages need: tables that are made of the program itself."""

@@ -1,6 +1,5 @@
 """A scikit-learn classifier of volumes: the method of configs/best.py, without files and folders."""
 
-import functools
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, check_memory, column_or_1d
 
 from dynjax.files import expanded
+from dynjax.frozen.trunk import trunk_program
 from dynjax.linear.answer import fit_linear
 from dynjax.models.build import build_trunk
 from dynjax.pretrained.source import find_weights
@@ -168,7 +168,8 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
 
     def _features(self, volumes: np.ndarray) -> np.ndarray:
         """Returns what the network makes of volumes, float32 [N, D], from the memory where it is known."""
-        numbers = jax.tree.map(jnp.asarray, (self.trunk_.params, self.trunk_.batch_stats))
+        trunk = {"trunk": self.trunk_.params}, {"trunk": self.trunk_.batch_stats}
+        numbers = jax.tree.map(jnp.asarray, trunk)
         of_one = check_memory(self.memory).cache(_features_of, ignore=["numbers"])
         digest = digest_of(self.trunk_)
         return np.stack([of_one(each, self.projection, self.axis, self.slabs, digest, numbers) for each in volumes])
@@ -187,18 +188,7 @@ def _features_of(volume: np.ndarray, projection: str, axis: str, slabs: int, dig
     """
     images = project(volume, projection, axis, slabs=slabs)
     scaled = scale_images(images[None]) if images.ndim == 2 else scale_views(images[None], slabs)[0]
-    return np.asarray(_program()(*numbers, scaled)).mean((1, 2)).ravel()
-
-
-@functools.cache
-def _program():
-    network = build_trunk(TRUNK)
-
-    @jax.jit
-    def maps(params, batch_stats, images: jax.Array) -> jax.Array:
-        return network.apply({"trunk": params}, {"trunk": batch_stats}, images, train=False)[0]
-
-    return maps
+    return np.asarray(trunk_program(TRUNK)(*numbers, scaled)).mean((1, 2)).ravel()
 
 
 def _trunk(weights: str | Path, seed: int) -> Weights:

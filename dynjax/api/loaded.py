@@ -41,7 +41,7 @@ class Predictions(NamedTuple):
 
 
 class Folds(NamedTuple):
-    """In which fold each scan is tested, each array [N]; repeats: 0 unless the run is repeated."""
+    """Says in which fold each scan is tested, each array [N]; repeats: 0 unless the run is repeated."""
 
     subjects: np.ndarray
     sessions: np.ndarray
@@ -108,18 +108,18 @@ class Run:
 
     @functools.cached_property
     def results(self) -> dict[str, Any]:
-        """What results.json says, such as results['metrics']['roc_auc']['value']."""
+        """Returns what results.json says, such as results['metrics']['roc_auc']['value']."""
         return read_results(self._files.results)
 
     @functools.cached_property
     def predictions(self) -> Predictions:
-        """What predictions.csv says, as arrays; of a repeated run those of all repeats, one after the other."""
+        """Returns what predictions.csv says, as arrays; of a repeated run those of all repeats, one after the other."""
         rows = [(*row, repeat) for repeat, run in enumerate(self._repeats) for row in read_predictions(run.predictions)]
         return Predictions(*map(np.array, zip(*rows)))
 
     @functools.cached_property
     def folds(self) -> Folds:
-        """What folds.csv says, as arrays; of a repeated run those of all repeats, one after the other."""
+        """Returns what folds.csv says, as arrays; of a repeated run those of all repeats, one after the other."""
         rows = [row for repeat, run in enumerate(self._repeats) for row in _read_folds(run, repeat)]
         return Folds(*map(np.array, zip(*rows)))
 

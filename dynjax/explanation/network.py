@@ -11,6 +11,7 @@ import numpy as np
 from dynjax.models.build import Network, build_classifier, build_trunk
 from dynjax.models.classifier import Options
 from dynjax.models.head import LINEAR, POOLED
+from dynjax.work.compiling import announced
 
 BATCH = 16  # images, or scans of one image, that are handled at a time
 
@@ -130,7 +131,8 @@ def _programs(parts: Halves) -> _Programs:
         assert parts.early_maps is not None, "only 3D-VGG and 3D-ResNet are cut at an earlier stage"
         return parts.early_maps(numbers, inputs)
 
-    return _Programs(jax.jit(logits), jax.jit(along), jax.jit(parts.maps), jax.jit(slopes), jax.jit(early_maps))
+    programs = logits, along, parts.maps, slopes, early_maps
+    return _Programs(*(announced(jax.jit(each), "a program that explains") for each in programs))
 
 
 def _on_frozen_trunk(network: Network, trunk: Network, options: Options) -> Halves:

@@ -10,13 +10,8 @@ from dynjax.projection.dynamic import AXES
 from dynjax.projection.project import AXES_IN_ORDER, TRIPLANAR
 from dynjax.projection.weights import rank_pooling_weights
 
-ATTRIBUTABLE = (
-    "dynamic",
-    "mean",
-    "learned",
-    "max",
-    "none",
-)  # the others rank slices, and are not made of voxels one by one
+# The other projections rank slices, and are not made of voxels one by one.
+ATTRIBUTABLE = ("dynamic", "mean", "learned", "max", "none")
 
 
 class View(NamedTuple):

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from dynjax.errors import InputError
 from dynjax.models.build import Tree, build_trunk
 from dynjax.pretrained.weights import digest_of, read_weights, restrict
+from dynjax.work.compiling import announced
 
 _LOADING = threading.Lock()
 
@@ -34,7 +36,7 @@ class FrozenTrunk(NamedTuple):
         Raises: InputError if its file is gone, damaged or another trunk's.
         """
         params, batch_stats = self.numbers()
-        return np.asarray(_program(self.name, self.cut, self.dtype)(params, batch_stats, images))
+        return np.asarray(trunk_program(self.name, self.cut, self.dtype)(params, batch_stats, images))
 
     def numbers(self) -> tuple[Tree, Tree]:
         """Returns the trunk's parameters and batch statistics, for `build_trunk`. Raises: InputError as `maps`."""
@@ -61,12 +63,12 @@ def _load(trunk: FrozenTrunk) -> tuple[Tree, Tree]:
 
 
 @functools.cache
-def _program(name: str, cut: str, dtype: str):
+def trunk_program(name: str, cut: str = "paper", dtype: str = "float32") -> Callable:
+    """Returns a compiled function from params, batch statistics and images [N, H, W, 1 or 3] to maps [N, h, w, C]."""
     network = build_trunk(name, cut, dtype)
 
-    @jax.jit
     def maps(params, batch_stats, images: jax.Array) -> jax.Array:
         colours = jnp.broadcast_to(images, (*images.shape[:3], 3))
         return network.apply(params, batch_stats, colours, train=False)[0].astype(jnp.float32)
 
-    return maps
+    return announced(jax.jit(maps), "the network that stands still")

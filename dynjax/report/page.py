@@ -31,7 +31,7 @@ class Items(NamedTuple):
 
 
 class Points(NamedTuple):
-    """What a reader wants to know first: (what it is about, paragraphs), for readers who are no engineers."""
+    """Holds what a reader who is no engineer wants to know first: pairs of what it is about, and paragraphs."""
 
     points: Sequence[tuple[str, Sequence[str]]]
 

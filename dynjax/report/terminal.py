@@ -4,6 +4,7 @@ Without a terminal, a table is 80 columns wide unless COLUMNS says otherwise, an
 scripts want it.
 """
 
+import dataclasses
 import os
 import sys
 import textwrap
@@ -77,20 +78,31 @@ def _folded(line: str, width: int) -> str:
 
 
 def _parts(columns: Sequence[Column], keys: int, width: int) -> Iterator[Table]:
-    """Yields tables no wider than `width`, whose columns are the first `keys` and then as many others as fit."""
+    """Yields tables no wider than `width`, whose columns are the first `keys` and then as many others as fit.
+
+    Where not all fit, the first ones are at most a third of the width, so that others stand beside them.
+    """
     first, rest = list(columns[:keys]), list(columns[keys:])
+    if _width(columns) > width:
+        first = [_narrowed(column, width // (3 * keys)) for column in first]
     while rest:
         count = max((n for n in range(1, len(rest) + 1) if _width([*first, *rest[:n]]) <= width), default=1)
         yield _table([*first, *rest[:count]], wraps=_width([*first, *rest[:count]]) > width)
         rest = rest[count:]
 
 
+def _narrowed(column: Column, most: int) -> Column:
+    """Returns a column of names that takes several lines rather than more than `most` characters."""
+    return dataclasses.replace(column, max_width=most, no_wrap=False)
+
+
 def _table(columns: Sequence[Column], wraps: bool = False) -> Table:
     """Returns the table of some columns of another; with `wraps`, texts, but no numbers, take several lines."""
     part = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
+        no_wrap = column.no_wrap and (not wraps or column.justify == "right")
         part.add_column(
-            column.header, justify=column.justify, no_wrap=not wraps or column.justify == "right", overflow="fold"
+            column.header, justify=column.justify, no_wrap=no_wrap, overflow="fold", max_width=column.max_width
         )
     for cells in zip(*(column.cells for column in columns)):
         if any(map(str, cells[1:])):

@@ -87,6 +87,6 @@ def _others(facts: Facts) -> str:
         return f"Scans unlike those of training: {unlike:,} of {counted(sum(verdicts.values()), 'scan')} here."
     text = "People from other sites, scanners or age groups: not tested."
     if facts.guarded:
-        text += " Before it answers, the verb predict compares a new scan with those of training; it warns of one that"
-        text += " is unlike them, or refuses it."
+        text += " Before it answers, the command predict compares a new scan with those of training; it warns of one"
+        text += " that is unlike them, or refuses it."
     return text

@@ -57,7 +57,7 @@ def methods_of(config: FrozenConfigDict) -> list[str]:
 
 def is_cut(config: FrozenConfigDict) -> bool:
     """Whether a network has to be cut, and an answer fitted, for a class activation map."""
-    return config.model.name in ("vgg3d", "resnet3d")
+    return hasattr(VOLUMETRIC.get(config.model.name), "EARLY_PLACES")
 
 
 def check_method(config: FrozenConfigDict, method: str, reference: str) -> None:

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dynjax.cohort.folds import read_folds
-from dynjax.errors import InputError
 from dynjax.linear.answer import LinearAnswer, fit_linear
-from dynjax.run.data import Data, find_cohort, load_data
-from dynjax.run.explaining import of_run
-from dynjax.run.refused import without_refused
+from dynjax.run.data import Data
+from dynjax.run.explaining import data_of, lost_cohort, of_run
 from dynjax.run.sight import VOLUMES_TOGETHER, whole_network
 from dynjax.run.trained import Trained
 from dynjax.run.workdir import Workdir
@@ -28,35 +25,26 @@ def fit_cut_networks(workdir: Workdir, networks: Sequence[Trained]) -> Callable[
 
     Raises: InputError if the run's cohort can no longer be read.
     """
-    data_of: dict[Path | None, Data] = {}
+    found: dict[Path | None, Data] = {}
     for run in workdir.repeats():
-        if own := of_run(networks, run):
-            data_of |= dict.fromkeys([each.path for each in own], _read(run))
+        advice = "its scans are needed for a class activation map; choose --method=gradcam"
+        with lost_cohort(f"{run}: its cohort can no longer be read, and {advice}"):
+            if own := of_run(networks, run):
+                found |= dict.fromkeys([each.path for each in own], data_of(run))
     fitted: dict[Path | None, LinearAnswer] = {}
 
     def answer_of(trained: Trained) -> LinearAnswer:
         if trained.path not in fitted:
-            fitted[trained.path] = _fit(trained, data_of[trained.path])
+            fitted[trained.path] = _fit(trained, found[trained.path])
         return fitted[trained.path]
 
     return answer_of
 
 
-def _read(run: Workdir) -> Data:
-    config = run.read_config()
-    try:
-        cohort = without_refused(run, find_cohort(config))
-        return load_data(config, cohort, read_folds(run.folds, cohort, config.train.folds))
-    except InputError as error:
-        advice = "its scans are needed for a class activation map; choose --method=gradcam"
-        raise InputError(f"{run}: its cohort can no longer be read, and {advice}: {error}") from None
-
-
 def _fit(trained: Trained, data: Data) -> LinearAnswer:
     """Fits the answer on the scans outside the network's fold. Raises: InputError if they have changed."""
     fold = trained.about["fold"]
-    if trained.about["scans"] != data.digests_of(fold):
-        raise InputError(f"{trained.path}: was trained on scans whose files have changed since")
+    data.check_trained_on(fold, trained.about, trained.path)
     chosen = data.folds != fold
     network, volumes = whole_network(trained), data.images(chosen)
     means = []

@@ -2,9 +2,9 @@
 
 import importlib.util
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -76,6 +76,11 @@ class Data(NamedTuple):
             if self.digests[index] != now:
                 path = self.cohort.scans[index].path
                 raise InputError(f"{path}: has changed while it was used; run the same command again")
+
+    def check_trained_on(self, fold: int, about: Mapping[str, Any], path: Path | None) -> None:
+        """Raises InputError if a fold's network, whose checkpoint says `about`, was trained on other files."""
+        if about["scans"] != self.digests_of(fold):
+            raise InputError(f"{path}: was trained on scans whose files have changed since")
 
     def digests_of(self, fold: int) -> dict[str, list[str]]:
         """Returns the digests of a fold's training and test scans, by which its checkpoints recognise them."""

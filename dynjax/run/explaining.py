@@ -1,7 +1,8 @@
 """Finds the scans of a run, the networks that explain each, and what these are compared with."""
 
+import contextlib
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from dynjax.projection.store import project_volume
 from dynjax.report.terminal import print_text
 from dynjax.run import settings
 from dynjax.run.attribution import WITH_REFERENCE, Attribution, explain_volume
-from dynjax.run.data import find_cohort, load_data
+from dynjax.run.data import Data, find_cohort, load_data
 from dynjax.run.guarding import mean_volumes, read_means
 from dynjax.run.inputs import network_input
 from dynjax.run.refused import without_refused
@@ -71,17 +72,13 @@ def run_scans(
         return _wanted(everyone, subjects), cohort
     of_scan: dict[Scan, list[Trained]] = {}
     for run in workdir.repeats():
-        config = run.read_config()
-        cohort = without_refused(run, find_cohort(config))
-        folds = read_folds(run.folds, cohort, config.train.folds)
-        data, by_fold = load_data(config, cohort, folds), {each.about["fold"]: each for each in of_run(networks, run)}
+        data, by_fold = data_of(run), {each.about["fold"]: each for each in of_run(networks, run)}
         for fold, trained in by_fold.items():
-            if trained.about["scans"] != data.digests_of(fold):
-                raise InputError(f"{trained.path}: was trained on scans whose files have changed since")
-        for scan, fold in zip(cohort.scans, folds.tolist()):
+            data.check_trained_on(fold, trained.about, trained.path)
+        for scan, fold in zip(data.cohort.scans, data.folds.tolist()):
             if fold in by_fold:
                 of_scan.setdefault(scan, []).append(by_fold[fold])
-    return _wanted([_chosen(scan, those) for scan, those in of_scan.items()], subjects), cohort
+    return _wanted([_chosen(scan, those) for scan, those in of_scan.items()], subjects), data.cohort
 
 
 def _chosen(scan: Scan, networks: Sequence[Trained]) -> Chosen:
@@ -122,16 +119,26 @@ def find_means(workdir: Workdir, networks: Sequence[Trained]) -> Callable[[Train
 
 
 def _means_anew(run: Workdir, networks: Sequence[Trained]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    config = run.read_config()
-    try:
-        cohort = without_refused(run, find_cohort(config))
-        data = load_data(config, cohort, read_folds(run.folds, cohort, config.train.folds))
+    with lost_cohort(f"{run}: keeps no class means to compare a scan with, and its cohort can no longer be read"):
+        data = data_of(run)
         print_text("the run keeps no class means of its training scans; making them of its cohort")
         return mean_volumes(data, [each.about["fold"] for each in networks])
+
+
+def data_of(run: Workdir) -> Data:
+    """Reads a run's own cohort in its folds. Raises: InputError if that can no longer be done."""
+    config = run.read_config()
+    cohort = without_refused(run, find_cohort(config))
+    return load_data(config, cohort, read_folds(run.folds, cohort, config.train.folds))
+
+
+@contextlib.contextmanager
+def lost_cohort(text: str) -> Iterator[None]:
+    """Puts what is lost with a run's cohort before the reason why that cannot be read."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(
-            f"{run}: keeps no class means to compare a scan with, and its cohort can no longer be read: {error}"
-        ) from None
+        raise InputError(f"{text}: {error}") from None
 
 
 def explain_scan(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dynjax.errors import InputError
 from dynjax.run.answers import SUBGROUP_COLUMNS, write_answers
 from dynjax.run.data import Data
 from dynjax.run.guarding import keep_reference
@@ -25,8 +24,7 @@ def evaluate_data(workdir: Workdir, data: Data, columns: Sequence[str] = SUBGROU
         if path is None:
             continue
         trained[fold] = load_trained(path)
-        if trained[fold].about["scans"] != data.digests_of(fold):
-            raise InputError(f"{path}: was trained on scans whose files have changed since")
+        data.check_trained_on(fold, trained[fold].about, path)
         check_trunk(data.trunk, trained[fold].about, path)
         probabilities[data.folds == fold] = trained[fold].probability(data.images(data.folds == fold))
     keep_reference(workdir, data, trained)

@@ -20,6 +20,7 @@ from dynjax.run.inputs import check_trunk, trunk_of
 from dynjax.run.workdir import Workdir
 from dynjax.training import checkpoint, processes
 from dynjax.training.examples import Images, read_ahead, steps_of
+from dynjax.work.compiling import announced
 
 BATCH, VOLUME_BATCH = 16, 2  # images or volumes that are predicted at a time
 
@@ -137,11 +138,10 @@ def _network(name: str, size: tuple[int, ...], options: Options):
     """Returns the shapes of params and batch statistics, and one jitted function for all folds' networks."""
     network = build_classifier(name, size, options)
 
-    @jax.jit
     def predict(params, batch_stats, images):
         logits, _ = network.apply(params, batch_stats, images, train=False)
         features = network.features(params, batch_stats, images)  # of the same program: computed once
         positive = jax.nn.softmax(logits)[..., 1]
         return positive if positive.ndim == 1 else positive.mean(-1), features
 
-    return jax.eval_shape(lambda: network.init(jax.random.key(0))), predict
+    return jax.eval_shape(lambda: network.init(jax.random.key(0))), announced(jax.jit(predict), "the network")

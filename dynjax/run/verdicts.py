@@ -15,7 +15,7 @@ from dynjax.report.terminal import place
 from dynjax.run import settings
 from dynjax.run.guarding import Guard, Sketch, sketch_volume
 from dynjax.run.inputs import network_input
-from dynjax.run.standing import Standing
+from dynjax.run.standing import AT_CHANCE, Standing
 from dynjax.run.trained import Trained
 from dynjax.volumes.inspection import inspect_scan
 from dynjax.volumes.nifti import content_digest, load_volume
@@ -132,6 +132,12 @@ def _verdict(
 def _seen_by(digest: str, networks: Sequence[Trained]) -> list[str]:
     count = sum(digest in network.about["scans"]["train"] for network in networks)
     return [f"{count} of {len(networks)} networks were trained on this scan: optimistic"] if count else []
+
+
+def standing_text(standing: Standing, guard: Guard | None) -> str:
+    """Says, above answers, what the run is, whether it is at chance level, and by what their scans were checked."""
+    at_chance = [f"{AT_CHANCE}, so that its answers say nothing"] if guard and standing.at_chance else []
+    return "\n".join([*standing.lines(), *at_chance, checked_text(guard)])
 
 
 def answer_text(verdict: Verdict, standing: Standing, positive: str = "") -> str:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dynjax.errors import UsageError
 from dynjax.training.step import Metrics, TrainState
-from dynjax.work.compiling import compiling
+from dynjax.work.compiling import announced
 
 
 class Plan(NamedTuple):
@@ -67,26 +67,10 @@ def make_plan(train_step, mesh: Mesh) -> Plan:
         return jax.tree.map(jnp.copy, state)
 
     return Plan(
-        run_epoch=_announced(jax.jit(run_epoch, donate_argnums=0, out_shardings=whole)),
+        run_epoch=announced(jax.jit(run_epoch, donate_argnums=0, out_shardings=whole), "the training program"),
         place=functools.partial(_place, whole),
         snapshot=functools.partial(_snapshot, jax.jit(copy, out_shardings=whole)),
     )
-
-
-def _announced(run_epoch: Callable[..., tuple[TrainState, Metrics]]) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Has it said that run_epoch is compiled, wherever the shapes of its arrays are new."""
-    known = set()
-
-    def announced(state, images, labels, order, key, learning_rate):
-        shapes = (jax.tree.map(jnp.shape, images), order.shape)
-        if str(shapes) in known:
-            return run_epoch(state, images, labels, order, key, learning_rate)
-        with compiling("the training program"):
-            done = run_epoch(state, images, labels, order, key, learning_rate)
-        known.add(str(shapes))
-        return done
-
-    return announced
 
 
 def _place(whole: NamedSharding, arrays: Any) -> Any:

@@ -23,10 +23,10 @@ from dynjax.run.guarding import read_guard
 from dynjax.run.map_summary import Atlas, Summary
 from dynjax.run.maps import read_atlas, read_scan, write_scan
 from dynjax.run.runtime import configure_jax
-from dynjax.run.standing import AT_CHANCE, read_standing
+from dynjax.run.standing import read_standing
 from dynjax.run.svm_pattern import SVM, explain_svm
 from dynjax.run.trained import Trained, load_networks
-from dynjax.run.verdicts import answer_scans, answer_text
+from dynjax.run.verdicts import answer_scans, answer_text, standing_text
 from dynjax.run.workdir import Workdir
 from dynjax.volumes.reading import Reading
 from dynjax.work.progress import progress_bar
@@ -149,9 +149,7 @@ def _explain_others(
     standing = read_standing(workdir, len(networks), networks[0].config.cohort.labels)
     task = task._replace(mark=standing.synthetic)
     verdicts = answer_scans(scans, networks, guard, standing, allow_unlike, verb="explain")
-    print_text("\n".join(standing.lines()))
-    if guard and standing.at_chance:
-        print_text(f"{AT_CHANCE}, so that its answers say nothing")
+    print_text(standing_text(standing, guard))
     good = [verdict for verdict in verdicts if verdict.probability is not None]
     for verdict in good:
         print_text(answer_text(verdict, standing, f"probability of {task.positive} "))

@@ -12,9 +12,9 @@ from dynjax.files import check_output, names_stream, write_text
 from dynjax.report.terminal import print_text
 from dynjax.run.guarding import Guard, read_guard
 from dynjax.run.runtime import configure_jax
-from dynjax.run.standing import AT_CHANCE, Standing, read_standing
+from dynjax.run.standing import Standing, read_standing
 from dynjax.run.trained import load_networks
-from dynjax.run.verdicts import Verdict, answer_scans, answer_text, checked_text
+from dynjax.run.verdicts import Verdict, answer_scans, answer_text, checked_text, standing_text
 from dynjax.run.workdir import Workdir
 
 SCHEMA = 1
@@ -62,11 +62,8 @@ def answer(
 
 def _print(verdicts: Sequence[Verdict], standing: Standing, guard: Guard | None) -> None:
     networks, positive = standing.networks, standing.labels[1]
-    print_text("\n".join(standing.lines()))
-    if guard and standing.at_chance:
-        print_text(f"{AT_CHANCE}, so that its answers say nothing")
+    print_text(standing_text(standing, guard))
     print_text(f"probability of {positive}, mean and standard deviation over {networks} networks; for research only")
-    print_text(checked_text(guard))
     for verdict in verdicts:
         if verdict.probability is not None:
             print_text(answer_text(verdict, standing))

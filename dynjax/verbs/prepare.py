@@ -36,7 +36,7 @@ TABLE, REPORT, LOCK = "scans.csv", "prepare.json", ".prepare.lock"
 
 
 class Task(NamedTuple):
-    """What one call prepares, and for what.
+    """Holds what one call prepares, and for what.
 
     has_labels: whether a table names the scans; else their files do. refused: scans that cannot be used, in words.
     about: of where the scans come from, for prepare.json. mark: the file that says that they are synthetic, or None.

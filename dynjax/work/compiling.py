@@ -25,12 +25,31 @@ def compiling(what: str) -> Iterator[None]:
     timer = threading.Timer(SOON, _say, [f"compiling {what}, which is kept for the next time"])
     timer.daemon = True
     timer.start()
-    _began.append(time.monotonic())
+    began = time.monotonic()
+    _began.append(began)
     try:
         yield
     finally:
-        _began.pop()
+        _began.remove(began)
         timer.cancel()
+
+
+def announced(program: Callable, what: str) -> Callable:
+    """Has it said that a jitted program is compiled, wherever the shapes of its arrays are new.
+
+    Trees of parameters are passed over: a program has the same ones each time.
+    """
+    known: set[tuple] = set()
+
+    def call(*arguments):
+        shapes = tuple(getattr(each, "shape", None) for each in arguments)
+        if shapes in known:
+            return program(*arguments)
+        known.add(shapes)  # of several threads the first says it
+        with compiling(what):
+            return program(*arguments)
+
+    return call
 
 
 def _say(text: str) -> None:

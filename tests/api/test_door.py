@@ -1,4 +1,4 @@
-"""What one sees of dynjax from Python: its names, its help, its types and its examples, which are run."""
+"""Shows what one sees of dynjax from Python: its names, its help, its types and its examples, which are run."""
 
 import contextlib
 import doctest

@@ -139,8 +139,8 @@ def test_inner_folds_never_part_a_group():
 def test_a_grid_search_computes_features_once(tmp_path, monkeypatch):
     volumes, labels = drawn(12)
     shown = []
-    program = estimator._program()
-    monkeypatch.setattr(estimator, "_program", lambda: lambda *numbers: shown.append(1) or program(*numbers))
+    program = estimator.trunk_program(estimator.TRUNK)
+    monkeypatch.setattr(estimator, "trunk_program", lambda _: lambda *numbers: shown.append(1) or program(*numbers))
     search = GridSearchCV(
         untrained(memory=str(tmp_path)), {"penalty": [0.3, 3.0]}, cv=2, scoring="neg_log_loss", error_score="raise"
     )

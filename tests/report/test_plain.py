@@ -133,7 +133,7 @@ SAID = {
     "Any real person": lambda made: made.synthetic,
     "the networks had seen simulated people only": lambda made: made.trained_on.get("synthetic"),
     "like 2 of this table (truncated)": lambda made: made.results["cohort"]["excluded"].get("refused: truncated"),
-    "the verb predict compares a new scan": lambda made: made.guarded,
+    "the command predict compares a new scan": lambda made: made.guarded,
     "Scans unlike those of training: 3 of 36 scans here.": lambda made: (made.external or {}).get("likeness"),
     "which of these are was not found out": lambda made: made.external and "likeness" not in made.external,
 }  # fmt: skip

@@ -85,3 +85,14 @@ def test_a_files_name_comes_first_and_only_a_terminal_shortens_its_folder(monkey
     os.close(ours)
     assert len(shown) == 60 - 15 and shown.startswith("a.nii.gz  in /data/a/") and shown.endswith("of/2026")
     assert "…" in shown and wide == f"a.nii.gz  in {FOLDER[:20]}"
+
+
+def test_a_long_name_takes_several_lines_so_that_columns_stand_side_by_side(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    table = new_table(["", "Acc", "ROC", "F1"])
+    name = "a run whose name says how its network sees the scans, in six slabs of each of three planes"
+    table.add_row(name, *["0.86 (0.78 to 0.91)"] * 3)
+    print_table(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("Acc" in line and "ROC" in line for line in lines) and max(map(len, lines)) <= 80
+    assert sum(line.count("0.86 (0.78 to 0.91)") for line in lines) == 3

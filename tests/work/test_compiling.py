@@ -1,12 +1,21 @@
 """A signal ends the command although its main thread is in a call that takes long; it waits for one that is short."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 
+import jax
+import numpy as np
 import pytest
 
+from dynjax.explanation.network import Explained, Numbers, halves
+from dynjax.frozen.trunk import trunk_program
+from dynjax.models.build import build_classifier, build_trunk
+from dynjax.models.classifier import Options
+from dynjax.run import trained
+from dynjax.work import compiling
 from tests.command import PHANTOMS, ROOT, TINY, Forked, start
 
 # Python handles no signal while pbkdf2_hmac runs, as while XLA compiles.
@@ -37,6 +46,36 @@ def test_without_a_signal_nothing_ends():
     command = [sys.executable, "-c", LONG_CALL, str(SHORT)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "compiled")
+
+
+def test_new_shapes_are_announced_once(monkeypatch):
+    said = recorded(monkeypatch)
+    program = compiling.announced(lambda params, images: images.sum() + params["a"], "a program")
+    for size in (2, 3, 2, 3):
+        assert program({"a": 1}, np.ones(size)) == size + 1
+    assert said == ["a program"] * 2
+
+
+@pytest.mark.slow
+def test_the_programs_of_every_verb_are_announced(monkeypatch):
+    """A network that trains is announced by its plan, which the test below has compiled."""
+    said = recorded(monkeypatch)
+    network = build_classifier("alexnet", (64, 64), Options())
+    numbers = network.init(jax.random.key(0))
+    _, predict = trained._network("alexnet", (64, 64), Options())
+    images = np.zeros((1, 64, 64, 3), np.float32)
+    predict(*numbers, images)
+    assert said == ["the network"]
+    Explained(halves("alexnet", (64, 64), Options()), Numbers(*numbers, {}, {})).maps(images)
+    assert said[1:] == ["a program that explains"]
+    trunk_program("alexnet")(*build_trunk("alexnet").init(jax.random.key(0)), images)
+    assert said[2:] == ["the network that stands still"]
+
+
+def recorded(monkeypatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(compiling, "compiling", lambda what: said.append(what) or contextlib.nullcontext())
+    return said
 
 
 def lines_until(process: Forked, text: str) -> None:
