@@ -12,7 +12,7 @@ from dynjax.models.classifier import Options
 from dynjax.training.examples import epoch_order
 from dynjax.training.step import create_state, make_optimizer, make_train_step
 
-EPOCHS, SIZE, EXAMPLES, BATCH = 30, 64, 16, 8
+EPOCHS, SIZE, EXAMPLES, BATCH = 8, 64, 16, 8
 
 
 def examples():
@@ -28,29 +28,33 @@ def from_last_channel_to_first(x, kernel, *args, **options):
     return jax.lax.conv_general_dilated(x[..., ::-1], kernel[..., ::-1, :], *args, **options)
 
 
-def losses(network, order_in_batches):
-    """The mean loss of every epoch, without dropout, so that the order within a batch changes its rounding alone."""
+def curves(network, start, orders):
+    """The mean loss of every epoch, [orders, epochs], without dropout: an order changes its rounding alone."""
     optimizer, (images, labels) = make_optimizer(), examples()
-    state = create_state(*jax.jit(network.init)(jax.random.key(0)), optimizer)
-    step, curve = jax.jit(make_train_step(network, optimizer)), []  # the plain form is far too slow inside a loop
-    for epoch in range(EPOCHS):
-        for batch in epoch_order(0, 0, epoch, EXAMPLES, BATCH)[:, list(order_in_batches)]:
-            state, metrics = step(state, images[batch], labels[batch], jax.random.key(1), np.float32(1e-4))
-            curve.append(float(metrics.loss))
-    return np.reshape(curve, (EPOCHS, -1)).mean(1)
+    step, found = jax.jit(make_train_step(network, optimizer)), []  # the plain form is far too slow inside a loop
+    for order in orders:
+        state = create_state(*start, optimizer)
+        for epoch in range(EPOCHS):
+            for batch in epoch_order(0, 0, epoch, EXAMPLES, BATCH)[:, list(order)]:
+                state, metrics = step(state, images[batch], labels[batch], jax.random.key(1), np.float32(1e-4))
+                found.append(float(metrics.loss))
+    return np.reshape(found, (len(orders), EPOCHS, -1)).mean(2)
 
 
 @pytest.mark.slow
 def test_curves_differ_as_those_of_other_summation_orders_do(monkeypatch):
     """ResNet18, whose layers take nearly every form: Winograd, strides, products, max-pooling."""
-    build = build_classifier.__wrapped__
-    ours = losses(build("resnet18", (SIZE, SIZE), Options(dropout=0.0)), range(BATCH))
-    curves = []
+
+    def build():
+        return build_classifier.__wrapped__("resnet18", (SIZE, SIZE), Options(dropout=0.0))
+
+    start = jax.jit(build().init)(jax.random.key(0))
+    (ours,) = curves(build(), start, [range(BATCH)])
+    plain = []
     for convolution in (jax.lax.conv_general_dilated, from_last_channel_to_first):
         monkeypatch.setattr("dynjax.models.layers.convolution", convolution)
-        plain = build("resnet18", (SIZE, SIZE), Options(dropout=0.0))
-        curves += [losses(plain, order) for order in (range(BATCH), range(BATCH)[::-1])]
-    among_plain = [np.abs(a - b).mean() for a, b in itertools.combinations(curves, 2)]
-    from_plain = [np.abs(ours - curve).mean() for curve in curves]
+        plain += [*curves(build(), start, [range(BATCH), range(BATCH)[::-1]])]
+    among_plain = [np.abs(a - b).mean() for a, b in itertools.combinations(plain, 2)]
+    from_plain = [np.abs(ours - curve).mean() for curve in plain]
     assert ours[-1] < 0.5 * ours[0], "it learns"
     assert 0 < np.mean(from_plain) < 1.5 * max(among_plain), (from_plain, among_plain)

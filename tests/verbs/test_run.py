@@ -282,20 +282,6 @@ def test_another_config_is_refused(run, tmp_path):
     assert "seed: 0 there, 1 here" in done.stderr and "model.dropout: 0.5 there, 0.4 here" in done.stderr
 
 
-@pytest.mark.slow
-def test_pretrained_weights_are_used_and_named(imagenet_mobilenet, tmp_path):
-    """And the batch statistics of its trunk are kept: evaluated again from the checkpoints, all is as it was."""
-    config = ("--config=configs/dyn_mobilenet_v2.py", *RUN[1:])
-    done = main(*config, "--config.model.pretrained=required", "--config.train.epochs=1", f"--workdir={tmp_path}")
-    assert (done.returncode, done.stderr) == (0, "")
-    predictions = (tmp_path / "predictions.csv").read_bytes()
-    assert main("evaluate", f"--workdir={tmp_path}").returncode == 0
-    assert (tmp_path / "predictions.csv").read_bytes() == predictions
-    weights = json.loads((tmp_path / "results.json").read_text())["weights"]
-    assert weights["pretrained"] is True and weights["sha256"].startswith("b0353104")
-    assert weights["source"] == "mobilenet_v2-b0353104.pth"
-
-
 def test_scans_that_change_under_a_run_are_noticed(tmp_path):
     """A resumed run must not mix networks trained on different files."""
     folder = tmp_path / "scans"
