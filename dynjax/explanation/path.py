@@ -6,7 +6,8 @@ import numpy as np
 
 from dynjax.explanation.network import BATCH, Explained
 
-FIRST, MOST = 16, 1024  # steps at first, and at most
+FIRST = BATCH - 1  # steps at first, whose places with both ends are one batch of images
+MOST = FIRST * 2**7
 TOLERANCE = 0.01  # of max(1, |difference of the logits|): the error at which the path is fine enough
 
 
@@ -37,28 +38,28 @@ def integrate(network: Explained, start: np.ndarray, end: np.ndarray, views: int
     Args: start and end, inputs without their axis of scans; views, how many images an input is made of.
     """
     size = max(1, BATCH // views)  # places at a time
-    (low, high), total = _along(network, start, end, np.array([0.0, 1.0]), 0.5, size)
-    steps = 1
+    steps, ends = FIRST, np.array([0.5, *[1.0] * (FIRST - 1), 0.5])
+    values, total = _along(network, start, end, np.arange(FIRST + 1) / FIRST, ends, size)
+    low, high = values[0], values[-1]
     while True:
-        places = (np.arange(steps) + 0.5) / steps if steps > 1 else np.arange(1, FIRST) / FIRST
-        _, more = _along(network, start, end, places, 1.0, size)
-        total, steps = total + more, 2 * steps if steps > 1 else FIRST
         gradient = total / steps
         found = Integral(gradient, low, high, high - low - float((gradient * (end - start)).sum()), steps)
         if found.is_fine or steps >= most:
             return found
+        _, more = _along(network, start, end, (np.arange(steps) + 0.5) / steps, np.ones(steps), size)
+        total, steps = total + more, 2 * steps
 
 
 def _along(
-    network: Explained, start: np.ndarray, end: np.ndarray, places: np.ndarray, weight: float, size: int
+    network: Explained, start: np.ndarray, end: np.ndarray, places: np.ndarray, weights: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the logits at the places, and the sum of the gradients there times the weight."""
+    """Returns the logits at the places, and the sum of the gradients there times the weights."""
     values, total = [], np.zeros(start.shape)
     for first in range(0, len(places), size):
-        own = places[first : first + size]
+        own, weights_of_own = places[first : first + size], weights[first : first + size]
         filled = np.resize(own, size).astype(np.float32)  # one size of batch, so that one program is compiled
-        weights = np.where(np.arange(size) < len(own), weight, 0).astype(np.float32)
-        some, gradient = network.along(start, end, filled, weights)
+        padded = np.pad(weights_of_own, (0, size - len(own))).astype(np.float32)
+        some, gradient = network.along(start, end, filled, padded)
         values.append(some[: len(own)])
         total += gradient
     return np.concatenate(values), total

@@ -12,6 +12,7 @@ import pytest
 from dynjax.cohort.phantom.download import phantom_cohort
 from dynjax.cohort.table import load_cohort
 from dynjax.errors import UsageError
+from dynjax.explanation.path import MOST
 from dynjax.run.explaining import Chosen
 from dynjax.verbs.explain import _check_folders
 from tests.command import PHANTOMS, TINY, main
@@ -54,7 +55,7 @@ def test_the_subjects_of_a_run(run, tmp_path):
         assert [each["fold"] for each in about["networks"]] == [int(row[2])]
         sums = parts["reference"] + parts["scaling"] + parts["voxels"] + parts["error"] + parts["rounding"]
         assert sums == pytest.approx(about["logit"], abs=1e-4)
-        assert parts["converged"] or parts["steps"] == 1024
+        assert parts["converged"] or parts["steps"] == MOST
         values = nibabel.load(out / name / "attribution.nii.gz").get_fdata()
         assert values.sum() == pytest.approx(parts["voxels"], rel=1e-3, abs=1e-4)
         assert about["synthetic"] and about["claim"] in (out / name / "viewer.html").read_text()
@@ -311,7 +312,7 @@ def test_every_kind_of_projection(options, tmp_path):
             parts = about["parts"]
             sums = parts["reference"] + parts["scaling"] + parts["voxels"] + parts["error"] + parts["rounding"]
             assert sums == pytest.approx(about["logit"], abs=1e-3)
-            assert parts["converged"] or parts["steps"] == 1024
+            assert parts["converged"] or parts["steps"] == MOST
             is_rounded = "byte" in options[0]
             assert abs(parts["rounding"]) > 1e-6 if is_rounded else abs(parts["rounding"]) < 1e-4
 
