@@ -94,7 +94,8 @@ class Network(NamedTuple):
 class Run:
     """Holds a run, or what there is of one. Each part is read when it is first asked for; `lacks` says what is missing.
 
-    workdir: its folder. A part that is missing or damaged raises InputError, which says how to make it.
+    workdir: its folder, for which a run may also be given. A part that is missing or damaged raises InputError, which
+    says how to make it.
     """
 
     def __init__(self, workdir: Path):
@@ -152,6 +153,9 @@ class Run:
         except InputError:  # `lacks` says which file cannot be read
             about = [f"Run in {self.workdir}"]
         return "\n".join([*about, *self.lacks])
+
+    def __fspath__(self) -> str:
+        return str(self.workdir)
 
     @property
     def _repeats(self) -> list[Workdir]:

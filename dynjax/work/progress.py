@@ -47,3 +47,8 @@ def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]
 def _announce(description: str) -> None:
     """Says what begins; what is done again, as for each fold, is not said again."""
     print(description, flush=True)
+
+
+def announce_anew() -> None:
+    """Has everything said once more, as a new command does."""
+    _announce.cache_clear()
