@@ -3,6 +3,7 @@
 The help of a flag says what it does in any verb that takes it; where verbs differ, `dynjax.help_pages` has the words.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -13,7 +14,10 @@ from dynjax.command_line import config_of, path_of, workdir_of
 from dynjax.parsing import Verb
 from dynjax.work.cluster import workers_of
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: a name, NAME:VARIANT, or FILE.py")
+ARGV: list[str] = []  # of this command, from `run` on: an import reads no command line
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "the experiment: a name, NAME:VARIANT, or FILE.py", sys_argv=ARGV
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a trained run")
 OUT = flags.DEFINE_string("out", None, "the file to write")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "go on without the scans that are refused, and count them")
@@ -93,6 +97,7 @@ VERBS = {
 
 def run() -> None:
     """Runs the verb that the command line names."""
+    ARGV[:] = sys.argv
     command_line.run(VERBS, around=lambda _: workers_of(SCHEDULER.value))
 
 
