@@ -5,8 +5,16 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
+import rich.console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Console(rich.console.Console):
+    """Raises an error of its output, as `print` does; rich's own would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the error that rich has just caught
+
 
 console = Console(stderr=True, highlight=False)
 QUIET_SECONDS = 10.0  # between two plain lines
