@@ -11,6 +11,7 @@ from ml_collections import config_flags
 
 from dynjax import command_line
 from dynjax.command_line import config_of, path_of, workdir_of
+from dynjax.errors import UsageError
 from dynjax.parsing import Verb
 from dynjax.work.cluster import workers_of
 
@@ -56,8 +57,8 @@ VERBS = {
         "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
     }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
-    "audit": Verb(("config", "workdir", "shuffle", "allow-refused"), lambda _: {
-        "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value,
+    "audit": Verb(("config", "workdir", "shuffle", "allow-refused", "max-hours", "scheduler"), lambda _: {
+        "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value, "max_hours": _with_shuffle(MAX_HOURS.value),
         "workdir": workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
         "shuffled": _workdir_or_default("-shuffled") if SHUFFLE.value else None,
     }),
@@ -99,6 +100,14 @@ def run() -> None:
     """Runs the verb that the command line names."""
     ARGV[:] = sys.argv
     command_line.run(VERBS, around=lambda _: workers_of(SCHEDULER.value))
+
+
+def _with_shuffle(max_hours: float | None) -> float | None:
+    """Returns it. Raises: UsageError for flags that audit takes for its training on shuffled labels alone."""
+    given = [("max-hours", max_hours is not None), ("scheduler", bool(SCHEDULER.value))]
+    if names := [name for name, is_given in given if is_given and not SHUFFLE.value]:
+        raise UsageError(f"--{names[0]}: is for audit --shuffle, which trains; leave it out, or add --shuffle")
+    return max_hours
 
 
 def _workdir_or_default(suffix: str = ""):

@@ -89,7 +89,11 @@ PAGES = {
             "audit --config=best --config.cohort.table=scans.csv",
             "audit --shuffle --config=best --config.cohort.table=scans.csv",
         ),
-        flags={"workdir": ("DIR", "audit the folds of this run; with --shuffle, the folder to train in")},
+        flags={
+            "workdir": ("DIR", "audit the folds of this run; with --shuffle, the folder to train in"),
+            "max-hours": ("HOURS", "with --shuffle, save and stop (exit code 75) after so many hours"),
+            "scheduler": ("ADDRESS", "with --shuffle, a Dask scheduler, as train takes it"),
+        },
         codes=CODES | {3: "there is a leak, or a file is missing or refused"},
     ),
     "train": Page(

@@ -13,7 +13,7 @@ TAKEN = {
     "train": {"config", "workdir", "allow-refused", "max-hours", "scheduler"},
     "prepare": {"config", "workdir", "table", "out", "scheduler"},
     "check": {"config", "out", "scheduler"},
-    "audit": {"config", "workdir", "shuffle", "allow-refused"},
+    "audit": {"config", "workdir", "shuffle", "allow-refused", "max-hours", "scheduler"},
     "evaluate": {
         *("workdir", "finished-folds", "subgroups", "table", "label-column", "description", "out"),
         *("allow-refused", "scheduler"),
@@ -90,6 +90,8 @@ def test_what_a_verb_does_not_take_is_refused_by_the_name_of_those_that_do(verb)
             ("show", "--config=tests/frozen/v1/run/config.json"),
             "--config=tests/frozen/v1/run/config.json: a config is a name or a file FILE.py, and no .json file",
         ),
+        (("audit", *TINY, "--max-hours=0"), "--max-hours: is for audit --shuffle, which trains; leave it out, or add"),
+        (("audit", *TINY, "--scheduler=local"), "--scheduler: is for audit --shuffle, which trains; leave it out, or"),
         (("audit", "--confg=x"), "--confg: there is no such flag; did you mean --config?"),
         (("audit", "--paprika", "soup", TINY[0]), "--paprika: there is no such flag; `dynjax audit --help`"),
         (("explode",), "no verb is called explode; `dynjax help` has all"),
