@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ml_collections import FrozenConfigDict
 
 from dynjax import __version__
-from dynjax.cohort.named import named_scans
+from dynjax.cohort.named import NamedScans, named_scans
 from dynjax.cohort.scan import Scan
 from dynjax.cohort.table import OPTIONAL, PHANTOM_MARK, REQUIRED
 from dynjax.csv_table import to_csv
@@ -108,11 +108,14 @@ def _of_cohort(config: FrozenConfigDict, folder: Path) -> Task:
     return Task(cohort.scans, True, settings.projection_of(config).reading, refused, about, mark)
 
 
-def _of_scans(workdir: Workdir, paths: Sequence[str], folder: Path) -> Task:
+def _of_scans(workdir: Workdir, named: NamedScans, folder: Path) -> Task:
+    paths = named.paths
     if inside := [path for path in paths if folder in Path(path).absolute().parents]:
         raise UsageError(f"--out={folder}: holds {inside[0]}, a scan to prepare; name another folder")
     reading = settings.projection_of(workdir.networks_from().read_config()).reading
     size = f"{' x '.join(map(str, reading.grid.shape))} voxels of {reading.grid.spacing:g} mm"
+    if named.aside:
+        print_text(named.aside)
     print_text(f"{counted(len(paths), 'scan')} to prepare on the grid of {workdir}, {size}")
     scans = tuple(Scan("", "", "", Path(path)) for path in paths)
     return Task(scans, False, reading, [], {"workdir": str(workdir)})

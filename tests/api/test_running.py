@@ -1,5 +1,6 @@
 """What the commands do, called from Python: the same files, the same errors, and results as values."""
 
+import contextlib
 import inspect
 import json
 
@@ -63,6 +64,16 @@ def test_a_run_stands_for_its_folder_and_a_word_for_a_list_of_one(workdir):
         dynjax.explain(run, subjects="nobody", method="cam")
     with pytest.raises(dynjax.UsageError, match=r"scans are files and folders, and none a ndarray; .*networks\[FOLD\]"):
         dynjax.predict(run, [np.zeros((4, 4, 4))])
+
+
+@pytest.mark.parametrize("verb", [dynjax.predict, dynjax.explain])
+def test_a_folder_of_scans_says_what_it_leaves_aside(verb, workdir, tmp_path, capsys):
+    for name in ("a.nii", "b.mgz", "c.mgz"):
+        (tmp_path / name).touch()
+    with contextlib.suppress(dynjax.InputError):
+        verb(workdir, tmp_path, out=tmp_path / "out" / "p.csv")
+    said = capsys.readouterr().out
+    assert f"{tmp_path}: left aside 2 .mgz: a folder stands for its .nii and .nii.gz files; name others one" in said
 
 
 AT_HOME = {  # parameters that take a path, and what takes it there; below a file, where nothing can be
