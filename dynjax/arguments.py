@@ -5,11 +5,12 @@ The help of a flag says what it does in any verb that takes it; where verbs diff
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from dynjax import command_line
+from dynjax import command_line, config_file
 from dynjax.command_line import config_of, path_of, workdir_of
 from dynjax.errors import UsageError
 from dynjax.parsing import Verb
@@ -55,6 +56,7 @@ VERBS = {
     "prepare": Verb(("config", "workdir", "table", "out", "scheduler"), lambda scans: {
         "config": config_of(CONFIG) if CONFIG.value else None, "out": path_of(OUT),
         "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
+        "chosen": _chosen_config(),
     }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
     "audit": Verb(("config", "workdir", "shuffle", "allow-refused", "max-hours", "scheduler"), lambda _: {
@@ -108,6 +110,13 @@ def _with_shuffle(max_hours: float | None) -> float | None:
     if names := [name for name, is_given in given if is_given and not SHUFFLE.value]:
         raise UsageError(f"--{names[0]}: is for audit --shuffle, which trains; leave it out, or add --shuffle")
     return max_hours
+
+
+def _chosen_config() -> dict[str, Any]:
+    """Returns what the command line says of the config: its name, and other values of keys."""
+    _, options = config_file.split_options(flags.FLAGS.read_flags_from_files(ARGV, force_gnu=False))
+    values = config_flags.get_override_values(flags.FLAGS["config"]) if CONFIG.value else {}
+    return {"config": options.get("config", ""), **{f"config.{key}": value for key, value in values.items()}}
 
 
 def _workdir_or_default(suffix: str = ""):

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -85,6 +86,8 @@ def further_arguments(verbs: Verbs, name: str, words: list[str]) -> str:
     said, (first, equals, value) = f"{name} takes no further arguments: {' '.join(words)}", words[0].partition("=")
     if "config" in verbs[name].flags and first.partition(":")[0] in config_files():
         return f"{said}; did you mean --config={first}?"
+    if "workdir" in verbs[name].flags and os.path.isdir(words[0]):
+        return f"{said}; did you mean --workdir={words[0]}?"
     return f"{said}; did you mean --{first}={value}?" if equals and first in verbs[name].flags else said
 
 
