@@ -3,17 +3,23 @@
 The help of a flag says what it does in any verb that takes it; where verbs differ, `dynjax.help_pages` has the words.
 """
 
+import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from dynjax import command_line
+from dynjax import command_line, config_file
 from dynjax.command_line import config_of, path_of, workdir_of
+from dynjax.errors import UsageError
 from dynjax.parsing import Verb
 from dynjax.work.cluster import workers_of
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "the experiment: a name, NAME:VARIANT, or FILE.py")
+ARGV: list[str] = []  # of this command, from `run` on: an import reads no command line
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "the experiment: a name, NAME:VARIANT, or FILE.py", sys_argv=ARGV
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a trained run")
 OUT = flags.DEFINE_string("out", None, "the file to write")
 ALLOW_REFUSED = flags.DEFINE_bool("allow-refused", False, "go on without the scans that are refused, and count them")
@@ -50,10 +56,11 @@ VERBS = {
     "prepare": Verb(("config", "workdir", "table", "out", "scheduler"), lambda scans: {
         "config": config_of(CONFIG) if CONFIG.value else None, "out": path_of(OUT),
         "workdir": workdir_of(WORKDIR) if WORKDIR.value else None, "scans": scans, "table": TABLE.value,
+        "chosen": _chosen_config(),
     }, takes="with --workdir, raw scans without labels: SCAN.nii.gz ..., or a folder of them"),
     "check": Verb(("config", "out", "scheduler"), lambda _: {"config": config_of(CONFIG), "out": path_of(OUT)}),
-    "audit": Verb(("config", "workdir", "shuffle", "allow-refused"), lambda _: {
-        "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value,
+    "audit": Verb(("config", "workdir", "shuffle", "allow-refused", "max-hours", "scheduler"), lambda _: {
+        "config": config_of(CONFIG), "allow_refused": ALLOW_REFUSED.value, "max_hours": _with_shuffle(MAX_HOURS.value),
         "workdir": workdir_of(WORKDIR) if WORKDIR.value and not SHUFFLE.value else None,
         "shuffled": _workdir_or_default("-shuffled") if SHUFFLE.value else None,
     }),
@@ -93,7 +100,23 @@ VERBS = {
 
 def run() -> None:
     """Runs the verb that the command line names."""
+    ARGV[:] = sys.argv
     command_line.run(VERBS, around=lambda _: workers_of(SCHEDULER.value))
+
+
+def _with_shuffle(max_hours: float | None) -> float | None:
+    """Returns it. Raises: UsageError for flags that audit takes for its training on shuffled labels alone."""
+    given = [("max-hours", max_hours is not None), ("scheduler", bool(SCHEDULER.value))]
+    if names := [name for name, is_given in given if is_given and not SHUFFLE.value]:
+        raise UsageError(f"--{names[0]}: is for audit --shuffle, which trains; leave it out, or add --shuffle")
+    return max_hours
+
+
+def _chosen_config() -> dict[str, Any]:
+    """Returns what the command line says of the config: its name, and other values of keys."""
+    _, options = config_file.split_options(flags.FLAGS.read_flags_from_files(ARGV, force_gnu=False))
+    values = config_flags.get_override_values(flags.FLAGS["config"]) if CONFIG.value else {}
+    return {"config": options.get("config", ""), **{f"config.{key}": value for key, value in values.items()}}
 
 
 def _workdir_or_default(suffix: str = ""):

@@ -19,6 +19,7 @@ from dynjax.files import expanded
 from dynjax.help_text import help_for
 from dynjax.parsing import Verbs, further_arguments, parse, verb_of
 
+READER_GONE = 128 + signal.SIGPIPE  # what a shell gives for a command that printed into a pipe which nobody reads
 STOPPED = "stopped; everything finished so far is saved; the same command continues from there"
 
 
@@ -49,8 +50,12 @@ def run(verbs: Verbs, around: Callable[[str], AbstractContextManager] = contextl
         if "RESOURCE_EXHAUSTED" not in str(error):  # a jax.errors.JaxRuntimeError of a device's memory
             raise
         _exit(_out_of_memory(error))
+    except BrokenPipeError as error:
+        if error.filename is None:
+            _end(READER_GONE)
+        _exit(_failed(error))
     except OSError as error:  # such as a full disk or a folder without write permission
-        _exit(DynjaxError(f"{_named_file(error)}: {error.strerror or error}; everything saved before is kept"))
+        _exit(_failed(error))
 
 
 def config_of(flag) -> FrozenConfigDict:
@@ -110,23 +115,32 @@ def _out_of_memory(error: Exception) -> DynjaxError:
     return DynjaxError(f"not enough memory ({said}): choose a smaller batch or grid; everything saved is kept")
 
 
-def _named_file(error: OSError) -> str:
-    """Returns the file of an error; one without a file comes from printing."""
-    return os.fsdecode(error.filename) if error.filename else "standard output"
+def _failed(error: OSError) -> DynjaxError:
+    """Names the file of an error; one without a file comes from printing."""
+    file = os.fsdecode(error.filename) if error.filename else "standard output"
+    return DynjaxError(f"{file}: {error.strerror or error}; everything saved before is kept")
 
 
-def _exit(error: DynjaxError) -> None:
-    print(error, file=sys.stderr, flush=True)
-    try:
-        sys.stdout.flush()
-    except OSError:  # a full disk or a reader that is gone: Python would complain of it once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _exit(error: DynjaxError) -> NoReturn:
+    with contextlib.suppress(BrokenPipeError):
+        print(error, file=sys.stderr, flush=True)
+    _end(error.exit_code)
+
+
+def _end(code: int) -> NoReturn:
+    """Ends the command; what its outputs do not take, on a full disk or once their reader is gone, is dropped."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # Python would complain of it once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
-        os._exit(error.exit_code)  # jax would wait for the other processes, which wait for this one
-    sys.exit(error.exit_code)
+        os._exit(code)  # jax would wait for the other processes, which wait for this one
+    sys.exit(code)
 
 
 def _end_at_once() -> NoReturn:
     """Ends the process without waiting for the main thread, which is compiling."""
-    print(STOPPED, file=sys.stderr, flush=True)
+    with contextlib.suppress(BrokenPipeError):
+        print(STOPPED, file=sys.stderr, flush=True)
     os._exit(Stopped.exit_code)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from dynjax.config_names import PACKAGE, configs_folder, find_config, offer_base
+from dynjax.config_names import PACKAGE, base_offered, configs_folder, find_config
 from dynjax.errors import DynjaxError, UsageError
 from dynjax.run.keys import GONE, KEYS
 
 OPTION = re.compile(r"--?(?P<no>no)?(?P<name>config(\.[^=]*)?)(=(?P<value>.*))?", re.DOTALL)
+
+NO_PYTHON = (".json", ".yaml", ".yml", ".toml", ".csv", ".tsv")  # what is mistaken for a config
+SHOWN = "`dynjax help configs` shows one"
 
 
 def split_options(argv: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -40,13 +43,17 @@ def check_options(argv: list[str]) -> list[str]:
     Raises: UsageError if the file is missing or makes no config, or for each unknown key, with the nearest known one.
     """
     _, options = split_options(argv)
+    first = next(iter(options), "config")
     given = options.pop("config", None)
     if given is None and options:
         raise UsageError(f"--{next(iter(options))}: --config=NAME is needed, whose key it is")
     if given is None:
         return argv
-    get_config = _find(given)
-    known = list(_keys(_make(given, get_config)))
+    with base_offered():
+        get_config = _find(given)
+        known = list(_keys(_make(given, get_config)))
+    if first != "config":
+        raise UsageError(f"--{first}: must stand after --config={given}, whose key it is")
     if unknown := [name for name in options if name.removeprefix("config.") not in known]:
         raise UsageError("\n".join(_unknown_option(name, known) for name in unknown))
     file, colon, variant = given.partition(":")
@@ -56,17 +63,19 @@ def check_options(argv: list[str]) -> list[str]:
 
 def load(given: str) -> FrozenConfigDict:
     """Loads the config that `--config=GIVEN` names, without checking it. Raises: UsageError as `check_options`."""
-    return _make(given, _find(given))
+    with base_offered():
+        return _make(given, _find(given))
 
 
 def _find(given: str) -> Callable[..., ConfigDict]:
     """Runs the config file and returns its get_config. Raises: UsageError."""
     file = find_config(given.partition(":")[0])
-    offer_base()
+    if file.suffix.lower() in NO_PYTHON:
+        raise UsageError(f"--config={given}: a config is a name or a file FILE.py, and no {file.suffix} file; {SHOWN}")
     with _ErrorsOf(given, file):
         get_config = runpy.run_path(str(file)).get("get_config")
     if not callable(get_config):
-        raise UsageError(f"--config={given}: has no function get_config(); `dynjax help configs` shows one")
+        raise UsageError(f"--config={given}: has no function get_config(); {SHOWN}")
     return get_config
 
 
@@ -109,13 +118,13 @@ class _ErrorsOf:
         pass
 
     def __exit__(self, kind, error, trace) -> None:
-        if not isinstance(error, Exception) or isinstance(error, DynjaxError):
+        if not isinstance(error, Exception | SystemExit) or isinstance(error, DynjaxError):
             return
         frames = [frame for frame in traceback.extract_tb(trace) if frame.filename != __file__]
         if any(_is_ours(Path(frame.filename)) for frame in frames):
             return
         lines = [f"line {frame.lineno}: " for frame in frames if frame.filename == self.file]
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
         raise UsageError(f"--config={self.given}: {lines[-1] if lines else ''}{said}") from None
 
 

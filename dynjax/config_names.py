@@ -1,8 +1,13 @@
 """Finds the configs that come with dynjax by their names, in a checkout and where the package is installed."""
 
 import ast
+import contextlib
 import difflib
+import functools
+import importlib.util
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -10,13 +15,15 @@ from dynjax.errors import UsageError
 from dynjax.files import expanded
 
 PACKAGE = Path(__file__).parent
-BASE = "base"  # what config files import, and no config itself
+FOLDER, BASE = "configs", "base"  # BASE is what config files import, and no config itself
+BASE_MODULE = f"{FOLDER}.{BASE}"
+_OFFERING = threading.RLock()  # of threads that load configs, one at a time changes sys.modules
 
 
 def configs_folder() -> Path:
     """Returns the folder of configs: within an installed package, beside the package in a checkout."""
-    installed = PACKAGE / "configs"
-    return installed if installed.is_dir() else PACKAGE.parent / "configs"
+    installed = PACKAGE / FOLDER
+    return installed if installed.is_dir() else PACKAGE.parent / FOLDER
 
 
 def config_files() -> dict[str, Path]:
@@ -45,9 +52,36 @@ def summary_of(config: Path) -> str:
     return documented.partition("\n")[0]
 
 
-def offer_base() -> None:
-    """Lets config files say `from configs.base import experiment`, wherever they and the package lie."""
-    if "configs" not in sys.modules:
-        module = ModuleType("configs")
-        module.__path__ = [str(configs_folder())]
-        sys.modules["configs"] = module
+@functools.cache
+def base() -> ModuleType:
+    """Returns the module configs.base, of which all configs are changes; it is not imported as any other is."""
+    spec = importlib.util.spec_from_file_location(BASE_MODULE, configs_folder() / f"{BASE}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def base_offered() -> Iterator[None]:
+    """Lets config files say `from configs.base import experiment` in the block, wherever they and the package lie.
+
+    Afterwards that name is what it was before. A package `configs` of the user's own is never touched.
+    """
+    with _OFFERING:
+        known = {name: module for name, module in sys.modules.items() if _is_within(name)}
+        stands_in = FOLDER not in known and importlib.util.find_spec(FOLDER) is None
+        if stands_in:
+            sys.modules[FOLDER] = ModuleType(FOLDER)
+            sys.modules[FOLDER].__path__ = [str(configs_folder())]
+        sys.modules[BASE_MODULE] = base()
+        try:
+            yield
+        finally:
+            for name in [name for name in sys.modules if _is_within(name) and (stands_in or name == BASE_MODULE)]:
+                del sys.modules[name]
+            sys.modules.update(known)
+
+
+def _is_within(name: str) -> bool:
+    return name.partition(".")[0] == FOLDER

@@ -89,7 +89,11 @@ PAGES = {
             "audit --config=best --config.cohort.table=scans.csv",
             "audit --shuffle --config=best --config.cohort.table=scans.csv",
         ),
-        flags={"workdir": ("DIR", "audit the folds of this run; with --shuffle, the folder to train in")},
+        flags={
+            "workdir": ("DIR", "audit the folds of this run; with --shuffle, the folder to train in"),
+            "max-hours": ("HOURS", "with --shuffle, save and stop (exit code 75) after so many hours"),
+            "scheduler": ("ADDRESS", "with --shuffle, a Dask scheduler, as train takes it"),
+        },
         codes=CODES | {3: "there is a leak, or a file is missing or refused"},
     ),
     "train": Page(
@@ -133,7 +137,13 @@ PAGES = {
             "explain --workdir=runs/best new.nii.gz --out=maps",
         ),
         "Without scans, it explains the run's own subjects, by the networks that never saw them.",
-        {"out": ("DIR", "the folder to write; by default WORKDIR/explanation, which report shows")},
+        {
+            "out": ("DIR", "the folder to write; by default WORKDIR/explanation, which report shows"),
+            "subjects": ("ID,...", "without scans: only these subjects of the run"),
+            "atlas": ("FILE.nii.gz", "without scans: a NIfTI file of numbered regions, over which maps are summed"),
+            "atlas-names": ("FILE.tsv", "with --atlas: a .tsv with the columns index and name, of the regions"),
+            "allow-unlike": ("", "with scans: also explain those that are unlike all training scans"),
+        },
         CODES | {3: "a file is missing or refused; the other scans are explained"},
     ),
     "report": Page(

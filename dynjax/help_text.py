@@ -14,6 +14,7 @@ HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 VERSION = ("--version", "-version")
 VALUES = {  # what stands after a flag; others have the last part of their name
     "workdir": "DIR",
+    "table": "FILE.csv",
     "subgroups": "COLUMN,...",
     "beside": "DIR,...",
     "subjects": "ID,...",

@@ -1,18 +1,21 @@
 """Parses the command line: which verb, and its flags; what cannot be meant is refused with the nearest that can."""
 
 import difflib
+import itertools
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from dynjax import config_file
-from dynjax.config_names import config_files
-from dynjax.errors import UsageError
+from dynjax.config_names import base_offered, config_files
+from dynjax.errors import InputError, UsageError
 from dynjax.run.keys import KEYS
 
 FOR_ALL = ("help", "version")  # flags that are no verb's own
+FLAGFILE, UNDEFOK = "flagfile", "undefok"  # absl's, which it lists nowhere: a file of further flags; flags to ignore
 
 
 class Verb(NamedTuple):
@@ -41,16 +44,31 @@ def parse(verbs: Verbs, argv: list[str]) -> list[str]:
     try:
         argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
         others, options = config_file.split_options(argv)
+        _check_own(verbs, others[1:])
         words = flags.FLAGS(others, known_only=True)[1:]
         if not any(word.startswith("-") for word in words):  # flags that are unknown, which are refused below
             _check_flags(verbs, verb_of(verbs, words)[0], options)
-        return flags.FLAGS(config_file.check_options(argv))
+        argv = config_file.check_options(argv)
+        with base_offered():  # ml_collections loads the config once more
+            return flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
         raise UsageError(_unknown_flag(verbs, words, error.flagname)) from None
     except flags.IllegalFlagValueError as error:
         raise UsageError(_illegal_value(str(error))) from None
+    except flags.CantOpenFlagFileError as error:
+        raise InputError(_unread_flagfile(error)) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
+
+
+def _check_own(verbs: Verbs, words: Sequence[str]) -> None:
+    """Raises UsageError for a flag that absl has and dynjax has not, such as --helpxml or -v."""
+    own = {FLAGFILE, *FOR_ALL, *(flag for verb in verbs.values() for flag in verb.flags)}
+    for word in itertools.takewhile(lambda word: word != "--", words):
+        name = word.lstrip("-").partition("=")[0]
+        for flag in (name, name.removeprefix("no")):
+            if word.startswith("-") and (flag in flags.FLAGS or flag == UNDEFOK) and flag not in own:
+                raise UsageError(_unknown_flag(verbs, [*words], name))
 
 
 def verb_of(verbs: Verbs, arguments: list[str]) -> tuple[str, list[str]]:
@@ -68,6 +86,8 @@ def further_arguments(verbs: Verbs, name: str, words: list[str]) -> str:
     said, (first, equals, value) = f"{name} takes no further arguments: {' '.join(words)}", words[0].partition("=")
     if "config" in verbs[name].flags and first.partition(":")[0] in config_files():
         return f"{said}; did you mean --config={first}?"
+    if "workdir" in verbs[name].flags and os.path.isdir(words[0]):
+        return f"{said}; did you mean --workdir={words[0]}?"
     return f"{said}; did you mean --{first}={value}?" if equals and first in verbs[name].flags else said
 
 
@@ -84,11 +104,17 @@ def _unknown_flag(verbs: Verbs, words: list[str], flag: str) -> str:
     return f"--{flag}: there is no such flag; {advice}"
 
 
+def _unread_flagfile(error: flags.CantOpenFlagFileError) -> str:
+    reason = error.__context__
+    assert isinstance(reason, OSError)
+    return f"--flagfile={reason.filename}: cannot be read ({reason.strerror}); name a file with a flag on each line"
+
+
 def _illegal_value(said: str) -> str:
     """Says what a flag's value must be, given what absl says of it: 'flag --NAME=VALUE: REASON'."""
     found = re.fullmatch(r"flag --(?P<name>[\w.-]+)=(?P<value>.*?): (?P<reason>.*)", said, re.DOTALL)
     if found is None:
-        return said
+        return f"{said}; --help shows what it takes"
     name, reason = found["name"], found["reason"]
     key = KEYS.get(name.removeprefix("config."))
     if key is not None and name.startswith("config."):

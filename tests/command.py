@@ -72,14 +72,15 @@ def start(
     cache: Path | None = None,
     environment: dict[str, str] | None = None,
     limits: dict[int, int] | None = None,
+    unread: bool = False,
 ) -> "Forked":
     """Starts `main.py ARGUMENTS`; its output can be read line by line.
 
     Args: environment, variables besides those of this process, which are removed where their value is ''; limits, of
-    `resource`, such as {RLIMIT_FSIZE: 10**6}.
+    `resource`, such as {RLIMIT_FSIZE: 10**6}; unread, nobody reads the standard output.
     """
     environment = os.environ | KEPT | ({"DYNJAX_CACHE": str(cache)} if cache else {}) | (environment or {})
-    return Forked(ROOT / "main.py", arguments, environment, ROOT, limits)
+    return Forked(ROOT / "main.py", arguments, environment, ROOT, limits, unread)
 
 
 def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cache: Path | None = None) -> int:
@@ -96,8 +97,10 @@ def interrupt(number: signal.Signals, when: Callable[[], bool], *arguments, cach
 class Forked:
     """Runs `python PROGRAM ARGUMENTS` where everything is imported; is used like a subprocess.Popen."""
 
-    def __init__(self, program: Path, arguments, environment: dict[str, str], folder: Path, limits=None):
+    def __init__(self, program: Path, arguments, environment, folder: Path, limits=None, unread: bool = False):
         output, errors = os.pipe(), os.pipe()
+        if unread:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), output[0])
         ends = [Connection(pipe[1], readable=False) for pipe in (output, errors)]
         self.args = [program, *map(str, arguments)]
         what = (*ends, environment, program, self.args[1:], folder, limits or {})
@@ -144,7 +147,7 @@ class Forked:
 
 def _completed(process, timeout: float) -> Completed:
     said, complaints = process.communicate(timeout=timeout)
-    assert "Traceback" not in complaints, complaints
+    assert "Traceback" not in (complaints or ""), complaints
     return subprocess.CompletedProcess(process.args, process.returncode, said, complaints)
 
 

@@ -170,7 +170,8 @@ class DynamicImageClassifier(ClassifierMixin, BaseEstimator):
         """Returns what the network makes of volumes, float32 [N, D], from the memory where it is known."""
         trunk = {"trunk": self.trunk_.params}, {"trunk": self.trunk_.batch_stats}
         numbers = jax.tree.map(jnp.asarray, trunk)
-        of_one = check_memory(self.memory).cache(_features_of, ignore=["numbers"])
+        memory = str(expanded(self.memory)) if isinstance(self.memory, str) else self.memory
+        of_one = check_memory(memory).cache(_features_of, ignore=["numbers"])
         digest = digest_of(self.trunk_)
         return np.stack([of_one(each, self.projection, self.axis, self.slabs, digest, numbers) for each in volumes])
 

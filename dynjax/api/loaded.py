@@ -94,7 +94,8 @@ class Network(NamedTuple):
 class Run:
     """Holds a run, or what there is of one. Each part is read when it is first asked for; `lacks` says what is missing.
 
-    workdir: its folder. A part that is missing or damaged raises InputError, which says how to make it.
+    workdir: its folder, for which a run may also be given. A part that is missing or damaged raises InputError, which
+    says how to make it.
     """
 
     def __init__(self, workdir: Path):
@@ -138,7 +139,7 @@ class Run:
 
     @property
     def lacks(self) -> list[str]:
-        """Says, a sentence each, what the run does not have."""
+        """Says, a sentence each, what the run does not have, and what of it cannot be read."""
         return list(_lacking(self._files))
 
     def read_scan(self, path: str | Path) -> np.ndarray:
@@ -146,8 +147,15 @@ class Run:
         return load_volume(path, *settings.projection_of(self.config).reading).data
 
     def __repr__(self) -> str:
-        standing = read_standing(self._files, 0, self.config.cohort.labels)
-        return "\n".join([f"Run of {self.config.model.name} in {self.workdir}", *standing.lines(), *self.lacks])
+        try:
+            standing = read_standing(self._files, 0, self.config.cohort.labels)
+            about = [f"Run of {self.config.model.name} in {self.workdir}", *standing.lines()]
+        except InputError:  # `lacks` says which file cannot be read
+            about = [f"Run in {self.workdir}"]
+        return "\n".join([*about, *self.lacks])
+
+    def __fspath__(self) -> str:
+        return str(self.workdir)
 
     @property
     def _repeats(self) -> list[Workdir]:
@@ -187,6 +195,14 @@ def _read_folds(run: Workdir, repeat: int) -> list[tuple[str, str, int, int]]:
 
 
 def _lacking(workdir: Workdir) -> Iterator[str]:
+    for part in (_without_networks, _without_results):
+        try:
+            yield from part(workdir)
+        except InputError as error:
+            yield str(error)
+
+
+def _without_networks(workdir: Workdir) -> Iterator[str]:
     config, source = workdir.read_config(), workdir.networks_from()
     if config.model.name in BASELINES:
         yield f"{config.model.name} is a baseline, which keeps no networks"
@@ -196,8 +212,13 @@ def _lacking(workdir: Workdir) -> Iterator[str]:
         yield f"its networks are those of {source}"
     else:
         yield from _untrained(workdir)
+
+
+def _without_results(workdir: Workdir) -> Iterator[str]:
     if not workdir.results.exists():
         yield "no results.json and predictions.csv yet: train it to its end, or evaluate it"
+        return
+    read_results(workdir.results)
 
 
 def _untrained(workdir: Workdir) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from dynjax.errors import UsageError
 from dynjax.files import expanded
 from dynjax.run import maps, settings, svm_pattern
 from dynjax.run.keys import GONE
+from dynjax.run.runtime import like_a_command
 from dynjax.run.verdicts import Verdict
 from dynjax.run.workdir import Workdir
 from dynjax.verbs import evaluate as evaluate_verb
@@ -23,6 +24,8 @@ from dynjax.verbs import explain as explain_verb
 from dynjax.verbs import predict as predict_verb
 from dynjax.verbs import train as train_verb
 from dynjax.volumes.nifti import read_volume
+
+HOW = 'write load_config("best", {"train.folds": 5}), and likewise train; `dynjax configs` lists the names'
 
 
 class Map(NamedTuple):
@@ -45,8 +48,8 @@ def load_config(
 
     Args:
       config: what --config takes, 'configs/dyn_vgg11.py:quick', or a ConfigDict.
-      overrides: values by key, such as {'cohort.table': 'scans.csv', 'train.epochs': 3}; docs of the configs and
-        dynjax/run/keys.py list the keys.
+      overrides: values by key, such as {'cohort.table': 'scans.csv', 'train.epochs': 3} or, nested, {'train':
+        {'epochs': 3}}; docs of the configs and dynjax/run/keys.py list the keys.
 
     Returns: the config with paths made absolute, which can be changed further.
     Raises: UsageError for a config that is not found, an unknown key or a value that cannot be used.
@@ -55,14 +58,19 @@ def load_config(
     >>> dynjax.load_config("configs/dyn_vgg11.py:quick", {"train.epochs": 3}).train.epochs
     3
     """
-    loaded = config if isinstance(config, ConfigDict | FrozenConfigDict) else config_file.load(str(config))
-    changed = ConfigDict(loaded.to_dict())
-    _check_keys(overrides or {}, list(settings.flatten(changed)))
+    if not isinstance(config, str | Path | ConfigDict | FrozenConfigDict):
+        raise UsageError(f"a config is a name, a file or a ConfigDict, and none a {type(config).__name__}; {HOW}")
+    if not isinstance(overrides, Mapping | None):
+        raise UsageError(f"changes of a config are a dict, not a {type(overrides).__name__}; {HOW}")
+    loaded = config if isinstance(config, ConfigDict | FrozenConfigDict) else config_file.load(str(expanded(config)))
+    changed, values = ConfigDict(loaded.to_dict()), settings.flatten(dict(overrides or {}))
+    _check_keys(values, list(settings.flatten(changed)))
     with changed.ignore_type():  # `resolve` says in better words what a value must be
-        changed.update_from_flattened_dict({key: _as_config_has_it(value) for key, value in (overrides or {}).items()})
+        changed.update_from_flattened_dict({key: _as_config_has_it(value) for key, value in values.items()})
     return ConfigDict(settings.resolve(changed).to_dict())
 
 
+@like_a_command()
 def train(
     config: str | Path | ConfigDict | FrozenConfigDict,
     workdir: str | Path,
@@ -90,6 +98,7 @@ def train(
     return load_run(workdir)
 
 
+@like_a_command()
 def evaluate(
     workdir: str | Path,
     *,
@@ -118,11 +127,12 @@ def evaluate(
     """
     asked, folder = _run_at(workdir), expanded(out) if out else None
     evaluate_verb.evaluate(
-        asked, finished_folds, subgroups, str(table), folder, allow_refused, label_column, description
+        asked, finished_folds, _texts(subgroups), str(table), folder, allow_refused, label_column, description
     )
     return load_run(folder or asked.path)
 
 
+@like_a_command()
 def predict(
     workdir: str | Path,
     scans: str | Path | Sequence[str | Path] = (),
@@ -152,6 +162,7 @@ def predict(
     return predict_verb.answer(_run_at(workdir), _several(scans), folder, allow_unlike, str(table))
 
 
+@like_a_command()
 def explain(
     workdir: str | Path,
     scans: str | Path | Sequence[str | Path] = (),
@@ -181,21 +192,33 @@ def explain(
     """
     folder, regions, names = (expanded(each) if each else None for each in (out, atlas, atlas_names))
     folders = explain_verb.explain(
-        _run_at(workdir), _several(scans), method, reference, folder, subjects, regions, names, allow_unlike, str(table)
+        _run_at(workdir),
+        _several(scans),
+        method,
+        reference,
+        folder,
+        _texts(subjects),
+        regions,
+        names,
+        allow_unlike,
+        str(table),
     )
     return [_read_map(folder) for folder in folders]
 
 
 def _as_config_has_it(value: Any) -> Any:
-    """A config has tuples, not lists, and text, not paths."""
-    return tuple(value) if isinstance(value, list) else str(value) if isinstance(value, Path) else value
+    """A config has tuples, not lists, text, not paths, and Python's own numbers, not NumPy's."""
+    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return tuple(plain) if isinstance(plain, list) else str(plain) if isinstance(plain, Path) else plain
 
 
 def _check_keys(overrides: Mapping[str, Any], known: list[str]) -> None:
     """Raises UsageError for each key that a config lacks, with the nearest that it has."""
     problems = []
     for key in overrides:
-        if key not in known and key not in GONE:  # `resolve` says what became of those that are gone
+        if any(each.startswith(f"{key}.") for each in known):
+            problems.append(f"{key}: is a section of a config; give keys of it, such as {{'{key}.KEY': VALUE}}")
+        elif key not in known and key not in GONE:  # `resolve` says what became of those that are gone
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             problems.append(f"{key}: a config has no such key; did you mean {nearest[0]}?")
     if problems:
@@ -208,8 +231,17 @@ def _run_at(workdir: str | Path) -> Workdir:
     return found
 
 
-def _several(scans: str | Path | Sequence[str | Path]) -> list[str]:
-    return [os.path.expanduser(each) for each in ([scans] if isinstance(scans, str | Path) else scans)]
+def _several(scans: str | Path | Iterable[str | Path]) -> list[str]:
+    """Returns the names of scans, given one or several. Raises: UsageError for arrays."""
+    names = [scans] if isinstance(scans, str | Path) else list(scans)
+    if others := [each for each in names if not isinstance(each, str | os.PathLike)]:
+        advice = "a run answers arrays by load_run(workdir).networks[FOLD](volumes)"
+        raise UsageError(f"scans are files and folders, and none a {type(others[0]).__name__}; {advice}")
+    return [str(expanded(each)) for each in names]
+
+
+def _texts(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _read_map(folder: Path) -> Map:

@@ -1,8 +1,11 @@
 """Lists the scans that a command names: files, folders of files, and the column of paths of a table without labels."""
 
+import collections
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dynjax.cohort.rows import Row, read_rows
 from dynjax.cohort.scan import MISSING, natural_key
@@ -11,31 +14,64 @@ from dynjax.files import expanded
 
 COLUMN = "path"
 SUFFIXES = (".nii", ".nii.gz")
+OTHERS = re.compile(r"\.(mgz|mgh|(img|hdr)(\.gz)?|dcm|ima|nrrd|nhdr|mha|mhd|mnc)$", re.IGNORECASE)  # images as well
 
 
-def named_scans(named: Sequence[str], table: str = "") -> list[str]:
-    """Returns the paths of scans: each file, the files in each folder, then those of the table, each path once.
+class NamedScans(NamedTuple):
+    """Holds the paths of scans, each once, and `aside`, which says what images in folders are not among them, or ''."""
+
+    paths: list[str]
+    aside: str = ""
+
+
+def named_scans(named: Sequence[str], table: str = "") -> NamedScans:
+    """Returns the paths of scans: each file, the files in each folder, then those of the table.
 
     Args:
       named: files and folders. A folder stands for all .nii and .nii.gz files in it and below, in natural order; hidden
-        ones are passed over. A file need not exist.
+        ones are passed over, and links to folders are followed. A file need not exist.
       table: a CSV with the column `path`, relative to it; other columns are ignored.
 
     Raises: InputError for a folder or a table without scans, or that cannot be read, and for rows without a path.
     """
-    paths = [path for each in named for path in (_in_folder(Path(each)) if os.path.isdir(each) else [each])]
-    return list(dict.fromkeys([*paths, *(_in_table(expanded(table)) if table else [])]))
+    found = [_in_folder(Path(each)) if os.path.isdir(each) else NamedScans([each]) for each in named]
+    paths = [path for each in found for path in each.paths]
+    aside = [each.aside for each in found if each.aside]
+    return NamedScans(list(dict.fromkeys([*paths, *(_in_table(expanded(table)) if table else [])])), "\n".join(aside))
 
 
-def _in_folder(folder: Path) -> list[str]:
-    found = []
-    for where, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        scans = [name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-        found += [os.path.join(where, name) for name in scans]
+def _in_folder(folder: Path) -> NamedScans:
+    files = [os.path.join(where, name) for where, names in _walk(folder) for name in names if not name.startswith(".")]
+    found = [path for path in files if path.lower().endswith(SUFFIXES)]
+    kinds = collections.Counter(kind[0].lower() for path in files if (kind := OTHERS.search(path)))
+    others = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if not found:
-        raise InputError(f"{folder}: no {' or '.join(SUFFIXES)} file is in this folder; name the folder of the scans")
-    return sorted(found, key=natural_key)
+        has = f"; it has {others}, which can be named one by one" if others else "; name the folder of the scans"
+        raise InputError(f"{folder}: no {' or '.join(SUFFIXES)} file is in this folder{has}")
+    aside = (
+        f"{folder}: left aside {others}: a folder stands for its {' and '.join(SUFFIXES)} files; name others one by one"
+    )
+    return NamedScans(sorted(found, key=natural_key), aside if others else "")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yields each folder that is not hidden, and the names of its files; then those to which links lead, each once.
+
+    A link to a folder above is passed over.
+    """
+    seen: set[str] = set()
+    above, tops = Path(os.path.realpath(folder)).parents, [str(folder)]
+    for top in tops:  # grows by the links that are found
+        if Path(os.path.realpath(top)) in above:
+            continue
+        for where, folders, files in os.walk(top, onerror=_refuse):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if (real := os.path.realpath(where)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield where, files
+            tops += [path for name in folders if os.path.islink(path := os.path.join(where, name))]
 
 
 def _refuse(error: OSError) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dynjax.errors import UsageError
+from dynjax.files import expanded
 from dynjax.models.build import build_trunk
 from dynjax.models.trunks import TRUNKS
 from dynjax.pretrained.source import find_weights
@@ -29,7 +30,7 @@ def feature_extractor(name: str, weights: str | Path | None = None) -> Callable[
     if name not in TRUNKS:
         raise UsageError(f"no network is named {name!r}; choose one of {', '.join(sorted(TRUNKS))}")
     trunk = build_trunk(name)
-    loaded = read_weights(Path(weights), name) if weights is not None else find_weights(name, "required")
+    loaded = read_weights(expanded(weights), name) if weights is not None else find_weights(name, "required")
     assert loaded is not None
     params, batch_stats = jax.tree.map(jnp.asarray, ({"trunk": loaded.params}, {"trunk": loaded.batch_stats}))
 

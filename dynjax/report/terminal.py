@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from dynjax.work.progress import Console
 
 INDENT = "  "  # of the further lines of a sentence
 SHORTEST = 12  # characters that are left of a folder's name at least

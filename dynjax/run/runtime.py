@@ -8,28 +8,82 @@ import platform
 import re
 import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from dynjax.files import cache_folder, warn_of_cache
-from dynjax.work.progress import console
+from dynjax.work.progress import announce_anew, console
+from dynjax.work.signals import handled
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # schedulers often announce a kill by SIGUSR1
 DAMAGED_PROGRAM = re.compile(r"Error reading persistent compilation cache entry for '(\w+)'")
 UNWRITTEN_PROGRAM = re.compile("Error writing persistent compilation cache entry")
+DIRECTORY, SHORTEST = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+LOUD = ("absl", "asyncio")  # where orbax logs every file that it writes, and the stack of each error that it raises
 _STARTED = time.monotonic()
+_calls: list[object] = []  # that are running, in any thread
+_before: list[Callable[[], None]] = []  # restores what was there before the first of these
+_counting = threading.Lock()
+
+
+@contextlib.contextmanager
+def like_a_command() -> Iterator[None]:
+    """Lets a block say all that a command says, and then restores what it changed for the whole process.
+
+    These are JAX's compilation cache, the levels of loggers, and how warnings and errors in callbacks are shown, which
+    belong to the notebook that calls. Of several calls at a time, in threads, the last to end restores them.
+    """
+    call = object()
+    with _counting:
+        if not _calls:
+            announce_anew()
+            _before.append(_restorer())
+        _calls.append(call)
+    try:
+        yield
+    finally:
+        with _counting:
+            _calls.remove(call)
+            if not _calls:
+                _before.pop()()
+
+
+def _restorer() -> Callable[[], None]:
+    """Returns a function that restores what `configure_jax` changes, as it is now."""
+    options = {name: getattr(jax.config, name) for name in (DIRECTORY, SHORTEST)}
+    levels = {name: logging.getLogger(name).level for name in LOUD}
+    unraisable, warn = sys.unraisablehook, warnings.showwarning
+
+    def restore() -> None:
+        _set_cache(options)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        sys.unraisablehook, warnings.showwarning = unraisable, warn
+
+    return restore
+
+
+def _set_cache(options: Mapping[str, Any]) -> None:
+    """Sets JAX's options of its compilation cache; has it opened anew if it is to be another one."""
+    is_other = options[DIRECTORY] != getattr(jax.config, DIRECTORY)
+    for name, value in options.items():
+        jax.config.update(name, value)
+    if is_other:
+        compilation_cache.reset_cache()
 
 
 def configure_jax() -> None:
     """Keeps compiled programs in the cache, so that the next process starts quickly; may be called again and again."""
     programs = cache_folder() / "xla" / _processor()
-    jax.config.update("jax_compilation_cache_dir", str(programs))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    for name in ("absl", "asyncio"):  # orbax logs every file that it writes, and the stack of each error that it raises
+    _set_cache({DIRECTORY: str(programs), SHORTEST: 0.1})
+    for name in LOUD:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if getattr(sys.unraisablehook, "func", None) is not _drop_closed_loop:
         sys.unraisablehook = functools.partial(_drop_closed_loop, sys.unraisablehook)
@@ -72,7 +126,7 @@ def _processor() -> str:
 def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether to stop: after one of SIGNALS, or `max_hours` after the process started.
 
-    A second signal stops at once.
+    A second signal stops at once. Outside the main thread, signals are left to the program whose thread it is.
     """
     requested = False
 
@@ -90,9 +144,5 @@ def stop_when_asked(max_hours: float | None = None) -> Iterator[Callable[[], boo
             console.print(f"{max_hours:g} hours are over: stopping as soon as all can be saved")
         return requested
 
-    previous = {number: signal.signal(number, request) for number in SIGNALS}
-    try:
+    with handled(SIGNALS, request):
         yield is_time
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -219,7 +219,7 @@ def flatten(config: ConfigDict | FrozenConfigDict | dict, prefix: str = "") -> d
     flat: dict[str, Any] = {}
     for key, value in config.items():
         inner = isinstance(value, ConfigDict | FrozenConfigDict | dict)
-        flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+        flat |= flatten(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return flat
 
 

@@ -59,16 +59,16 @@ class Workdir:
         """Returns the folder of a fold's checkpoint of its selected epoch."""
         return self.path / "checkpoints" / f"selected_{number}"
 
-    def check_is_run(self) -> None:
-        """Raises InputError unless the folder holds a run, or what is left of one."""
+    def check_is_run(self, what: str = "--workdir is the folder of a trained run") -> None:
+        """Raises InputError unless the folder holds a run, or what is left of one. Args: what, names what is asked."""
         if not os.path.exists(self.path):
             meant = f"; did you mean {near}?" if (near := self._nearest()) else ""
-            raise InputError(f"{self}: no such folder; --workdir is the folder of a trained run{meant}")
+            raise InputError(f"{self}: no such folder; {what}{meant}")
         if not self.path.is_dir():
-            raise InputError(f"{self}: no folder; --workdir is the folder of a trained run")
+            raise InputError(f"{self}: no folder; {what}")
         files = (self.config, self.external, self.folds)
         if not any(file.exists() for file in files) and not any(run.begun_folds() for run in self.repeats()):
-            raise InputError(f"{self}: holds no run, for there is no config.json; --workdir is the folder of one")
+            raise InputError(f"{self}: holds no run, for there is no config.json; {what}")
 
     def _nearest(self) -> Path | None:
         """Returns the folder beside this one whose name is most like its own."""

@@ -33,11 +33,13 @@ def audit(
     workdir: Workdir | None = None,
     shuffled: Workdir | None = None,
     allow_refused: bool = False,
+    max_hours: float | None = None,
 ) -> None:
     """Audits the folds written in the workdir or, without one, the folds that the config would get.
 
     With `shuffled`, it also trains the config in that folder on shuffled labels, which only a leak can predict. The
-    scans that the run in the workdir excluded are left out; without one, `allow_refused` leaves out refused scans.
+    scans that the run in the workdir excluded are left out; without one, `allow_refused` leaves out refused scans. That
+    training stops after `max_hours`.
 
     Raises: InputError that lists every subject and volume on both sides of a fold, or if shuffled labels are predicted.
     """
@@ -58,7 +60,7 @@ def audit(
     print_text(f"no leak: of {count}, no subject and no identical or near-identical volume is on both sides of a fold")
     print_text(f"(near-identical: a correlation of {BOUND} or more without the cohort's mean)")
     if shuffled is not None and shuffled_config is not None:
-        _train_on_shuffled_labels(shuffled_config, shuffled, allow_refused)
+        _train_on_shuffled_labels(shuffled_config, shuffled, allow_refused, max_hours)
 
 
 def _without_refused(config: FrozenConfigDict, cohort: Cohort, workdir: Workdir | None, allow_refused: bool) -> Cohort:
@@ -82,9 +84,11 @@ def _with_shuffled_labels(config: FrozenConfigDict) -> FrozenConfigDict:
     return settings.resolve(changed)
 
 
-def _train_on_shuffled_labels(config: FrozenConfigDict, workdir: Workdir, allow_refused: bool) -> None:
+def _train_on_shuffled_labels(
+    config: FrozenConfigDict, workdir: Workdir, allow_refused: bool, max_hours: float | None
+) -> None:
     configure_jax()
-    cross_validate(config, workdir, allow_refused)
+    cross_validate(config, workdir, allow_refused, max_hours)
     estimate = read_results(workdir.results)["metrics"]["roc_auc"]
     (low, high), value = estimate["ci95"], estimate["value"]
     found = f"on shuffled labels the AUC is {value:.3f}, its 95 % interval {low:.3f} to {high:.3f}"

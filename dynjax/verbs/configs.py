@@ -1,12 +1,11 @@
 """`configs`: lists the configs that come with dynjax, and what each one is."""
 
-import importlib
 import shutil
 import textwrap
 from collections.abc import Iterator
 
 from dynjax import config_file
-from dynjax.config_names import config_files, offer_base, summary_of
+from dynjax.config_names import base, config_files, summary_of
 from dynjax.errors import UsageError
 
 WIDEST = 100  # columns, beyond which lines are hard to read
@@ -16,8 +15,7 @@ Variants stand after a colon, joined by commas: --config=NAME:quick,skull"""
 
 def configs() -> None:
     """Prints the name, a sentence and the variants of each config, and what the variants are."""
-    offer_base()
-    meaning: dict[str, str] = importlib.import_module("configs.base").VARIANTS
+    meaning: dict[str, str] = base().VARIANTS
     files = config_files()
     margin, width = max(map(len, files)) + 2, min(shutil.get_terminal_size().columns, WIDEST)
     for name, file in files.items():

@@ -76,7 +76,7 @@ def explain(
     Raises: UsageError for a method or a reference that is not defined; InputError if a file is missing and, once all
     others are explained, if a scan was refused.
     """
-    scans = named_scans(scans, table)
+    scans, aside = named_scans(scans, table)
     if scans and (subjects or atlas):
         raise UsageError("--subjects and --atlas are for the subjects of the run; leave them out, or the scans")
     if allow_unlike and not scans:
@@ -86,6 +86,8 @@ def explain(
     folder = out.absolute() if out else workdir.explanation
     if not can_be_written(folder / INDEX):
         raise UsageError(f"{folder}: no folder can be made or written there; choose another --out")
+    if aside:
+        print_text(aside)
     configure_jax()
     networks_from = workdir.networks_from()
     config = networks_from.read_config()

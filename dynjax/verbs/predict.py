@@ -46,12 +46,14 @@ def answer(
     check_output(out, ".csv", "")
     if not (scans or table):
         raise UsageError("predict needs at least one scan: SCAN.nii.gz ..., a folder of them, or --table=scans.csv")
-    scans = named_scans(scans, table)
+    named = named_scans(scans, table)
+    if named.aside:
+        print_text(named.aside)
     configure_jax()
     networks = load_networks(workdir)
     config, guard = networks[0].config, read_guard(workdir.repeats()[0])
     standing = read_standing(workdir, len(networks), config.cohort.labels)
-    verdicts = answer_scans(scans, networks, guard, standing, allow_unlike)
+    verdicts = answer_scans(named.paths, networks, guard, standing, allow_unlike)
     if out is not None:  # before anything is printed, which a terminal may not take
         _write(out, verdicts, standing, guard)
     _print(verdicts, standing, guard)

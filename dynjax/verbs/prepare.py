@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ml_collections import FrozenConfigDict
 
 from dynjax import __version__
-from dynjax.cohort.named import named_scans
+from dynjax.cohort.named import NamedScans, named_scans
 from dynjax.cohort.scan import Scan
 from dynjax.cohort.table import OPTIONAL, PHANTOM_MARK, REQUIRED
 from dynjax.csv_table import to_csv
@@ -56,13 +56,15 @@ def prepare(
     workdir: Workdir | None = None,
     scans: Sequence[str] = (),
     table: str = "",
+    chosen: Mapping[str, Any] | None = None,
 ) -> None:
     """Prepares every scan that is not yet in `out`, and writes their table.
 
     With a config these are the scans of its cohort; with a workdir, scans without labels, on the grid of its run, for
     `predict` and `explain`.
 
-    Args: scans, files or folders; table, a CSV that lists further ones in its column `path`.
+    Args: scans, files or folders; table, a CSV that lists further ones in its column `path`; chosen, the values of
+    --config and --config.KEY, from which the next command is made.
     Raises: UsageError if SimpleITK is missing or `out` cannot be used; InputError, once all good scans are prepared, if
     any was refused.
     """
@@ -78,13 +80,23 @@ def prepare(
         following = f"dynjax predict \\\n    --workdir={run} \\\n    --table={prepared}"
     elif config is not None:
         task = _of_cohort(config, folder)
-        following = f"train with --config.cohort.table={folder / TABLE}"
+        following = _train(chosen or {}, folder / TABLE)
     try:
         with lock(folder / LOCK, wait=False):
             _begin(folder, task.mark)
             _finish(folder, task, _prepare_all(folder, task), following)
     except BlockingIOError as holder:
         raise UsageError(f"--out={folder}: is being written by {holder}; choose another folder") from None
+
+
+def _train(chosen: Mapping[str, Any], table: Path) -> str:
+    """Returns the command that trains the chosen config on a table, without what it says of another table."""
+    old = [f"config.{key}" for key in settings.OF_ONE_TABLE]
+    values = {name: value for name, value in chosen.items() if name not in old} | {"config.cohort.table": table}
+    spelt = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in values.items()
+    }
+    return " \\\n    ".join(["dynjax train", *(shlex.quote(f"--{name}={value}") for name, value in spelt.items())])
 
 
 def _check_what(config: FrozenConfigDict | None, workdir: Workdir | None, named: Sequence[str]) -> None:
@@ -108,11 +120,14 @@ def _of_cohort(config: FrozenConfigDict, folder: Path) -> Task:
     return Task(cohort.scans, True, settings.projection_of(config).reading, refused, about, mark)
 
 
-def _of_scans(workdir: Workdir, paths: Sequence[str], folder: Path) -> Task:
+def _of_scans(workdir: Workdir, named: NamedScans, folder: Path) -> Task:
+    paths = named.paths
     if inside := [path for path in paths if folder in Path(path).absolute().parents]:
         raise UsageError(f"--out={folder}: holds {inside[0]}, a scan to prepare; name another folder")
     reading = settings.projection_of(workdir.networks_from().read_config()).reading
     size = f"{' x '.join(map(str, reading.grid.shape))} voxels of {reading.grid.spacing:g} mm"
+    if named.aside:
+        print_text(named.aside)
     print_text(f"{counted(len(paths), 'scan')} to prepare on the grid of {workdir}, {size}")
     scans = tuple(Scan("", "", "", Path(path)) for path in paths)
     return Task(scans, False, reading, [], {"workdir": str(workdir)})

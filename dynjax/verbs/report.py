@@ -60,12 +60,12 @@ def report(workdir: Workdir, show_ids: bool = False, beside: Sequence[str] = ())
     Raises: InputError if the run is not evaluated yet, or if one of its files is missing or damaged.
     """
     config = workdir.read_config()
-    facts = _gather(config, workdir, show_ids)
+    facts = _gather(config, workdir, show_ids)._replace(beside=_beside(workdir, beside))
     scans = _find_scans(config, read_predictions(workdir.predictions))
     if scans is not None:
         columns = {name: [scans[subject].column(name) for subject in facts.subjects] for name in COLUMNS}
         facts = facts._replace(columns=columns, images=_read_images(config, workdir, subjects_to_show(facts), scans))
-    facts = facts._replace(beside=_beside(workdir, beside), explanation=_explanation(workdir, facts))
+    facts = facts._replace(explanation=_explanation(workdir, facts))
     page, card = run_page(facts), model_card(facts)
     save_parts(page, workdir.report, PARTS)
     write_text(workdir.report.with_suffix(".html"), render(page))

@@ -17,6 +17,7 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
 from dynjax.errors import InputError
+from dynjax.files import expanded
 from dynjax.volumes.content import Content
 from dynjax.volumes.finding import Finding, RefusedVolume
 from dynjax.volumes.grid import Grid, fits, place
@@ -125,8 +126,9 @@ def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse",
 
     Raises: InputError with the file's name, the reason and the remedy, for anything but one finite 3D volume.
     """
+    path = expanded(path)
     try:
-        data, affine = read_volume(Path(path))
+        data, affine = read_volume(path)
         if nan == "zero" and np.isnan(data).any():
             data = zero_outside(data)
         low, high = _check_values(data)

@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError
 from typing import Any, NoReturn
 
 from dynjax.errors import DynjaxError, UsageError
+from dynjax.work.signals import handled
 
 LOCAL = "local"  # a scheduler for as long as the command runs, with a process per core of this machine
 PATIENCE = 10  # seconds to wait for a scheduler's answer
@@ -114,21 +115,13 @@ def _connect(scheduler: str):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if scheduler == LOCAL:
-            with _without_interrupts():
+            with handled(
+                [signal.SIGINT], signal.SIG_IGN
+            ):  # processes of its own ignore a Ctrl-C, which this one handles
                 return Client(processes=True, threads_per_worker=1, dashboard_address=":0")
         return Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"--scheduler={scheduler}: no Dask scheduler answers there ({error})") from None
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Makes processes started in the block ignore a terminal's Ctrl-C, which this process handles."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -53,10 +53,11 @@ def announced(program: Callable, what: str) -> Callable:
 
 
 def _say(text: str) -> None:
-    if console.is_terminal:
-        console.print(text)
-    else:
-        print(text, flush=True)
+    with contextlib.suppress(BrokenPipeError):  # which the main thread meets as well, and ends
+        if console.is_terminal:
+            console.print(text)
+        else:
+            print(text, flush=True)
 
 
 def end_when_asked(end: Callable[[], NoReturn]) -> None:

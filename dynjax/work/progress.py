@@ -5,8 +5,16 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
+import rich.console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Console(rich.console.Console):
+    """Raises an error of its output, as `print` does; rich's own would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the error that rich has just caught
+
 
 console = Console(stderr=True, highlight=False)
 QUIET_SECONDS = 10.0  # between two plain lines
@@ -47,3 +55,8 @@ def _plain_lines(description: str, total: int) -> Iterator[Callable[[int], None]
 def _announce(description: str) -> None:
     """Says what begins; what is done again, as for each fold, is not said again."""
     print(description, flush=True)
+
+
+def announce_anew() -> None:
+    """Has everything said once more, as a new command does."""
+    _announce.cache_clear()

@@ -99,3 +99,28 @@ def test_an_external_run_whose_networks_are_gone_says_so(workdir, tmp_path):
 
 def test_a_run_in_words(run):
     assert repr(run).startswith(f"Run of mobilenet_v2 in {run.workdir}\nSYNTHETIC: trained on")
+
+
+BROKEN = [  # a file of a run, what is written over it or None to remove it, and what the run says of it
+    ("config.json", None, "config.json: no such file; is {w} the workdir of a run?"),
+    ("config.json", "{", "config.json: damaged: not JSON"),
+    ("results.json", "{}", "results.json: damaged or of an older version; run evaluate on this workdir"),
+    ("results.json", None, "no results.json and predictions.csv yet"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), BROKEN)
+def test_a_broken_run_is_shown_and_says_what_it_lacks(name, text, said, workdir, tmp_path):
+    folder = shutil.copytree(workdir, tmp_path / "w", ignore=shutil.ignore_patterns("reference"))
+    (folder / name).unlink() if text is None else (folder / name).write_text(text)
+    broken = dynjax.load_run(folder)
+    assert [said.format(w=folder) in sentence for sentence in broken.lacks] == [True]
+    assert repr(broken).startswith("Run ") and repr(broken).endswith(broken.lacks[0])
+
+
+def test_a_run_whose_checkpoint_is_damaged_is_shown(workdir, tmp_path):
+    folder = shutil.copytree(workdir, tmp_path / "w")
+    for path in (folder / "checkpoints" / "fold_1").rglob("*.json"):
+        path.write_text("{")
+    (lacking,) = dynjax.load_run(folder).lacks
+    assert "checkpoints/fold_1" in lacking and lacking in repr(dynjax.load_run(folder))

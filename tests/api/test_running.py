@@ -1,5 +1,7 @@
 """What the commands do, called from Python: the same files, the same errors, and results as values."""
 
+import contextlib
+import inspect
 import json
 
 import nibabel
@@ -34,11 +36,99 @@ def test_load_config_changes_keys_and_checks_them(tmp_path):
         (RECIPE, {"train.folds": "three"}, r"train\.folds='three': must be a whole number"),
         (RECIPE, {"volume.grid": 3}, r"volume\.grid=3: must be"),
         (RECIPE, {"train.epochs": 7}, "means nothing to a solved head"),
+        (RECIPE, {"train": {"folds": "three"}}, r"train\.folds='three': must be a whole number"),
+        (RECIPE, {"train": {"fold": 3}}, r"train\.fold: a config has no such key; did you mean train\.folds\?"),
+        (RECIPE, {"train": 3}, r"train: is a section of a config; give keys of it, such as \{'train\.KEY': VALUE\}"),
+        (RECIPE, {3: 4}, "3: a config has no such key"),
+        (RECIPE, ["train.folds=3"], r"changes of a config are a dict, not a list; write load_config\(\"best\", {"),
+        ({"train.folds": 3}, None, r"a config is a name, a file or a ConfigDict, and none a dict; write load_config\("),
     ],
 )
 def test_a_wrong_config_is_said(config, overrides, said):
     with pytest.raises(dynjax.UsageError, match=said):
         dynjax.load_config(config, overrides)
+
+
+def test_changes_may_be_nested_and_of_numpy():
+    config = dynjax.load_config(
+        RECIPE, {"train": {"folds": np.int64(4)}, "volume": {"grid": np.full(3, 40), "spacing": np.float32(4)}}
+    )
+    assert (config.train.folds, config.volume.grid, config.volume.spacing) == (4, (40, 40, 40), 4.0)
+    assert type(config.train.folds) is int
+
+
+def test_a_run_stands_for_its_folder_and_a_word_for_a_list_of_one(workdir):
+    run = dynjax.load_run(workdir)
+    assert dynjax.load_run(run).workdir == workdir
+    with pytest.raises(dynjax.UsageError, match="--subjects=nobody: the run has no such subject"):
+        dynjax.explain(run, subjects="nobody", method="cam")
+    with pytest.raises(dynjax.UsageError, match=r"scans are files and folders, and none a ndarray; .*networks\[FOLD\]"):
+        dynjax.predict(run, [np.zeros((4, 4, 4))])
+
+
+@pytest.mark.parametrize("verb", [dynjax.predict, dynjax.explain])
+def test_a_folder_of_scans_says_what_it_leaves_aside(verb, workdir, tmp_path, capsys):
+    for name in ("a.nii", "b.mgz", "c.mgz"):
+        (tmp_path / name).touch()
+    with contextlib.suppress(dynjax.InputError):
+        verb(workdir, tmp_path, out=tmp_path / "out" / "p.csv")
+    said = capsys.readouterr().out
+    assert f"{tmp_path}: left aside 2 .mgz: a folder stands for its .nii and .nii.gz files; name others one" in said
+
+
+AT_HOME = {  # parameters that take a path, and what takes it there; below a file, where nothing can be
+    ("load_config", "config"): lambda path, _: dynjax.load_config(path),
+    ("train", "config"): lambda path, _: dynjax.train(path, "w"),
+    ("train", "workdir"): lambda path, _: dynjax.train(RECIPE, path, TINY),
+    ("evaluate", "workdir"): lambda path, _: dynjax.evaluate(path),
+    ("evaluate", "table"): lambda path, run: dynjax.evaluate(run, table=path, out=run.parent / "new"),
+    ("evaluate", "out"): lambda path, run: dynjax.evaluate(run, table="t.csv", out=path),
+    ("predict", "workdir"): lambda path, _: dynjax.predict(path, "a.nii"),
+    ("predict", "scans"): lambda path, run: raise_reason(dynjax.predict(run, path)),
+    ("predict", "table"): lambda path, run: dynjax.predict(run, table=path),
+    ("predict", "out"): lambda path, run: dynjax.predict(run, "a.nii", out=path),
+    ("explain", "workdir"): lambda path, _: dynjax.explain(path),
+    ("explain", "scans"): lambda path, run: dynjax.explain(run, path, method="cam", out=run.parent / "new"),
+    ("explain", "table"): lambda path, run: dynjax.explain(run, table=path),
+    ("explain", "out"): lambda path, run: dynjax.explain(run, method="cam", out=path),
+    ("explain", "atlas"): lambda path, run: dynjax.explain(run, method="cam", atlas=path, out=run.parent / "new"),
+    ("explain", "atlas_names"): lambda path, run: dynjax.explain(
+        run, method="cam", atlas=a_scan(run), atlas_names=path, out=run.parent / "new"
+    ),
+    ("load_run", "workdir"): lambda path, _: dynjax.load_run(path),
+    ("load_volume", "path"): lambda path, _: dynjax.load_volume(path),
+    ("feature_extractor", "weights"): lambda path, _: dynjax.feature_extractor("alexnet", path),
+    ("DynamicImageClassifier", "weights"): lambda path, _: dynjax.DynamicImageClassifier(weights=path).fit(
+        np.random.default_rng(0).random((4, 8, 8, 8)), [0, 1, 0, 1]
+    ),
+}
+
+
+def raise_reason(verdicts):
+    raise dynjax.InputError(verdicts[0].reason)
+
+
+def a_scan(run):
+    return find_cohort(dynjax.load_run(run).config).scans[0].path
+
+
+def test_every_parameter_that_takes_a_path_is_tried_at_home():
+    names = [name for name in dynjax.__all__ if not hasattr(getattr(dynjax, name), "exit_code")]  # all but the errors
+    signatures = {name: inspect.signature(getattr(dynjax, name)).parameters for name in names}
+    taking = {(name, each) for name in signatures for each in signatures[name] if "Path" in str(signatures[name][each])}
+    assert taking == set(AT_HOME)
+
+
+@pytest.mark.parametrize(("name", "parameter"), AT_HOME)
+def test_a_path_may_begin_at_home(name, parameter, workdir, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "file.csv").touch()
+    run = tmp_path / "run"
+    run.symlink_to(workdir)
+    with pytest.raises(dynjax.DynjaxError, match=f"{tmp_path}/home/file.csv") as error:
+        AT_HOME[name, parameter]("~/file.csv/a", run)
+    assert "~" not in str(error.value)
 
 
 def test_train_returns_the_run_and_goes_on_where_it_stopped(workdir, capsys):

@@ -21,17 +21,56 @@ def folder(tmp_path):
 
 def test_a_folder_stands_for_its_scans_in_natural_order(folder):
     expected = [str(folder / name) for name in ("b9.NII.gz", "b10.nii", "deep/er/a.nii.gz")]
-    assert named_scans([str(folder)]) == expected
-    mixed = named_scans(["gone.nii", str(folder / "b10.nii"), str(folder)])
+    assert named_scans([str(folder)]) == (expected, "")
+    mixed = named_scans(["gone.nii", str(folder / "b10.nii"), str(folder)]).paths
     assert mixed == ["gone.nii", expected[1], expected[0], expected[2]], "each once"
 
 
 def test_a_table_names_scans_relative_to_itself(folder, tmp_path):
     table = tmp_path / "scans.csv"
     table.write_text(f"age,path\n70,scans/b10.nii\n71,{folder}/b9.NII.gz\n72,scans/b10.nii\n")
-    assert named_scans([], str(table)) == [f"{tmp_path}/scans/b10.nii", f"{folder}/b9.NII.gz"]
-    assert named_scans(["x.nii"], str(table))[0] == "x.nii"
-    assert named_scans([]) == []
+    assert named_scans([], str(table)).paths == [f"{tmp_path}/scans/b10.nii", f"{folder}/b9.NII.gz"]
+    assert named_scans(["x.nii"], str(table)).paths[0] == "x.nii"
+    assert named_scans([]).paths == []
+
+
+def test_images_of_other_kinds_are_counted_and_not_taken(folder, tmp_path):
+    for name in (
+        "T1.mgz",
+        "deep/aseg.MGZ",
+        "old.img",
+        "old.hdr",
+        "old.img.gz",
+        "dicom/1.dcm",
+        ".dot/x.mgz",
+        "a.mgz.txt",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    found = named_scans([str(folder), "x.mgz"])
+    assert [os.path.basename(path) for path in found.paths] == ["b9.NII.gz", "b10.nii", "a.nii.gz", "x.mgz"]
+    counts = "1 .dcm, 1 .hdr, 1 .img, 1 .img.gz, 2 .mgz"
+    assert found.aside.startswith(f"{folder}: left aside {counts}: ") and found.aside.count("\n") == 0
+    with pytest.raises(
+        InputError, match=r"no \.nii or \.nii\.gz file is in this folder; it has 1 \.dcm, which can be n"
+    ):
+        named_scans([str(folder / "dicom")])
+
+
+def test_links_to_folders_are_followed_once(folder, tmp_path):
+    other = tmp_path / "other"
+    (other / "more").mkdir(parents=True)
+    (other / "c.nii").touch()
+    (other / "more" / "d.nii").touch()
+    links = {"link": other, "again": other, "loop": folder, "up": tmp_path, "deep/inner": folder / "deep" / "er"}
+    links |= {"dangling": tmp_path / "gone", ".hidden": other}
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    (other / "more" / "back").symlink_to(other)
+    names = ["again/c.nii", "again/more/d.nii", "b9.NII.gz", "b10.nii", "deep/er/a.nii.gz"]
+    assert named_scans([str(folder)]).paths == [str(folder / name) for name in names]
+    (tmp_path / "whole").symlink_to(folder)
+    assert len(named_scans([str(tmp_path / "whole")]).paths) == 5
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dynjax.cohort.table import load_cohort
 from dynjax.errors import InputError
 from dynjax.run.workdir import Workdir
 from dynjax.verbs.audit import audit
-from tests.command import PHANTOMS, anew, main
+from tests.command import PHANTOMS, TINY, anew, main
 
 SETTINGS = ("--config=configs/dyn_vgg11.py", "--config.train.folds=3")
 
@@ -161,3 +161,10 @@ def test_labels_are_shuffled_between_subjects():
     assert ours != theirs and sorted(ours.values()) == sorted(theirs.values())
     assert all(scan.label == theirs[scan.subject] for scan in shuffled.scans) and len(cohort.scans) > len(ours)
     assert shuffle_labels(cohort, 0) == shuffled != shuffle_labels(cohort, 1)
+
+
+def test_training_on_shuffled_labels_stops_in_time(tmp_path):
+    command = ("audit", "--shuffle", *TINY, *PHANTOMS, f"--workdir={tmp_path}")
+    done = main(*command, "--max-hours=0")
+    assert done.returncode == 75 and "0 hours are over: stopping as soon as all can be saved" in done.stderr
+    assert (tmp_path / "config.json").exists() and not (tmp_path / "results.json").exists()

@@ -117,6 +117,7 @@ MISTAKES = [  # what a new user types, the exit code, and the one line that is s
     ("best:quick", 2, "no verb is called best:quick; did you mean --config=best:quick?"),
     ("train", 2, "--config=NAME is needed; `dynjax configs` lists the names"),
     ("train best", 2, "train takes no further arguments: best; did you mean --config=best?"),
+    ("report dynjax", 2, "report takes no further arguments: dynjax; did you mean --workdir=dynjax?"),
     ("train config=best", 2, "train takes no further arguments: config=best; did you mean --config=best?"),
     ("train --confg=best", 2, "--confg: there is no such flag; did you mean --config?"),
     ("train --config=best --max_hours=3", 2, "--max_hours: there is no such flag; did you mean --max-hours?"),

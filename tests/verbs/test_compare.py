@@ -196,7 +196,7 @@ def test_what_cannot_be_compared_is_listed(runs, tmp_path):
     (runs[1] / "results.json").write_text("{}")
     done = main("compare", runs[0], runs[1], tmp_path / "nowhere")
     assert done.returncode == 3 and "2 of 3 runs" in done.stderr
-    assert "damaged or of an older version" in done.stderr and "nowhere/config.json: no such file" in done.stderr
+    assert "damaged or of an older version" in done.stderr and "nowhere: no such folder; name the folder" in done.stderr
     assert main("compare").returncode == 2
     assert main("compare", runs[0], "--out=rows.docx").returncode == 2
 

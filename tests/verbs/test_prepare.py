@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,8 +91,36 @@ def test_what_is_printed_fits_the_terminal(width, pretended, tmp_path, monkeypat
     verb.prepare(phantoms(), tmp_path / "out")
     lines = capsys.readouterr().out.splitlines()
     assert "12 SYNTHETIC subjects" in lines[0] or lines[0].startswith("SYNTHETIC: 12 subjects")  # as they are made
-    assert lines[-1] == f"next: train with --config.cohort.table={tmp_path}/out/scans.csv"
+    assert lines[-2:] == ["next: dynjax train \\", f"    --config.cohort.table={tmp_path}/out/scans.csv"]
     assert all(len(line) <= width or "/" in max(line.split(), key=len) for line in lines)  # a path cannot be folded
+
+
+CHOSEN = """
+import json, sys
+from dynjax import arguments, parsing
+
+arguments.ARGV[:] = sys.argv
+parsing.parse(arguments.VERBS, sys.argv)
+print(json.dumps(arguments._chosen_config()))
+"""
+
+
+def test_the_next_command_trains_the_same_config_on_the_new_table(pretended, tmp_path, capsys):
+    words = ["--config=best:skull", "--config.volume.grid=32,40,32", "--config.volume.spacing", "6.9"]
+    words += ["--config.cohort.labels=CN,MCI", "--config.cohort.table=raw.csv", "--config.cohort.label_column=dx"]
+    words += ["--config.train.stream"]
+    program = [sys.executable, "-c", CHOSEN, "prepare", *words, "--out=o"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    chosen = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(done.stdout).items()
+    }
+    out = tmp_path / "a folder"
+    verb.prepare(phantoms(), out, chosen=chosen)
+    command = shlex.split(capsys.readouterr().out.partition("next: dynjax ")[2].replace("\\\n", ""))
+    assert command[:2] == ["train", "--config=best:skull"] and "--config.train.stream=True" in command
+    shown = json.loads(main("show", *command[1:-1], "--config.train.stream=False", command[-1]).stdout)
+    assert shown["cohort"]["table"] == str(out / "scans.csv") and shown["cohort"]["label_column"] == ""
+    assert shown["cohort"]["labels"] == ["CN", "MCI"] and shown["volume"]["grid"] == [32, 40, 32]
 
 
 def test_refused_scans_are_named_once_the_others_are_done(pretended, tmp_path):

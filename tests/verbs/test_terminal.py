@@ -111,6 +111,19 @@ def test_a_workdir_that_is_not_there_is_named_with_the_nearest(verb, tmp_path):
     assert (done.returncode, done.stderr) == (3, f"{tmp_path}/nowhere: {told}\n")
 
 
+@pytest.mark.parametrize(
+    "command", [("compare", "{run}", "{folder}"), ("report", "--workdir={run}", "--beside={folder}")]
+)
+def test_a_run_to_compare_with_that_is_not_there_is_named_with_the_nearest(command, run, tmp_path):
+    (tmp_path / "dyn_vgg11").mkdir()
+    told = {"dyn_vgg12": f"no such folder; name the folder of a finished run; did you mean {tmp_path}/dyn_vgg11?"}
+    told |= {"dyn_vgg11": "holds no run, for there is no config.json; name the folder of a finished run"}
+    for name, text in told.items():
+        done = main(*(word.format(run=run[0], folder=tmp_path / name) for word in command))
+        expected = f"1 of 2 runs cannot be compared:\n  {tmp_path}/{name}: {text}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (3, "", expected)
+
+
 @pytest.mark.parametrize("verb", ["predict", "explain"])
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
