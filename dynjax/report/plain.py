@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dynjax.evaluation.resampling import LEVEL
 from dynjax.models.build import VOLUMETRIC
 from dynjax.models.head import JOINT
+from dynjax.percent import in_100, percent
 from dynjax.report.facts import Facts
 from dynjax.report.glossary import CONTROLS, DIAGNOSES, explain_class
-from dynjax.report.trust import calibration_sentences, percent
+from dynjax.report.trust import calibration_sentences
 from dynjax.report.whom import CHANCE, fits, fits_not
 from dynjax.report.wording import counted, name_folds
 
@@ -115,7 +116,7 @@ def _answer(facts: Facts) -> Iterator[str]:
         return
     other = "one without" if positive in DIAGNOSES and negative in CONTROLS else f"one {_with(negative)}"
     person = "simulated person" if facts.synthetic else "person"
-    times = f"{percent(area['value'])} times in 100{_between(area['ci95'])}"
+    times = f"{in_100(area['value'])} times in 100{_between(area['ci95'])}"
     yield (
         f"Of a {person} {_with(positive)} and {other}, {_who(facts)} gives the person {_with(positive)} the "
         f"higher probability {times}. {_against_chance(area['ci95'])}"
@@ -129,7 +130,7 @@ def _answer(facts: Facts) -> Iterator[str]:
 
 
 def _between(ends: Sequence[float] | None) -> str:
-    return f" ({LEVEL:.0%} interval {percent(ends[0])} to {percent(ends[1])})".replace("%", " %") if ends else ""
+    return f" ({percent(LEVEL)} interval {in_100(ends[0])} to {in_100(ends[1])})" if ends else ""
 
 
 def _against_chance(ends: Sequence[float] | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynjax.percent import percent
 from dynjax.report.facts import Facts
 from dynjax.report.wording import counted, estimate_text, name_folds, selection_text, trained_on_text
 
@@ -108,7 +109,7 @@ def _limits(facts: Facts) -> Iterator[str]:
     if facts.trained_on.get("synthetic"):
         yield "The networks were trained on subjects who do not exist."
     yield _whom(facts)
-    share = f"{facts.labels.mean():.0%} of the subjects are {positive}"
+    share = f"{percent(facts.labels.mean())} of the subjects are {positive}"
     yield f"{share}. Accuracy, precision and F1 apply only at this prevalence."
     yield (
         f"The labels {negative} and {positive} were taken from the scan table and not verified. Subjects with other "
