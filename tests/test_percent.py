@@ -10,8 +10,13 @@ from dynjax.percent import in_100, percent
 
 ROOT = Path(__file__).parents[1]
 TIGHT = re.compile(r"\d%(?!\w)")  # the other style
-PAGES = [*ROOT.glob("*.md"), *(path for folder in ("docs", "configs", "weights") for path in (ROOT / folder).glob("*.md"))]
-SOURCES = sorted(path for folder in ("dynjax", "configs", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py"))
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(path for folder in ("docs", "configs", "weights") for path in (ROOT / folder).glob("*.md")),
+]
+SOURCES = sorted(
+    path for folder in ("dynjax", "configs", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py")
+)
 
 
 def test_percentages_are_not_rounded_to_certainty():

@@ -29,6 +29,7 @@ IMAGES = {
     "svr": "rank-pooled images, which sum up how brightness changes through the slices",
     "learned": "an image that the network itself learned to make of the slices",
 }
+AGE_AND_SEX = "age and sex"
 CALIBRATED = "Do its probabilities mean what they say?"
 SIDES = {"axial": "from above", "coronal": "from the back", "sagittal": "from the side"}
 
@@ -45,9 +46,16 @@ def in_short(facts: Facts) -> list[tuple[str, list[str]]]:
     return [(name, lines) for name, lines in points.items() if lines]
 
 
+def heading(facts: Facts) -> str:
+    """Returns the heading of a run's page: what was asked, in a few words."""
+    negative, positive = facts.classes
+    by = AGE_AND_SEX if _model(facts) == "age_sex" else "MRI scans of the head"
+    return f"Telling {positive} from {negative} by {by}"
+
+
 def _question(facts: Facts) -> str:
     negative, positive = facts.classes
-    by = "age and sex" if _model(facts) == "age_sex" else "an MRI scan of the head"
+    by = AGE_AND_SEX if _model(facts) == "age_sex" else "an MRI scan of the head"
     simulated = "simulated " if facts.synthetic else ""
     meaning = f"{positive}: {_lower(explain_class(positive))} {negative}: {_lower(explain_class(negative))}"
     return (

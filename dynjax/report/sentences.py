@@ -94,7 +94,7 @@ def learning_curves_lack(facts: Facts) -> str:
         return "A baseline is fitted in one step: it has no epochs and no learning curve."
     if facts.solved:
         return "The linear answer is solved in one step: it has no epochs and no learning curve."
-    return "There is no events.jsonl for these folds, so no learning curve is shown."
+    return "The record of these folds' training is missing (the file events.jsonl), so no learning curve is shown."
 
 
 def limits(facts: Facts) -> list[str]:
@@ -154,5 +154,5 @@ def _leaks(facts: Facts) -> str:
         )
     return (
         "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
-        "`dynjax audit` checks that, and whether the label is associated with age, sex, site or scanner."
+        "The command dynjax audit checks that, and whether the label is associated with age, sex, site or scanner."
     )

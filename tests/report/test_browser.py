@@ -7,10 +7,12 @@ from dynjax.report.comparison_page import comparison_page
 from dynjax.report.page import render
 from dynjax.report.run_page import run_page
 from tests.report.browser import CHROMIUM, open_tab
-from tests.report.fabricated import facts, results
+from tests.report.fabricated import PAIRING, explained, facts, results
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 BEYOND = "document.documentElement.scrollWidth - innerWidth"
+SCROLLS = """[...document.querySelectorAll("main *")].filter(element => element.scrollWidth > element.clientWidth + 1
+    && getComputedStyle(element).overflowX != "visible" && element.clientWidth > 1).length"""
 CLIPPED = """[...document.querySelectorAll("p, li, h1, h2, figcaption, svg, .numbers div")].filter(
     element => element.getBoundingClientRect().right > innerWidth + 0.5).length"""
 
@@ -33,9 +35,10 @@ def pages(tmp_path_factory):
         Row("longword" * 12, "", 4, results(), None, "another cohort"),
     ]
     made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]), beside=others)
-    (folder / "run.html").write_text(render(run_page(made)))
+    (folder / "run.html").write_text(render(run_page(explained(made))))
     answers = (made.labels, made.probabilities)
     rows = [Row("Dyn + VGG11 + Att", f"runs/{'folder' * 20}/{number}", 4, results()) for number in range(3)]
+    rows[1] = rows[1]._replace(pairing=PAIRING)
     (folder / "compare.html").write_text(render(comparison_page(rows, [answers, answers, None], with_paper=True)))
     return folder
 
@@ -50,6 +53,16 @@ def test_a_page_fits_and_asks_for_nothing(tab, pages, name, width, scheme):
     assert tab.evaluate("innerWidth") == width and tab.evaluate(BEYOND) <= 0 and tab.evaluate(CLIPPED) == 0
     background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@pytest.mark.parametrize("width", (390, 500, 640, 768, 900, 1100))
+@pytest.mark.parametrize("name", ("run", "compare"))
+def test_no_table_runs_off_the_side(tab, pages, name, width):
+    tab.open(pages / f"{name}.html", width)
+    assert tab.evaluate(BEYOND) <= 0 and tab.evaluate(CLIPPED) == 0 and tab.evaluate(SCROLLS) == 0
+    if name == "run" and width in (390, 1100):  # where there is room, a table stays one
+        shown = tab.evaluate("getComputedStyle(document.querySelector('#table-metrics + div tbody tr')).display")
+        assert shown == ("flex" if width == 390 else "table-row")
 
 
 def test_the_first_screen_has_the_answer(tab, pages):
