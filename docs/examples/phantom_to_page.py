@@ -36,8 +36,8 @@ print(len(cohort.scans), "scans, the first is labelled", first.label)
 # A dynamic image
 # ---------------
 # One weight a slice, from low to high: what lies high in the head becomes bright, what lies low becomes dark. Below
-# are a slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: the
-# patient's left is on the left, the front at the top.
+# are a slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: L and R
+# are the patient's left and right, A is the front and P the back.
 volume = dynjax.load_volume(first.path).data  # float32 [X, Y, Z], RAS+
 images = {
     "slice in the middle": volume[:, :, volume.shape[2] // 2],
@@ -45,17 +45,10 @@ images = {
     "mean": dynjax.project(volume, "mean"),
     "maximum": dynjax.project(volume, "max"),
 }
-
-
-def show(ax, image, title):
-    ax.imshow(image.T[::-1], "gray")  # [X, Y] in RAS+: x to the right, y upwards
-    ax.set_title(title, fontsize=10)
-    ax.set(xticks=[], yticks=[])
-
-
 figure, axes = plt.subplots(1, 4, figsize=(10, 3), layout="constrained")
 for ax, (title, image) in zip(axes, images.items()):
-    show(ax, image, title)
+    dynjax.plot_dynamic_image(image, ax=ax)  # any image of a scan seen along z
+    ax.set(title=title, xlabel="")
 figure.supxlabel("SYNTHETIC", fontsize=9)
 
 # %%

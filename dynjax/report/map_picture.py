@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from scipy import ndimage
 
 from dynjax.report.canvas import FULL, INK, draw_png
@@ -171,8 +172,15 @@ def draw_plane(axes: Axes, volume: np.ndarray, values: np.ndarray, axis: int, po
     axes.set_facecolor("black")
     axes.spines[:].set_visible(False)
     if axis != 0:
-        for side, x in (("L", 0.06), ("R", 0.94)):
-            axes.text(x, 0.5, side, color="white", fontsize=9, ha="center", va="center", transform=axes.transAxes)
+        mark_sides(axes)
+
+
+def mark_sides(axes: Axes) -> None:
+    """Writes L at the left edge of an axial or coronal picture and R at the right, legible on dark and on bright."""
+    edge = [withStroke(linewidth=1.5, foreground="black")]
+    for side, x in (("L", 0.06), ("R", 0.94)):
+        look = {"color": "white", "fontsize": 9, "ha": "center", "va": "center", "path_effects": edge}
+        axes.text(x, 0.5, side, transform=axes.transAxes, **look)
 
 
 def wrapped(lines: Sequence[str], characters: int = CHARACTERS) -> str:
