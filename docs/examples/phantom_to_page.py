@@ -36,8 +36,8 @@ print(len(cohort.scans), "scans, the first is labelled", first.label)
 # A dynamic image
 # ---------------
 # One weight a slice, from low to high: what lies high in the head becomes bright, what lies low becomes dark. Below
-# are a slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: L and R
-# are the patient's left and right, A is the front and P the back.
+# are a slice of the scan, its dynamic image along z, and the mean and the maximum along z. Each is drawn upright: L
+# and R are the patient's left and right, A is the front and P the back.
 volume = dynjax.load_volume(first.path).data  # float32 [X, Y, Z], RAS+
 images = {
     "slice in the middle": volume[:, :, volume.shape[2] // 2],

@@ -24,7 +24,9 @@ SIDES = (
     "Sagittal: the front is at the right."
 )
 LOGITS = "logit per voxel"  # the unit of maps whose sum is a difference of logits
-SMOOTHING = 4.0  # standard deviation in mm of the Gaussian by which the strongest place is found
+# The standard deviation of the Gaussian by which the strongest place is found: in mm, and in voxels at least, for on a
+# coarse grid the voxels at the brain's edge, of opposite signs, would not cancel otherwise.
+SMOOTHING, VOXELS = 4.0, 2.0
 STRONG = 99.5  # percentile of the map's values, without sign and without zeros, that gets the full colour
 OPAQUE = 0.6  # part of that value from which a colour hides the scan
 GREYS = (1, 99.8)  # percentiles of the volume that are drawn black and white
@@ -117,7 +119,8 @@ def strongest(values: np.ndarray, affine: np.ndarray) -> tuple[int, int, int]:
 
 
 def _strength(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    return abs(ndimage.gaussian_filter(values, SMOOTHING / np.linalg.norm(affine[:3, :3], axis=0)))
+    sides = np.linalg.norm(affine[:3, :3], axis=0)  # of a voxel, mm
+    return abs(ndimage.gaussian_filter(values, np.maximum(SMOOTHING / sides, VOXELS)))
 
 
 def _peak(strength: np.ndarray) -> tuple[int, int, int]:
@@ -179,7 +182,7 @@ def mark_sides(axes: Axes) -> None:
     """Writes L at the left edge of an axial or coronal picture and R at the right, legible on dark and on bright."""
     edge = [withStroke(linewidth=1.5, foreground="black")]
     for side, x in (("L", 0.06), ("R", 0.94)):
-        look = {"color": "white", "fontsize": 9, "ha": "center", "va": "center", "path_effects": edge}
+        look: dict[str, Any] = {"color": "white", "fontsize": 9, "ha": "center", "va": "center", "path_effects": edge}
         axes.text(x, 0.5, side, transform=axes.transAxes, **look)
 
 

@@ -1,15 +1,14 @@
 """`configs`: lists the configs that come with dynjax, and what each one is."""
 
 import importlib
-import shutil
 import textwrap
 from collections.abc import Iterator
 
 from dynjax import config_file
 from dynjax.config_names import config_files, offer_base, summary_of
 from dynjax.errors import UsageError
+from dynjax.work.screen import screen_width
 
-WIDEST = 100  # columns, beyond which lines are hard to read
 GUIDE = """
 Variants stand after a colon, joined by commas: --config=NAME:quick,skull"""
 
@@ -19,11 +18,11 @@ def configs() -> None:
     offer_base()
     meaning: dict[str, str] = importlib.import_module("configs.base").VARIANTS
     files = config_files()
-    margin, width = max(map(len, files)) + 2, min(shutil.get_terminal_size().columns, WIDEST)
+    margin, width = max(map(len, files)) + 2, screen_width()
     for name, file in files.items():
         print(_paragraph(name.ljust(margin), summary_of(file), width))
         if variants := list(_variants(name, meaning)):
-            print(f"{' ' * margin}variants: {', '.join(variants)}")
+            print(_paragraph(" " * margin, f"variants: {', '.join(variants)}", width))
     print(GUIDE)
     for name, text in meaning.items():
         print(_paragraph(name.ljust(margin), text, width))
