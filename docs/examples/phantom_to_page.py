@@ -134,8 +134,8 @@ print(answer["verdict"], "probability of AD", answer["probability"], "its table 
 # ``explain`` writes a map in logit a voxel: red voxels speak for AD, blue ones against it, compared with what the
 # scan would look like without what tells the classes apart. They add up, but for a scaling and a small error, to the
 # difference between the scan's logit and that of what it is compared with. The picture shows the planes through the
-# place where the map, smoothed, is strongest. Single voxels are noise, above all at the edge of the brain, and
-# `how far a map may be believed <../../explaining.html>`_ was measured.
+# place within the brain where the map, smoothed, is strongest. Single voxels are noise, above all at the edge of the
+# brain, and `how far a map may be believed <../../explaining.html>`_ was measured.
 likeliest = max(predictions, key=lambda each: float(each["probability"]))
 command("explain", f"--workdir={run}", f"--subjects={likeliest['subject']}")
 picture = next((run / "explanation").glob("*/attribution.png"))

@@ -122,6 +122,13 @@ def explain_class(label: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else "A label of the scan table, which does not explain it."
 
 
+def meaning(label: str) -> str:
+    """Explains a class in a sentence that begins with its name."""
+    text = explain_class(label)
+    begins_with_a_name = text.startswith(("Alzheimer", "Parkinson"))
+    return f"{label}: {text if begins_with_a_name else text[:1].lower() + text[1:]}"
+
+
 def _metric(name: str) -> str:
     if name in METRICS:
         return METRICS[name]

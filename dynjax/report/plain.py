@@ -7,7 +7,7 @@ from dynjax.models.build import VOLUMETRIC
 from dynjax.models.head import JOINT
 from dynjax.percent import in_100, percent
 from dynjax.report.facts import Facts
-from dynjax.report.glossary import CONTROLS, DIAGNOSES, explain_class
+from dynjax.report.glossary import CONTROLS, DIAGNOSES, meaning
 from dynjax.report.trust import calibration_sentences
 from dynjax.report.whom import CHANCE, fits, fits_not
 from dynjax.report.wording import counted, name_folds
@@ -57,10 +57,9 @@ def _question(facts: Facts) -> str:
     negative, positive = facts.classes
     by = AGE_AND_SEX if _model(facts) == "age_sex" else "an MRI scan of the head"
     simulated = "simulated " if facts.synthetic else ""
-    meaning = f"{positive}: {_lower(explain_class(positive))} {negative}: {_lower(explain_class(negative))}"
     return (
         f"Can {simulated}people {_with(positive)} be told from people {_with(negative)} by {by}? "
-        f"{meaning} {facts.people} were tested."
+        f"{meaning(positive)} {meaning(negative)} {facts.people} were tested."
     )
 
 
@@ -183,8 +182,3 @@ def _with(label: str) -> str:
 
 def _model(facts: Facts) -> str:
     return facts.settings["model.name"]
-
-
-def _lower(text: str) -> str:
-    """Begins a text with a small letter, but not a name."""
-    return text if text.startswith(("Alzheimer", "Parkinson")) else text[:1].lower() + text[1:]

@@ -6,10 +6,11 @@ from dynjax.evaluation.paired import Test
 from dynjax.evaluation.resampling import LEVEL
 from dynjax.percent import in_100, percent
 from dynjax.report.comparison import Row, p_text
-from dynjax.report.glossary import explain_class
+from dynjax.report.glossary import meaning
 from dynjax.report.wording import counted
 
 SURE = 1 - LEVEL  # a p value below which chance is no good explanation
+AHEAD, BEHIND, UNSURE = "ahead", "behind", "unsure"
 
 
 def comparison_in_short(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
@@ -17,7 +18,7 @@ def comparison_in_short(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     synthetic = any(row.results["cohort"]["synthetic"] for row in rows)
     points = {
         "Asked": [_question(rows)],
-        "Answer": [answer(rows), *differences(rows, rows[0].name)],
+        "Answer": [_answer(rows), *_ranked(rows), *differences(rows, "run 1")],
         "Whom it fits": ["Simulated people only." if synthetic else "People like those tested in each run."],
         "Whom it does not fit": list(_fits_not(rows, synthetic)),
     }
@@ -30,17 +31,45 @@ def _question(rows: Sequence[Row]) -> str:
         return f"How well do {counted(len(rows), 'run')} tell their classes apart? Not all have the same classes."
     ((negative, positive),) = classes
     other = f"{positive} and {negative}" if negative else f"{positive} and others"
-    meanings = [f"{label}: {explain_class(label)}" for label in (positive, negative) if label]
-    return " ".join([f"How well do {counted(len(rows), 'run')} tell {other} apart?", *meanings])
+    meanings = " ".join(meaning(label) for label in (positive, negative) if label)
+    return f"How well do {counted(len(rows), 'run')} tell {other} apart? {meanings}"
 
 
-def answer(rows: Sequence[Row]) -> str:
+def _answer(rows: Sequence[Row]) -> str:
+    """Says which runs the first is surely ahead of or behind, and of which that cannot be told."""
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if row.pairing:
+            found.setdefault(_standing(row.pairing.roc_auc), []).append(number)
+    if not found:
+        return "Which run is best cannot be told: they were not tested on the same people in the same folds."
+    words = {
+        AHEAD: "Run 1 is ahead of {} by more than chance explains.",
+        BEHIND: "Run 1 is behind {} by more than chance explains.",
+        UNSURE: "Between run 1 and {} any difference may be chance.",
+    }
+    return " ".join(text.format(_runs(found[key])) for key, text in words.items() if key in found)
+
+
+def _standing(test: Test) -> str:
+    """Tells how the first run stands to the one that was tested against it."""
+    if test.p_holm is None or test.p_holm >= SURE:
+        return UNSURE
+    return AHEAD if test.difference < 0 else BEHIND
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    return f"run{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _ranked(rows: Sequence[Row]) -> Iterator[str]:
     """Says how often each run ranks a positive and a negative person rightly."""
-    found = [f"{row.name} {_times(row.results['metrics']['roc_auc'])}" for row in rows]
-    return (
-        "Of a person of the positive class and one of the other, how often in 100 does each run give the higher "
-        f"probability to the positive one? {'; '.join(found)}. Guessing gives 50."
+    yield (
+        "Of a person of the positive class and one of the other, how often in 100 the positive one gets the higher "
+        "probability; guessing gives 50:"
     )
+    for number, row in enumerate(rows, start=1):
+        yield f"Run {number}, {row.name}: {_times(row.results['metrics']['roc_auc'])}."
 
 
 def _times(area: dict) -> str:
@@ -54,8 +83,8 @@ def _times(area: dict) -> str:
 def differences(rows: Sequence[Row], first: str) -> Iterator[str]:
     """Says of each run that has the same people as the first, called `first`, whether it differs from that surely."""
     for row in rows[1:]:
-        if row.pairing and row.pairing.roc_auc.difference is not None:
-            yield f"{row.name}: {_difference(row.pairing.roc_auc, first)}"
+        if row.pairing:
+            yield f"{row.name} {_difference(row.pairing.roc_auc, first)}"
     if unpaired := [row.name for row in rows[1:] if not row.pairing]:
         yield f"Not tested on the same people, or in other groups of them, as {first}: {'; '.join(unpaired)}."
 
@@ -63,7 +92,7 @@ def differences(rows: Sequence[Row], first: str) -> Iterator[str]:
 def _difference(test: Test, first: str) -> str:
     ends = test.ci95
     between = f" ({percent(LEVEL)} interval: {_signed(ends[0])} to {_signed(ends[1])})" if ends else ""
-    text = f"right {_signed(test.difference)} often in 100 than {first}{between}, on the same people."
+    text = f"ranks such a pair rightly {_signed(test.difference)} often in 100 than {first}{between}."
     if test.p_holm is None:
         return text
     sure = "Chance alone would seldom make such a difference" if test.p_holm < SURE else "That may be chance"
@@ -71,7 +100,7 @@ def _difference(test: Test, first: str) -> str:
 
 
 def _signed(difference: float) -> str:
-    return f"{in_100(abs(difference))} {'less' if difference < 0 else 'more'}"
+    return f"{in_100(abs(difference))} times {'less' if difference < 0 else 'more'}"
 
 
 def _fits_not(rows: Sequence[Row], synthetic: bool) -> Iterator[str]:

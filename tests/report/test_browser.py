@@ -78,7 +78,7 @@ def test_subgroups_can_be_read_without_scrolling(tab, pages, width):
     box = "document.querySelector('[aria-labelledby=table-subgroups]')"
     assert tab.evaluate(f"{box}.scrollWidth - {box}.clientWidth") <= 0
     shown = tab.evaluate(f"getComputedStyle({box}.querySelector('tbody tr')).display")
-    assert shown == ("block" if width == 390 else "table-row")
+    assert shown == ("grid" if width == 390 else "table-row")
     label = f"getComputedStyle({box}.querySelectorAll('td')[4], '::before').content"
     assert tab.evaluate(label) == ('"ROC AUC"' if width == 390 else "none")
 

@@ -30,20 +30,30 @@ def test_it_begins_in_plain_words(page):
     said = points(page)
     assert page.sections[0].title == "In short" and said["Whom it fits"] == ["Simulated people only."]
     assert "3 runs tell AD and CN apart? AD: Alzheimer's disease" in said["Asked"][0]
-    first, second, third = said["Answer"]
-    assert "recipe 93 (95 % interval 86 to 97); brain volume" in first and "Guessing gives 50" in first
-    assert second.startswith("brain volume: right 7 less often in 100 than recipe (95 % interval: 13 less to 3 less)")
+    first, how, *ranked, second, third = said["Answer"]
+    assert first == "Run 1 is ahead of run 2 by more than chance explains." and "guessing gives 50" in how
+    assert ranked[0] == "Run 1, recipe: 93 (95 % interval 86 to 97)." and len(ranked) == 3
+    often = "7 times less often in 100 than run 1 (95 % interval: 13 times less to 3 times less)"
+    assert second.startswith(f"brain volume ranks such a pair rightly {often}")
     assert "Chance alone would seldom make such a difference (p 0.016, corrected" in second
-    assert third == "Not tested on the same people, or in other groups of them, as recipe: of others."
+    assert third == "Not tested on the same people, or in other groups of them, as run 1: of others."
     assert any("luckiest" in line for line in said["Whom it does not fit"])
 
 
 def test_a_difference_that_may_be_chance_is_called_so():
     unsure = ROWS[1]._replace(pairing=PAIRING._replace(roc_auc=paired.Test(0.02, [-0.05, 0.09], 0.4, 0.4)))
     page = comparison_page([ROWS[0], unsure], [None] * 2, with_paper=False)
-    assert "2 more often in 100" in points(page)["Answer"][1] and "may be chance (p 0.400" in points(page)["Answer"][1]
+    first, *_, last = points(page)["Answer"]
+    assert first == "Between run 1 and run 2 any difference may be chance."
+    assert "2 times more often in 100" in last and "may be chance (p 0.400" in last
     assert not any("luckiest" in line for line in points(page)["Whom it does not fit"]), (
         "of two there is no best of many"
+    )
+
+
+def test_without_the_same_people_no_run_is_called_best():
+    assert points(comparison_page([ROWS[0], ROWS[2]], [None] * 2, False))["Answer"][0].startswith(
+        "Which run is best cannot"
     )
 
 
