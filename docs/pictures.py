@@ -35,7 +35,7 @@ SUBJECT = "007_S_0087"  # of the run: called AD with a probability of 0.99, and 
 AXIAL, CORONAL = 45, 53  # slices through the ventricles, and through the temporal horns
 SMOOTHING = 1.0  # voxels; a map's single voxels are noise
 RAW = (0, 1, 2)  # raw scans of both labels, which a cohort needs; the first is drawn
-DOTS, COLOURS = 130, 256  # an inch; of a PNG's palette
+DOTS, COLOURS = 130, 128  # an inch; of a PNG's palette
 UNLIKE = {  # what is done to a scan, each shown with the verdict of `predict`
     "as it is": lambda volume: volume,
     "turned by 10 degrees": lambda volume: ndimage.rotate(volume, 10, (1, 2), reshape=False, order=1),
