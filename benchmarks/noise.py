@@ -70,7 +70,8 @@ def print_spread(shufflings: int = SHUFFLINGS) -> None:
         intervals.append(auc_interval(labels, answers))
     low, high = np.transpose(intervals)
     print(f"fair AUCs of {shufflings} shufflings: mean {np.mean(values):.3f}, standard deviation {np.std(values):.3f};")
-    print(f"of their 95 % intervals {np.mean(high < 0.5):.1%} lie below 0.5 and {np.mean(low > 0.5):.1%} above it")
+    below, above = 100 * np.mean(high < 0.5), 100 * np.mean(low > 0.5)
+    print(f"of their 95 % intervals {below:.1f} % lie below 0.5 and {above:.1f} % above it")
     print(f"AUCs within folds: mean {np.mean(within):.3f}, standard deviation {np.std(within):.3f}")
 
 

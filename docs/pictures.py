@@ -26,7 +26,7 @@ import dynjax
 from dynjax.cohort.phantom.anatomy import AFFINE
 from dynjax.files import atomic_path
 from dynjax.report.canvas import NEGATIVE, POSITIVE
-from dynjax.report.map_picture import draw_plane, limit_of, plane
+from dynjax.report.map_picture import draw_plane, limit_of, mark_sides, plane
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "pictures"
@@ -35,7 +35,7 @@ SUBJECT = "007_S_0087"  # of the run: called AD with a probability of 0.99, and 
 AXIAL, CORONAL = 45, 53  # slices through the ventricles, and through the temporal horns
 SMOOTHING = 1.0  # voxels; a map's single voxels are noise
 RAW = (0, 1, 2)  # raw scans of both labels, which a cohort needs; the first is drawn
-DOTS, COLOURS = 130, 256  # an inch; of a PNG's palette
+DOTS, COLOURS = 130, 128  # an inch; of a PNG's palette
 UNLIKE = {  # what is done to a scan, each shown with the verdict of `predict`
     "as it is": lambda volume: volume,
     "turned by 10 degrees": lambda volume: ndimage.rotate(volume, 10, (1, 2), reshape=False, order=1),
@@ -61,8 +61,8 @@ def answer_picture(run: Path) -> None:
     volume = dynjax.load_volume(scan_of(run, SUBJECT)).data
     values = nibabel.load(next((run / "explanation").glob(f"{SUBJECT}*/attribution.nii.gz"))).get_fdata()
     figure, (scan, image, answer, why) = row_of(4, (9.6, 3.1), "SYNTHETIC: this subject does not exist")
-    show(scan, plane(volume, 2, AXIAL), "a scan")
-    show(image, dynjax.project(volume, "dynamic").T[::-1], "its dynamic image")
+    show(scan, plane(volume, 2, AXIAL), 2, "a scan")
+    show(image, dynjax.project(volume, "dynamic").T[::-1], 2, "its dynamic image")
     draw_answers(answer, run, about["probability"])
     smooth = ndimage.gaussian_filter(values, SMOOTHING)
     draw_plane(why, volume, smooth, 1, CORONAL, limit_of(smooth))
@@ -96,7 +96,7 @@ def verdicts_picture(run: Path) -> None:
     figure, panes = row_of(len(UNLIKE), (9.6, 2.8), "SYNTHETIC")
     for pane, (name, change), answer in zip(panes, UNLIKE.items(), answers):
         number = f", {float(answer['probability']):.2f}" if answer["probability"] else ""
-        show(pane, plane(change(volume), 0, 50), f"{name}\n{answer['verdict']}{number}")
+        show(pane, plane(change(volume), 0, 50), 0, f"{name}\n{answer['verdict']}{number}")
     save(figure, "verdicts")
 
 
@@ -118,9 +118,9 @@ def prepared_picture() -> None:
     sides = before.header.get_zooms()
     for pane, axis in zip(panes, (1, 0)):
         height, width = _sides(sides, axis)
-        show(pane, plane(before.get_fdata(), axis, before.shape[axis] // 2), "the raw scan", height / width)
+        show(pane, plane(before.get_fdata(), axis, before.shape[axis] // 2), axis, "the raw scan", height / width)
     for pane, axis in zip(panes[2:], (1, 0)):
-        show(pane, plane(done, axis, done.shape[axis] // 2), "prepared")
+        show(pane, plane(done, axis, done.shape[axis] // 2), axis, "prepared")
     save(figure, "prepared")
 
 
@@ -137,11 +137,13 @@ def row_of(count: int, size: tuple[float, float], mark: str) -> tuple[Figure, li
     return figure, list(panes)
 
 
-def show(axes: Axes, image: np.ndarray, title: str, aspect: float = 1.0) -> None:
-    """Draws an image [rows, columns] from the top left, in grey."""
+def show(axes: Axes, image: np.ndarray, axis: int, title: str, aspect: float = 1.0) -> None:
+    """Draws an image [rows, columns] from the top left, in grey, with L and R unless it is seen along x, axis 0."""
     axes.imshow(image, "gray", aspect=aspect, vmax=np.percentile(image, 99.8))
     axes.set_title(title, fontsize=10)
     axes.set(xticks=[], yticks=[])
+    if axis != 0:
+        mark_sides(axes)
 
 
 def save(figure: Figure, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Lays out the help of the command and of each verb, to be read on a terminal of 80 columns."""
+"""Lays out the help of the command and of each verb, as wide as the terminal is."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from absl import flags
 from dynjax import __version__
 from dynjax.help_pages import CODES, PAGES, Page
 from dynjax.parsing import Verbs, verb_of
+from dynjax.work.screen import screen_width
 
-WIDTH = 80
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull", "-?")
 VERSION = ("--version", "-version")
 VALUES = {  # what stands after a flag; others have the last part of their name
@@ -97,4 +97,4 @@ def _listed(rows: Mapping[str, str]) -> str:
 
 
 def _paragraph(text: str, indent: str = "") -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(text, screen_width(), subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)

@@ -28,6 +28,14 @@ def test_both_recipes_are_one():
     assert re.search(r"^FROM (\S+)$", DOCKER, re.M)[1] == re.search(r"^From: (\S+)$", APPTAINER, re.M)[1]
 
 
+def test_whoever_runs_it_owns_what_it_writes():
+    """Wherever a container is run with a folder mounted, it is run as the user, who has no home there but the cache."""
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    runs = [line for text in (DOCKER, page) for line in text.splitlines() if "docker run" in line]
+    assert len(runs) == 3 and all('--user "$(id -u):$(id -g)" -v "$PWD:/data"' in line for line in runs)
+    assert re.search(r"^ENV .*\bDYNJAX_CACHE=/cache HOME=/cache$", DOCKER, re.M) and "chmod 777 /cache" in DOCKER
+
+
 @pytest.mark.slow
 def test_the_script_of_the_recipes_installs_the_command(tmp_path):
     """Runs it on what the recipes copy, in a Python environment of its own, where pip finds packages."""

@@ -6,8 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from docs.extensions.described import config_summaries, described_keys, meanings
+from dynjax.cohort.phantom.subject import SEPARATION, best_auc, draw_subjects
 from dynjax.run.keys import KEYS
 
 ROOT = Path(__file__).parents[1]
@@ -116,3 +118,15 @@ def test_a_key_without_a_comment_has_no_description():
 def test_every_config_says_what_it_is():
     summaries = config_summaries()
     assert len(summaries) > 20 and all(summaries.values())
+
+
+def test_the_tutorials_cohort_is_not_a_lucky_one():
+    """Its subjects can be told apart no better than phantoms can be on the whole: few of them may be, by chance."""
+    text = (ROOT / "docs" / "examples" / "phantom_to_page.py").read_text(encoding="utf-8")
+    n, seed = map(int, re.search(r"^SUBJECTS, SEED = (\d+), (\d+)$", text, re.M).groups())
+
+    def possible(seed):
+        subjects = draw_subjects(n, seed)
+        return roc_auc_score([one.label == "AD" for one in subjects], [one.severity for one in subjects])
+
+    assert abs(possible(seed) - best_auc(SEPARATION)) < 0.03 < abs(possible(0) - best_auc(SEPARATION))

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "dynjax"
 
 # From the ground up: a folder, or a file of the package itself, imports from its own floor and those before it.
 FLOORS = [
-    ["errors", "memory"],
+    ["errors", "memory", "percent"],
     ["files"],
     ["csv_table", "work"],
     ["cohort", "volumes"],

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from dynjax.percent import percent
 from dynjax.preprocess.bias import log_bias, without
 from dynjax.preprocess.image import shrink, to_array, to_image
 from dynjax.preprocess.registration import find_rough, matrix_of, refine
@@ -81,7 +82,7 @@ def _prepare(raw: Volume, reading: Reading) -> Prepared:
             "registration", f"it cannot be registered: its correlation with the template is {similarity:.2f}"
         )
     if covered < LEAST_COVERED:
-        raise RefusedVolume("field of view", f"{1 - covered:.0%} of the brain lies outside its field of view")
+        raise RefusedVolume("field of view", f"{percent(1 - covered)} of the brain lies outside its field of view")
     brain = _own_brain(raw, matrix, grid) if _is_stripped(raw) else expected
     return Prepared(head * (MEAN / head[brain].mean()), brain, wanted, matrix, similarity)
 

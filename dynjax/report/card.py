@@ -1,4 +1,4 @@
-"""The model card of a run: JSON for machines and, from the same values, Markdown for readers."""
+"""The model card of a run: JSON for machines and, from the same values, Markdown for readers, plain words first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report import sentences
 from dynjax.report.facts import RESEARCH, Facts
+from dynjax.report.glossary import glossary
+from dynjax.report.named import origin_name, setting_name
+from dynjax.report.plain import in_short
 from dynjax.report.results_table import shown_subgroups
 from dynjax.report.tables import setting_text, source
 from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, of_whole_run
@@ -22,6 +25,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
         "name": facts.name,
         "synthetic": facts.synthetic,
         "notices": facts.notices(),
+        "in_short": dict(in_short(facts)),
         "intended_use": f"Research on distinguishing {positive} from {negative} by structural brain MRI. {RESEARCH}",
         "out_of_scope": [
             "Diagnosis, screening or any decision about a person.",
@@ -57,6 +61,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
         },
         "limits": sentences.limits(facts),
         "provenance": results["provenance"],
+        "glossary": {term.title: term.text for term in glossary(results, facts.classes)},
     }
 
 
@@ -83,6 +88,8 @@ def to_markdown(card: dict[str, Any]) -> str:
     parts = [
         f"# {card['name']}",
         *(f"**{notice}**" for notice in card["notices"]),
+        "## In short",
+        *(f"**{name}**\n\n" + "\n\n".join(lines) for name, lines in card["in_short"].items()),
         "## Intended use",
         card["intended_use"],
         "Not for:",
@@ -103,9 +110,11 @@ def to_markdown(card: dict[str, Any]) -> str:
         "## Limits",
         _items(card["limits"]),
         "## Provenance",
-        _table(["", ""], [[name, str(value)] for name, value in card["provenance"].items()]),
-        "## Config of the networks" if evaluation["external"] else "## Config",
-        _table(["key", "value"], [[key, value] for key, value in card["training"].items()]),
+        _table(["", ""], [[origin_name(name), str(value)] for name, value in card["provenance"].items()]),
+        "## Settings of the networks" if evaluation["external"] else "## Settings",
+        _table(["", "value"], [[setting_name(key), value] for key, value in card["training"].items()]),
+        "## Glossary",
+        _items([f"**{word}**: {text}" for word, text in card["glossary"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -61,6 +61,8 @@ PAPER_AP = (
     "authors' released code computes the paper's AP so: only this one can be compared with it"
 )
 PAIRING_HEADINGS = ("", "subjects", "folds", "Acc", "p", "p Holm", "ROC", "p", "p Holm")
+# A page has room for whole names.
+IN_FULL = {"Acc": "Accuracy", "ROC": "ROC AUC", "AP": "Average precision", "s/fold": "training, s a fold"}
 PAIRED_COLUMNS = [
     "paired_with", "paired_folds", "paired_subjects",
     "accuracy_difference", "accuracy_difference_low", "accuracy_difference_high", "mcnemar_p", "mcnemar_p_holm",
@@ -73,7 +75,8 @@ class Row(NamedTuple):
     """A finished run: its name, folder, number of epochs and results.json.
 
     pairing: its tests against the first run. unpaired: why there are none. The first run itself has neither.
-    of_calls: the estimate of OF_CALLS, None if it is not wanted or its predictions cannot be read.
+    of_calls: the estimate of OF_CALLS, None if it is not wanted or its predictions cannot be read. negative: the class
+    that is not the positive one, '' if unknown.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Row(NamedTuple):
     pairing: Pairing | None = None
     unpaired: str = ""
     of_calls: dict | None = None
+    negative: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -149,6 +153,11 @@ def print_pairings(rows: list[Row]) -> None:
 def headings(with_paper: bool) -> list[str]:
     """Returns the titles of the columns of `row_lines`."""
     return ["", *_metric_titles(with_paper), "parameters", "s/fold", "notes"]
+
+
+def in_full(titles: Sequence[str]) -> list[str]:
+    """Returns titles of columns without their short forms, for a page."""
+    return [IN_FULL.get(title, title) for title in titles]
 
 
 def row_lines(rows: list[Row], with_paper: bool) -> Iterator[list[str]]:
@@ -225,11 +234,12 @@ def pairing_cells(pairing: Pairing) -> list[str]:
     """Returns the cells under PAIRING_HEADINGS, except the name."""
     cells = [str(pairing.n_subjects), ",".join(map(str, pairing.folds))]
     for test in (pairing.accuracy, pairing.roc_auc):
-        cells += [with_interval(test.difference, test.ci95, sign="+"), _p(test.p), _p(test.p_holm)]
+        cells += [with_interval(test.difference, test.ci95, sign="+"), p_text(test.p), p_text(test.p_holm)]
     return cells
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
+    """Formats a p value, or '-' if there is none."""
     if value is None:
         return "-"
     return f"{value:.3f}" if value >= 0.001 else "<0.001"

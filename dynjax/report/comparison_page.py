@@ -11,13 +11,15 @@ from dynjax.report.comparison import (
     THE_PAPER,
     Row,
     headings,
+    in_full,
     method,
     pairing_cells,
     row_lines,
 )
 from dynjax.report.curves import roc_points
 from dynjax.report.facts import RESEARCH, SYNTHETIC, Facts, describe_mark
-from dynjax.report.page import Block, Figure, Items, Page, Section, Table, Text
+from dynjax.report.page import Block, Figure, Items, Page, Points, Section, Table, Text, with_glossary
+from dynjax.report.plain_comparison import comparison_in_short, differences
 
 LabelsAndProbabilities = tuple[np.ndarray, np.ndarray]  # labels [N] of 0 and 1, probabilities [N]
 
@@ -35,12 +37,15 @@ def comparison_page(rows: list[Row], answers: Sequence[LabelsAndProbabilities | 
     if optimistic:
         notices.append("OPTIMISTIC: runs with this mark selected their epochs on test subjects.")
     sections = [
+        Section("In short", [Points(comparison_in_short(rows))]),
         Section("Runs", list(_runs(rows, with_paper, caption))),
         Section("Tests against the first run", list(_pairings(rows, caption))),
         Section("ROC curves", list(_curves(rows, answers, mark))),
     ]
     filled = [section for section in sections if section.blocks]
-    return Page(f"{len(rows)} runs compared", [*notices, RESEARCH], filled, RESEARCH)
+    page = Page(f"{len(rows)} runs compared", [*notices, RESEARCH], filled, RESEARCH)
+    first = rows[0].results
+    return with_glossary(page, first, (rows[0].negative or "the other class", first["positive_class"]))
 
 
 def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
@@ -49,7 +54,7 @@ def _runs(rows: list[Row], with_paper: bool, caption: str) -> Iterator[Block]:
         [f"{name}, on {notes}" if name == THE_PAPER else name, *cells]
         for name, *cells, notes in row_lines(rows, with_paper)
     ]
-    yield Table("runs", text, headings(with_paper)[:-1], lines)
+    yield Table("runs", text, in_full(headings(with_paper)[:-1]), lines)
     if with_paper:
         yield Text(f"{PAPER_AP}.")
     yield Items(
@@ -61,7 +66,7 @@ def _pairings(rows: list[Row], caption: str) -> Iterator[Block]:
     lines = [[row.name, *pairing_cells(row.pairing)] for row in rows if row.pairing]
     if lines:
         yield Text(f"Differences from {rows[0].name} ({rows[0].folder}), paired by subject. {method(len(lines))}.")
-        yield Table("paired", f"{caption}Paired differences with 95 % intervals.", PAIRING_HEADINGS, lines)
+        yield Table("paired", f"{caption}Paired differences with 95 % intervals.", in_full(PAIRING_HEADINGS), lines)
     reasons = [f"Not paired: {row.name} ({row.folder}): {row.unpaired}" for row in rows if row.unpaired]
     if reasons:
         yield Items(reasons)
@@ -78,7 +83,10 @@ def _curves(rows: list[Row], answers: Sequence[LabelsAndProbabilities | None], m
         alt = f"ROC curves. Areas: {', '.join(areas)}."
         yield Figure("roc", figures.overlaid_roc(curves, mark), text, alt)
     if len(curves) < len(rows):
-        yield Text("Runs without a readable predictions.csv, or with subjects of only one class, have no curve.")
+        yield Text(
+            "Runs whose predictions cannot be read (the file predictions.csv), or with subjects of only one class, "
+            "have no curve."
+        )
 
 
 def beside(facts: Facts) -> Iterator[Block]:
@@ -89,16 +97,17 @@ def beside(facts: Facts) -> Iterator[Block]:
     caption = f"{mark}. " if mark else ""
     text = f"{caption}This run and the others: each metric with its 95 % interval, and the training time per fold."
     lines = [cells[:-1] for cells in row_lines(list(facts.beside), with_paper=False)]
-    yield Table("beside", text, headings(with_paper=False)[:-1], lines, folds=True)
+    yield Table("beside", text, in_full(headings(with_paper=False)[:-1]), lines)
     items = []
     for number, row in enumerate(facts.beside, start=1):
         notes = row.notes[1:]  # without the first, the path of the scan table, which may identify a person
         items.append(f"{number}: {row.name}: {', '.join(notes)}")
     yield Items(items)
+    yield Items(list(differences(facts.beside, "this run")))
     lines = [[row.name, *pairing_cells(row.pairing)] for row in facts.beside if row.pairing]
     if lines:
         text = f"{caption}Differences from this run, paired by subject. {method(len(lines))}."
-        yield Table("beside_paired", text, PAIRING_HEADINGS, lines)
+        yield Table("beside_paired", text, in_full(PAIRING_HEADINGS), lines)
     reasons = [f"Not paired: {row.name}: {row.unpaired}" for row in facts.beside if row.unpaired]
     if reasons:
         yield Items(reasons)

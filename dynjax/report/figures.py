@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
+from dynjax.percent import percent
 from dynjax.report.canvas import COLOURS, FULL, INK, NEGATIVE, POSITIVE, STYLES, draw
 from dynjax.report.curves import GRID, Bins, Curve
 
@@ -83,7 +84,7 @@ def confusion(counts: np.ndarray, names: tuple[str, str], mark: str) -> str:
         for row, column in np.ndindex(2, 2):
             colour = COLOURS[0] if row == column else COLOURS[1]
             axes.fill_between([column, column + 1], row, row + 1, color=colour, alpha=0.6 * shares[row, column], lw=0)
-            text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
+            text = f"{counts[row, column]}\n{percent(shares[row, column])}"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=14)
         axes.set(xlim=(0, 2), ylim=(2, 0), aspect="equal", xlabel="predicted class", ylabel="true class")
         axes.set_xticks([0.5, 1.5], names)

@@ -1,6 +1,6 @@
 """Explains the words of a page: its classes, its metrics with their formulas in words, and headings of its tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dynjax.report.wording import IF_CALIBRATED, METRIC_NAMES, OF_WHOLE_RUNS
@@ -78,10 +78,25 @@ IN_GENERAL = (
     Term("fold", "fold", "One of the groups into which people are divided. Each group is answered by a network or fit "
          "that was made without it."),
 )  # fmt: skip
+# Words of tables that not every page has.
+OF_TABLES = (
+    Term("epoch", "epoch", "One pass of training through all training scans."),
+    Term("loss", "last training loss", "How far the probabilities lay from the truth, at the end of training and for "
+         "the training subjects themselves: their log loss, 0 at best."),
+    Term("penalty", "penalty", "How much a fit is held back from large weights, which would follow its own training "
+         "subjects too closely."),
+    Term("parameters", "parameters", "The numbers in a network or baseline that were fitted to training scans."),
+    Term("paired", "p", "How often chance alone would make a difference at least as large, if the two runs were "
+         "equally good. Both answered the same people, and their answers are compared person by person."),
+    Term("holm", "p Holm", "p, corrected for the number of tests that were made together, for one of many may look "
+         "sure by chance (Holm's method)."),
+    Term("gain", "gain", "How much stronger the map is in a region in one class than in the negative class: 1 is "
+         "equally strong."),
+)  # fmt: skip
 
 
-def glossary(results: Mapping[str, Any], classes: tuple[str, str]) -> Iterator[Term]:
-    """Explains the classes, the general words and every metric that the results have."""
+def glossary(results: Mapping[str, Any], classes: tuple[str, str], heads: Container[str] = ()) -> Iterator[Term]:
+    """Explains the classes, the general words, every metric that the results have, and words in `heads` of tables."""
     negative, positive = classes
     for number, label in enumerate((positive, negative)):
         yield Term(f"class-{number}", label, explain_class(label))
@@ -98,12 +113,20 @@ def glossary(results: Mapping[str, Any], classes: tuple[str, str]) -> Iterator[T
     if "ece" in results["metrics"]:
         text = "The expected calibration error if every probability were true, by simulation: how far chance raises it."
         yield Term("ece_if_calibrated", IF_CALIBRATED, text)
+    yield from (term for term in OF_TABLES if term.title in heads)
 
 
 def explain_class(label: str) -> str:
     """Explains a class; only the usual ones are known."""
     text = (DIAGNOSES | CONTROLS).get(label)
     return f"{text[:1].upper()}{text[1:]}." if text else "A label of the scan table, which does not explain it."
+
+
+def meaning(label: str) -> str:
+    """Explains a class in a sentence that begins with its name."""
+    text = explain_class(label)
+    begins_with_a_name = text.startswith(("Alzheimer", "Parkinson"))
+    return f"{label}: {text if begins_with_a_name else text[:1].lower() + text[1:]}"
 
 
 def _metric(name: str) -> str:

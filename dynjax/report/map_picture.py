@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from scipy import ndimage
 
 from dynjax.report.canvas import FULL, INK, draw_png
@@ -23,7 +24,9 @@ SIDES = (
     "Sagittal: the front is at the right."
 )
 LOGITS = "logit per voxel"  # the unit of maps whose sum is a difference of logits
-SMOOTHING = 4.0  # standard deviation in mm of the Gaussian by which the strongest place is found
+# The strongest place is found after smoothing by a Gaussian, whose standard deviation is so many mm, and so many voxels
+# at least. It lies as many mm, or a voxel, from the edge of the head or brain, where single voxels are noise.
+SMOOTHING, VOXELS = 4.0, 2.0
 STRONG = 99.5  # percentile of the map's values, without sign and without zeros, that gets the full colour
 OPAQUE = 0.6  # part of that value from which a colour hides the scan
 GREYS = (1, 99.8)  # percentiles of the volume that are drawn black and white
@@ -45,7 +48,7 @@ def draw_map(
     mark: str,
     unit: str = LOGITS,
 ) -> bytes:
-    """Draws the axial, coronal and sagittal plane through the place where the map is strongest.
+    """Draws the axial, coronal and sagittal plane through the place that `strongest` finds.
 
     Args:
         volume, values: [X, Y, Z], the scan and its map on one grid.
@@ -55,7 +58,7 @@ def draw_map(
         mark: the warning at the foot, '' for none.
         unit: of the map, below its colours.
     """
-    place, limit = strongest(values, affine), limit_of(values)
+    place, limit = strongest(volume, values, affine), limit_of(values)
     pane = (FULL - 2 * MARGIN - GAP) / 2
     step = pane + LINE + GAP
     head, foot, mark = wrapped([title], BOLD), wrapped(lines), wrapped([mark], BOLD)
@@ -84,7 +87,7 @@ def draw_mean_maps(
 
     lines: sentences, written below the maps. mark: the warning at the foot, '' for none. unit: of the maps.
     """
-    together = np.sum([_strength(values, affine) for _, _, values in rows], axis=0)
+    together = np.sum([_strength(volume, values, affine) for _, volume, values in rows], axis=0)
     place, limit = _peak(together), limit_of(np.stack([values for _, _, values in rows]))
     pane = (FULL - 2 * MARGIN - 2 * GAP) / 3
     step, foot, mark = pane + LINE + 2 * GAP, wrapped([*lines, SIDES]), wrapped([mark], BOLD)
@@ -107,16 +110,21 @@ def draw_mean_maps(
     return draw_png((FULL, height), drawing)
 
 
-def strongest(values: np.ndarray, affine: np.ndarray) -> tuple[int, int, int]:
-    """Returns the voxel at which the map [X, Y, Z] is strongest after smoothing, of either sign.
+def strongest(volume: np.ndarray, values: np.ndarray, affine: np.ndarray) -> tuple[int, int, int]:
+    """Returns the voxel, within the head or brain, at which the map is strongest after smoothing, of either sign.
 
-    Neighbours of opposite signs, such as noise along the edge of a brain, cancel.
+    Neighbours of opposite signs cancel, and the edge does not count: a map is noisy there. volume, values: [X, Y, Z].
     """
-    return _peak(_strength(values, affine))
+    return _peak(_strength(volume, values, affine))
 
 
-def _strength(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    return abs(ndimage.gaussian_filter(values, SMOOTHING / np.linalg.norm(affine[:3, :3], axis=0)))
+def _strength(volume: np.ndarray, values: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Returns how strong the smoothed map is within the head or brain, 0 at its edge; of the whole map if that is 0."""
+    sides = np.linalg.norm(affine[:3, :3], axis=0)  # of a voxel, mm
+    depth = max(round(SMOOTHING / sides.min()), 1)
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(_is_there(volume)), iterations=depth)
+    smooth = abs(ndimage.gaussian_filter(np.where(inside, values, 0), np.maximum(SMOOTHING / sides, VOXELS))) * inside
+    return smooth if smooth.any() else abs(values)
 
 
 def _peak(strength: np.ndarray) -> tuple[int, int, int]:
@@ -171,8 +179,15 @@ def draw_plane(axes: Axes, volume: np.ndarray, values: np.ndarray, axis: int, po
     axes.set_facecolor("black")
     axes.spines[:].set_visible(False)
     if axis != 0:
-        for side, x in (("L", 0.06), ("R", 0.94)):
-            axes.text(x, 0.5, side, color="white", fontsize=9, ha="center", va="center", transform=axes.transAxes)
+        mark_sides(axes)
+
+
+def mark_sides(axes: Axes) -> None:
+    """Writes L at the left edge of an axial or coronal picture and R at the right, legible on dark and on bright."""
+    edge = [withStroke(linewidth=1.5, foreground="black")]
+    for side, x in (("L", 0.06), ("R", 0.94)):
+        look: dict[str, Any] = {"color": "white", "fontsize": 9, "ha": "center", "va": "center", "path_effects": edge}
+        axes.text(x, 0.5, side, transform=axes.transAxes, **look)
 
 
 def wrapped(lines: Sequence[str], characters: int = CHARACTERS) -> str:
@@ -182,10 +197,15 @@ def wrapped(lines: Sequence[str], characters: int = CHARACTERS) -> str:
 
 def _frame(volume: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns the centre of the head or brain, [3], and half the width of a square around it, both in voxels."""
-    black, white = grey_range(volume)
-    inside = np.argwhere(volume > black + AIR * (white - black))  # [N, 3]
+    inside = np.argwhere(_is_there(volume))  # [N, 3]
     low, high = inside.min(0), inside.max(0)
     return (low + high) / 2, float((high - low).max()) / 2 + AROUND
+
+
+def _is_there(volume: np.ndarray) -> np.ndarray:
+    """Tells where there is more than air, bool [X, Y, Z]."""
+    black, white = grey_range(volume)
+    return volume > black + AIR * (white - black)
 
 
 def _colour_map() -> ListedColormap:

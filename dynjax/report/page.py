@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 from dynjax.csv_table import to_csv
 from dynjax.files import atomic_path, write_text
 from dynjax.report.canvas import INK, MARK
-from dynjax.report.glossary import Term
+from dynjax.report.glossary import Term, glossary
+from dynjax.report.table_width import COMPACT, LEAST, is_long, least_width, whole_ends
 
 NARROW = 5  # columns, at most, of a table that fits beside a figure
 Rows = Sequence[Sequence[Any]]
@@ -85,7 +86,7 @@ class Links(NamedTuple):
 class Table(NamedTuple):
     """A table of texts. numbers: the head and rows of its CSV, where they differ.
 
-    folds: whether each row becomes a block on a narrow screen.
+    Where it has less room than it needs, each row becomes a block, so that no table runs off the side.
     """
 
     name: str
@@ -93,12 +94,26 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: Rows
     numbers: tuple[Sequence[str], Rows] | None = None
-    folds: bool = False
 
     @property
     def narrow(self) -> bool:
         """Returns whether the table fits beside a figure."""
         return len(self.head) <= NARROW
+
+    @property
+    def folds(self) -> bool:
+        """Returns whether the table can fold; a name and a value stand side by side on any screen."""
+        return len(self.head) > 2
+
+    @property
+    def needs(self) -> int:
+        """Returns how many digits wide the table is at least, in steps; it folds where there is less room."""
+        return least_width(self.head, self.rows)
+
+    @property
+    def compact(self) -> bool:
+        """Returns whether all cells are short, so that folded rows can have several in a line."""
+        return all(len(cell) <= COMPACT for row in self.rows for cell in row[1:])
 
     @property
     def csv(self) -> str:
@@ -118,12 +133,22 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A whole page. notices: the warnings at its top, before any number."""
+    """A whole page. notices: the warnings at its top, before any number. subtitle: the run's own name."""
 
     title: str
     notices: Sequence[str]
     sections: Sequence[Section]
     footer: str
+    subtitle: str = ""
+
+    @property
+    def needs(self) -> list[int]:
+        """Returns the widths, in digits, at which a table of the page folds."""
+        return sorted({block.needs for block in self.blocks() if isinstance(block, Table) and block.folds})
+
+    def heads(self) -> set[str]:
+        """Returns the headings of all tables' columns."""
+        return {head for block in self.blocks() if isinstance(block, Table) for head in block.head}
 
     def blocks(self) -> Iterator[Block]:
         """Yields the blocks of all sections."""
@@ -141,14 +166,20 @@ class Page(NamedTuple):
         return found
 
 
+def with_glossary(page: Page, results: Mapping[str, Any], classes: tuple[str, str]) -> Page:
+    """Adds a last section that explains the page's words."""
+    terms = list(glossary(results, classes, page.heads()))
+    return page._replace(sections=[*page.sections, Section("Glossary", [Glossary(terms)])])
+
+
 def render(page: Page) -> str:
     """Renders a page as HTML; texts are escaped."""
     loader = PackageLoader("dynjax", "report")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["kind"] = lambda block: type(block).__name__
-    return environment.get_template("page.html.j2").render(page=page, terms=page.terms)
+    environment.filters |= {"kind": lambda block: type(block).__name__, "is_long": is_long, "whole_ends": whole_ends}
+    return environment.get_template("page.html.j2").render(page=page, terms=page.terms, least=LEAST)
 
 
 def save_parts(page: Page, folder: Path, names: Sequence[str]) -> None:

@@ -56,22 +56,22 @@ def _size(rows: Sequence[ScanRow]) -> tuple[float, float, float]:
 
 
 def _draw_row(axes: Axes, row: ScanRow, left: float, top: float) -> None:
-    """Draws a slice, one wide, and its images to the right of it; L and R are on the images too if there is but one."""
+    """Draws a slice, one wide, and its images to the right of it, each with L and R."""
     for number, image in enumerate((row.slice, *row.images)):
         is_signed = number > 0 and row.is_signed
         largest = abs(image).max() or 1.0
         low, high = (-largest, largest) if is_signed else (image.min(), image.max())
         edges = (left + number, left + number + 1, top - image.shape[1] / image.shape[0], top)
         axes.imshow(image.T, "gray", vmin=low, vmax=high, origin="lower", interpolation="none", extent=edges)
-        if row.axis != "sagittal" and (number == 0 or len(row.images) == 1):
-            _mark_sides(axes, edges, "black" if is_signed else "white")
+        if row.axis != "sagittal":
+            _mark_sides(axes, edges, "black" if is_signed else "white", 8 if len(row.images) < ACROSS else 6)
 
 
-def _mark_sides(axes: Axes, edges: tuple[float, float, float, float], colour: str) -> None:
-    """Writes L at the left edge of an image and R at the right; edges: left, right, bottom, top."""
+def _mark_sides(axes: Axes, edges: tuple[float, float, float, float], colour: str, size: int) -> None:
+    """Writes L at the left edge of an image and R at the right; edges: left, right, bottom, top. size: in points."""
     left, right, bottom, top = edges
     for side, place, end in (("L", left + 0.03, "left"), ("R", right - 0.03, "right")):
-        axes.text(place, (bottom + top) / 2, side, color=colour, fontsize=8, va="center", ha=end)
+        axes.text(place, (bottom + top) / 2, side, color=colour, fontsize=size, va="center", ha=end)
 
 
 def flow(steps: Sequence[tuple[str, Sequence[str]]], mark: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dynjax.evaluation.resampling import LEVEL
 from dynjax.models.build import VOLUMETRIC
 from dynjax.models.head import JOINT
+from dynjax.percent import in_100, percent
 from dynjax.report.facts import Facts
-from dynjax.report.glossary import CONTROLS, DIAGNOSES, explain_class
-from dynjax.report.trust import calibration_sentences, percent
+from dynjax.report.glossary import CONTROLS, DIAGNOSES, meaning
+from dynjax.report.trust import calibration_sentences
 from dynjax.report.whom import CHANCE, fits, fits_not
 from dynjax.report.wording import counted, name_folds
 
@@ -28,6 +29,7 @@ IMAGES = {
     "svr": "rank-pooled images, which sum up how brightness changes through the slices",
     "learned": "an image that the network itself learned to make of the slices",
 }
+AGE_AND_SEX = "age and sex"
 CALIBRATED = "Do its probabilities mean what they say?"
 SIDES = {"axial": "from above", "coronal": "from the back", "sagittal": "from the side"}
 
@@ -44,14 +46,20 @@ def in_short(facts: Facts) -> list[tuple[str, list[str]]]:
     return [(name, lines) for name, lines in points.items() if lines]
 
 
+def heading(facts: Facts) -> str:
+    """Returns the heading of a run's page: what was asked, in a few words."""
+    negative, positive = facts.classes
+    by = AGE_AND_SEX if _model(facts) == "age_sex" else "MRI scans of the head"
+    return f"Telling {positive} from {negative} by {by}"
+
+
 def _question(facts: Facts) -> str:
     negative, positive = facts.classes
-    by = "age and sex" if _model(facts) == "age_sex" else "an MRI scan of the head"
+    by = AGE_AND_SEX if _model(facts) == "age_sex" else "an MRI scan of the head"
     simulated = "simulated " if facts.synthetic else ""
-    meaning = f"{positive}: {_lower(explain_class(positive))} {negative}: {_lower(explain_class(negative))}"
     return (
         f"Can {simulated}people {_with(positive)} be told from people {_with(negative)} by {by}? "
-        f"{meaning} {facts.people} were tested."
+        f"{meaning(positive)} {meaning(negative)} {facts.people} were tested."
     )
 
 
@@ -115,7 +123,7 @@ def _answer(facts: Facts) -> Iterator[str]:
         return
     other = "one without" if positive in DIAGNOSES and negative in CONTROLS else f"one {_with(negative)}"
     person = "simulated person" if facts.synthetic else "person"
-    times = f"{percent(area['value'])} times in 100{_between(area['ci95'])}"
+    times = f"{in_100(area['value'])} times in 100{_between(area['ci95'])}"
     yield (
         f"Of a {person} {_with(positive)} and {other}, {_who(facts)} gives the person {_with(positive)} the "
         f"higher probability {times}. {_against_chance(area['ci95'])}"
@@ -129,7 +137,7 @@ def _answer(facts: Facts) -> Iterator[str]:
 
 
 def _between(ends: Sequence[float] | None) -> str:
-    return f" ({LEVEL:.0%} interval {percent(ends[0])} to {percent(ends[1])})".replace("%", " %") if ends else ""
+    return f" ({percent(LEVEL)} interval {in_100(ends[0])} to {in_100(ends[1])})" if ends else ""
 
 
 def _against_chance(ends: Sequence[float] | None) -> str:
@@ -174,8 +182,3 @@ def _with(label: str) -> str:
 
 def _model(facts: Facts) -> str:
     return facts.settings["model.name"]
-
-
-def _lower(text: str) -> str:
-    """Begins a text with a small letter, but not a name."""
-    return text if text.startswith(("Alzheimer", "Parkinson")) else text[:1].lower() + text[1:]

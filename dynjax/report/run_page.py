@@ -11,9 +11,8 @@ from dynjax.report.comparison_page import beside
 from dynjax.report.curves import precision_recall_curve, reliability, roc_curve, roc_points
 from dynjax.report.explanation import EXPLANATION_PARTS, explanation
 from dynjax.report.facts import RESEARCH, Facts
-from dynjax.report.glossary import glossary
-from dynjax.report.page import Block, Figure, Glossary, Items, Numbers, Page, Points, Section, Text
-from dynjax.report.plain import in_short
+from dynjax.report.page import Block, Figure, Items, Numbers, Page, Points, Section, Text, with_glossary
+from dynjax.report.plain import heading, in_short
 from dynjax.report.wording import METRIC_NAMES, POOLING, estimate_text, interval, name_folds, number, of_whole_run
 
 SHOWN = ("roc_auc", "accuracy", "recall", "specificity")
@@ -30,28 +29,27 @@ UNREADABLE = "The scans could not be read when this page was written, so no imag
 
 def run_page(facts: Facts) -> Page:
     """Builds the page of a run; sections without contents are left out."""
-    negative, positive = facts.classes
     sections = {
         "In short": _in_short,
         "How it was evaluated": lambda facts: [Text(sentences.how_evaluated(facts))],
-        "Cohort": _cohort,
+        "Cohort: who was tested": _cohort,
         "Example images": _examples,
         "Training": _training,
-        "Discrimination": _discrimination,
+        "Discrimination: how well the classes are told apart": _discrimination,
         "All metrics": _metrics,
         "Comparison with other runs": beside,
-        "Calibration": _calibration,
+        "Calibration: whether probabilities mean what they say": _calibration,
         "Subgroups": lambda facts: [tables.subgroups(facts)] if facts.results.get("subgroups") else [],
         "Largest errors": _most_wrong,
-        "Explanation": explanation,
+        "Explanation: where in the scans the answers come from": explanation,
         "Cost": _cost,
-        "Limits": lambda facts: [Items(sentences.limits(facts))],
-        "Provenance": lambda facts: [tables.provenance(facts), tables.settings(facts)],
-        "Glossary": lambda facts: [Glossary(list(glossary(facts.results, facts.classes)))],
+        "Limits: what the numbers do not show": lambda facts: [Items(sentences.limits(facts))],
+        "Provenance: where the numbers come from": lambda facts: [tables.provenance(facts), tables.settings(facts)],
     }
     made = [Section(title, list(fill(facts))) for title, fill in sections.items()]
     filled = [section for section in made if section.blocks]
-    return Page(f"{facts.name}: {positive} against {negative}", facts.notices(), filled, RESEARCH)
+    page = Page(heading(facts), facts.notices(), filled, RESEARCH, facts.name)
+    return with_glossary(page, facts.results, facts.classes)
 
 
 def subjects_to_show(facts: Facts) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dynjax.percent import percent
 from dynjax.report.facts import Facts
 from dynjax.report.wording import counted, estimate_text, name_folds, selection_text, trained_on_text
 
@@ -93,7 +94,7 @@ def learning_curves_lack(facts: Facts) -> str:
         return "A baseline is fitted in one step: it has no epochs and no learning curve."
     if facts.solved:
         return "The linear answer is solved in one step: it has no epochs and no learning curve."
-    return "There is no events.jsonl for these folds, so no learning curve is shown."
+    return "The record of these folds' training is missing (the file events.jsonl), so no learning curve is shown."
 
 
 def limits(facts: Facts) -> list[str]:
@@ -108,7 +109,7 @@ def _limits(facts: Facts) -> Iterator[str]:
     if facts.trained_on.get("synthetic"):
         yield "The networks were trained on subjects who do not exist."
     yield _whom(facts)
-    share = f"{facts.labels.mean():.0%} of the subjects are {positive}"
+    share = f"{percent(facts.labels.mean())} of the subjects are {positive}"
     yield f"{share}. Accuracy, precision and F1 apply only at this prevalence."
     yield (
         f"The labels {negative} and {positive} were taken from the scan table and not verified. Subjects with other "
@@ -153,5 +154,5 @@ def _leaks(facts: Facts) -> str:
         )
     return (
         "These results do not show whether a subject, or a copy of a scan, is in both training and test data. "
-        "`dynjax audit` checks that, and whether the label is associated with age, sex, site or scanner."
+        "The command dynjax audit checks that, and whether the label is associated with age, sex, site or scanner."
     )

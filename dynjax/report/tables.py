@@ -9,6 +9,7 @@ import numpy as np
 from dynjax.evaluation.metrics import THRESHOLD
 from dynjax.report.curves import Bins
 from dynjax.report.facts import Facts
+from dynjax.report.named import origin_name, setting_name
 from dynjax.report.page import Table
 from dynjax.report.results_table import SUBGROUP_METRICS, shown_subgroups
 from dynjax.report.wording import (
@@ -91,7 +92,7 @@ def subgroups(facts: Facts) -> Table:
     columns = [f"{name}{suffix}" for name in SUBGROUP_METRICS for suffix in ("", "_low", "_high")]
     head = ["column", "group", "n", "n_positive", *columns, "note", "mark"]
     caption = facts.marked("Metrics by group. The 95 % intervals are not corrected for the number of groups.")
-    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers), folds=True)
+    return Table("subgroups", caption, ["", "subjects", positive, "note", *titles], rows, (head, numbers))
 
 
 def bins(facts: Facts, found: Bins) -> Table:
@@ -162,24 +163,25 @@ def provenance(facts: Facts) -> Table:
     results = facts.results
     origin = results["weights"]
     rows = {
-        "scan table": Path(results["cohort"]["source"]).name,
-        "weights": origin["source"] or "random initial values",
+        "Scan table": Path(results["cohort"]["source"]).name,
+        "Weights that training started from": origin["source"] or "random values",
     }
     if origin.get("sha256"):
-        rows["weights sha256"] = origin["sha256"]
+        rows["Fingerprint of these weights (SHA-256)"] = origin["sha256"]
     if facts.external:
-        rows["networks"] = f"{counted(facts.external['networks'], 'network')} {trained_on_text(facts.external)}"
-    rows |= {name.replace("_", " "): str(value) for name, value in results["provenance"].items()}
+        rows["Networks"] = f"{counted(facts.external['networks'], 'network')} {trained_on_text(facts.external)}"
+    rows |= {origin_name(name): str(value) for name, value in results["provenance"].items()}
     caption = facts.marked("Where these numbers come from.")
     return Table("provenance", caption, ["", "value"], list(map(list, rows.items())))
 
 
 def settings(facts: Facts) -> Table:
-    """Tabulates the config."""
-    rows = [[key, setting_text(key, value)] for key, value in facts.settings.items()]
-    whose = "The networks' config, with the scan table of these subjects." if facts.external else ""
-    caption = facts.marked(whose or "The run's config, as resolved.")
-    return Table("settings", caption, ["key", "value"], rows)
+    """Tabulates the config in plain words."""
+    rows = [[setting_name(key), setting_text(key, value)] for key, value in facts.settings.items()]
+    numbers = (["key", "value"], [[key, setting_text(key, value)] for key, value in facts.settings.items()])
+    whose = "The networks' settings, with the scan table of these subjects" if facts.external else "The run's settings"
+    caption = facts.marked(f"{whose}; in brackets, the key of the config.")
+    return Table("settings", caption, ["", "value"], rows, numbers)
 
 
 def setting_text(key: str, value: Any) -> str:

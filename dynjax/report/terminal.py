@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dynjax.work.progress import Console
+from dynjax.work.screen import screen_width
 
 INDENT = "  "  # of the further lines of a sentence
 SHORTEST = 12  # characters that are left of a folder's name at least
@@ -31,14 +32,14 @@ def new_table(headings: Iterable[str], left: Iterable[str] = ("",)) -> Table:
 
 def print_table(table: Table, keys: int = 1) -> None:
     """Prints a table; the columns that do not fit follow below, each part with the first `keys` columns again."""
-    console = Console()
+    console = Console(width=screen_width())
     for part in _parts(table.columns, keys, console.width):
         console.print(part)
 
 
 def fits(table: Table) -> bool:
     """Tells whether a table can be printed in one part."""
-    return _width(table.columns) <= Console().width
+    return _width(table.columns) <= screen_width()
 
 
 def print_text(text: str) -> None:
@@ -60,15 +61,15 @@ def place(path: str | Path, before: int = 0) -> str:
     folder, name = os.path.split(path)
     if not folder:
         return name
-    room = max(Console().width - before - len(f"{name}  in "), SHORTEST)
+    room = max(screen_width() - before - len(f"{name}  in "), SHORTEST)
     if sys.stdout.isatty() and len(folder) > room:
         folder = f"{folder[: (room - 1) // 2]}…{folder[len(folder) - room // 2 :]}"
     return f"{name}  in {folder}"
 
 
 def _known_width() -> int:
-    """Returns the width of the terminal, or what COLUMNS says; 0 if neither is known."""
-    return Console().width if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
+    """Returns the width of the terminal, or what COLUMNS says; 0 in a log, which nobody told how wide it is."""
+    return screen_width() if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
 
 
 def _folded(line: str, width: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dynjax.evaluation.intervals import wilson
 from dynjax.evaluation.numbers import refuse_nan
+from dynjax.percent import in_100, percent
 
 HIGH, LOW = 0.8, 0.2  # probabilities from which, and up to which, people are counted
 FEWEST = 10  # people, below whom no share is stated
@@ -29,11 +30,11 @@ def calibration_sentences(
     refuse_nan(labels=labels, probabilities=probabilities)
     high, low = probabilities >= HIGH, probabilities <= LOW  # [N]
     if not (high.any() or low.any()):
-        ends = f"{percent(probabilities.min())} and {percent(probabilities.max())} %"
+        ends = f"{in_100(probabilities.min())} and {percent(probabilities.max())}"
         return f"{_verdict(labels, probabilities, metrics, positive, who)} All probabilities lie between {ends}."
     called = [
-        _share(labels[high], probabilities[high], f"{percent(HIGH)} % or more", positive),
-        _share(labels[low], probabilities[low], f"{percent(LOW)} % or less", positive),
+        _share(labels[high], probabilities[high], f"{percent(HIGH)} or more", positive),
+        _share(labels[low], probabilities[low], f"{percent(LOW)} or less", positive),
     ]
     return " ".join([_verdict(labels, probabilities, metrics, positive, who), *called])
 
@@ -70,13 +71,6 @@ def _share(labels: np.ndarray, probabilities: np.ndarray, called: str, positive:
         return f"{many} called {called}{', too few to count' if count else ''}."
     low, high = wilson(labels.sum(), count)
     return (
-        f"Of {count:,} people called {called} (on average {percent(probabilities.mean())} %), "
-        f"{percent(labels.mean())} % {positive} ({percent(low)} to {percent(high)})."
+        f"Of {count:,} people called {called} (on average {percent(probabilities.mean())}), "
+        f"{percent(labels.mean())} {positive} ({in_100(low)} to {in_100(high)})."
     )
-
-
-def percent(share: float) -> str:
-    """Formats a share as whole percent, but never rounds to 0 or 100 what is neither."""
-    rounded = f"{100 * share:.0f}"
-    exact = min(share, 1 - share) < 1e-9  # to rounding
-    return rounded if exact or rounded not in ("0", "100") else ("under 1" if rounded == "0" else "over 99")

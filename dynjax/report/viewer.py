@@ -40,7 +40,7 @@ def make_viewer(
     scan = {
         "shape": volume.shape,
         "affine": affine[:3].tolist(),
-        "place": strongest(values, affine),
+        "place": strongest(volume, values, affine),
         "limit": limit,
         "unit": unit,
         "volume": _packed(greys),

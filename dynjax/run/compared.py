@@ -131,7 +131,8 @@ def _what_differs(ours: list[Prediction], theirs: list[Prediction]) -> str:
 def _read(workdir: Workdir, folder: str) -> Row:
     workdir.check_is_run("name the folder of a finished run")
     config = workdir.read_config()
-    return Row(run_name(config), folder, config.train.epochs, read_results(workdir.results))
+    negative = config.cohort.labels[0]
+    return Row(run_name(config), folder, config.train.epochs, read_results(workdir.results), negative=negative)
 
 
 def run_name(config: FrozenConfigDict) -> str:

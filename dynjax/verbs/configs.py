@@ -1,14 +1,13 @@
 """`configs`: lists the configs that come with dynjax, and what each one is."""
 
-import shutil
 import textwrap
 from collections.abc import Iterator
 
 from dynjax import config_file
 from dynjax.config_names import base, config_files, summary_of
 from dynjax.errors import UsageError
+from dynjax.work.screen import screen_width
 
-WIDEST = 100  # columns, beyond which lines are hard to read
 GUIDE = """
 Variants stand after a colon, joined by commas: --config=NAME:quick,skull"""
 
@@ -17,11 +16,11 @@ def configs() -> None:
     """Prints the name, a sentence and the variants of each config, and what the variants are."""
     meaning: dict[str, str] = base().VARIANTS
     files = config_files()
-    margin, width = max(map(len, files)) + 2, min(shutil.get_terminal_size().columns, WIDEST)
+    margin, width = max(map(len, files)) + 2, screen_width()
     for name, file in files.items():
         print(_paragraph(name.ljust(margin), summary_of(file), width))
         if variants := list(_variants(name, meaning)):
-            print(f"{' ' * margin}variants: {', '.join(variants)}")
+            print(_paragraph(" " * margin, f"variants: {', '.join(variants)}", width))
     print(GUIDE)
     for name, text in meaning.items():
         print(_paragraph(name.ljust(margin), text, width))

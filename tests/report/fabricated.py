@@ -6,6 +6,7 @@ import numpy as np
 
 from configs.base import paper
 from dynjax.evaluation.intervals import estimate_all
+from dynjax.evaluation.paired import Pairing, Test
 from dynjax.report.facts import Explanation, Facts
 from dynjax.report.map_picture import draw_map
 from dynjax.report.scan_rows import ScanRow
@@ -13,6 +14,7 @@ from dynjax.run.settings import flatten
 
 SEED = 3
 FOLDS = 3
+PAIRING = Pairing([0, 1, 2], 36, Test(-0.1, [-0.2, 0.05], 0.1, 0.2), Test(-0.07, [-0.13, -0.03], 0.004, 0.016))
 
 
 @functools.cache

@@ -7,10 +7,12 @@ from dynjax.report.comparison_page import comparison_page
 from dynjax.report.page import render
 from dynjax.report.run_page import run_page
 from tests.report.browser import CHROMIUM, open_tab
-from tests.report.fabricated import facts, results
+from tests.report.fabricated import PAIRING, explained, facts, results
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 BEYOND = "document.documentElement.scrollWidth - innerWidth"
+SCROLLS = """[...document.querySelectorAll("main *")].filter(element => element.scrollWidth > element.clientWidth + 1
+    && getComputedStyle(element).overflowX != "visible" && element.clientWidth > 1).length"""
 CLIPPED = """[...document.querySelectorAll("p, li, h1, h2, figcaption, svg, .numbers div")].filter(
     element => element.getBoundingClientRect().right > innerWidth + 0.5).length"""
 
@@ -33,9 +35,10 @@ def pages(tmp_path_factory):
         Row("longword" * 12, "", 4, results(), None, "another cohort"),
     ]
     made = facts(name="Dyn + VGG11 + Att, " + "longword" * 12, results=results(subgroups=[group]), beside=others)
-    (folder / "run.html").write_text(render(run_page(made)))
+    (folder / "run.html").write_text(render(run_page(explained(made))))
     answers = (made.labels, made.probabilities)
     rows = [Row("Dyn + VGG11 + Att", f"runs/{'folder' * 20}/{number}", 4, results()) for number in range(3)]
+    rows[1] = rows[1]._replace(pairing=PAIRING)
     (folder / "compare.html").write_text(render(comparison_page(rows, [answers, answers, None], with_paper=True)))
     return folder
 
@@ -52,6 +55,16 @@ def test_a_page_fits_and_asks_for_nothing(tab, pages, name, width, scheme):
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+@pytest.mark.parametrize("width", (390, 500, 640, 768, 900, 1100))
+@pytest.mark.parametrize("name", ("run", "compare"))
+def test_no_table_runs_off_the_side(tab, pages, name, width):
+    tab.open(pages / f"{name}.html", width)
+    assert tab.evaluate(BEYOND) <= 0 and tab.evaluate(CLIPPED) == 0 and tab.evaluate(SCROLLS) == 0
+    if name == "run" and width in (390, 1100):  # where there is room, a table stays one
+        shown = tab.evaluate("getComputedStyle(document.querySelector('#table-metrics + div tbody tr')).display")
+        assert shown == ("flex" if width == 390 else "table-row")
+
+
 def test_the_first_screen_has_the_answer(tab, pages):
     tab.open(pages / "run.html", 1100, 800)
     assert tab.evaluate("document.querySelector('.answer').getBoundingClientRect().bottom") < 800
@@ -65,7 +78,7 @@ def test_subgroups_can_be_read_without_scrolling(tab, pages, width):
     box = "document.querySelector('[aria-labelledby=table-subgroups]')"
     assert tab.evaluate(f"{box}.scrollWidth - {box}.clientWidth") <= 0
     shown = tab.evaluate(f"getComputedStyle({box}.querySelector('tbody tr')).display")
-    assert shown == ("block" if width == 390 else "table-row")
+    assert shown == ("grid" if width == 390 else "table-row")
     label = f"getComputedStyle({box}.querySelectorAll('td')[4], '::before').content"
     assert tab.evaluate(label) == ('"ROC AUC"' if width == 390 else "none")
 
@@ -89,4 +102,4 @@ def test_what_would_be_wrong_is_seen(tab, tmp_path):
 def test_it_prints(tab, pages, tmp_path):
     tab.open(pages / "run.html", 1280, scheme="dark")
     tab.pdf(tmp_path / "page.pdf")
-    assert (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") in range(5, 13)
+    assert (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") in range(5, 17)

@@ -74,10 +74,20 @@ def test_the_block_is_red_on_the_left_of_the_picture():
 
 
 def test_planes_are_cut_where_the_map_is_strongest():
-    _, values = head()
+    volume, values = head()
     values[15, 5, 5] = 0.8  # one bright voxel is less than a block
-    assert strongest(values, GRID.affine) == (5, 18, 13) == strongest(-values, GRID.affine)
+    assert strongest(volume, values, GRID.affine) == (5, 18, 13) == strongest(volume, -values, GRID.affine)
     assert in_mm((5, 18, 13), GRID.affine) == [-36.0, 34.0, 56.0]
+
+
+def test_the_edge_of_a_brain_does_not_decide_where_planes_are_cut():
+    """Nor do ventricles, which are dark, make an edge of their own; without any inside the map alone decides."""
+    volume, values = head()
+    values[2, 2:-2, 2:-2] = 9.0  # a whole side
+    volume[LEFT, FRONT, TOP] = 0.0
+    assert strongest(volume, values, GRID.affine) == (5, 18, 13)
+    values[5, 18, 13] = 10.0
+    assert strongest(np.zeros_like(volume), values, GRID.affine) == (5, 18, 13)
 
 
 def test_a_scale_is_symmetric_and_nothing_is_drawn_where_the_map_is_zero():

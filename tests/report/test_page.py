@@ -10,9 +10,12 @@ import pytest
 
 from dynjax.report.canvas import COLOURS
 from dynjax.report.card import model_card, to_markdown
-from dynjax.report.page import Figure, Page, Section, Table, Text, render, save_parts
+from dynjax.report.named import SETTINGS
+from dynjax.report.page import Figure, Page, Points, Section, Table, Text, render, save_parts
 from dynjax.report.run_page import PARTS, run_page, subjects_to_show
 from dynjax.report.sentences import limits
+from dynjax.report.wording import METRIC_NAMES
+from dynjax.run.keys import KEYS
 from tests.report.fabricated import facts, results
 
 
@@ -107,7 +110,7 @@ def test_texts_from_tables_cannot_break_it():
     made = facts(classes=("CN", name), results=results(positive_class=name), **PLAIN)
     text = render(run_page(made))
     assert "<script>" not in text and "&lt;script&gt;" in text and "認知" in text
-    assert Elements(text).texts["h1"] == [f"Dyn + VGG11 + Att: {name} against CN"]
+    assert Elements(text).texts["h1"] == [f"Telling {name} from CN by MRI scans of the head"]
 
 
 def test_parts_for_papers(made, tmp_path):
@@ -164,7 +167,7 @@ def test_what_is_missing_is_said(page):
     """Folds, images, events, curves of a baseline."""
     text = render(run_page(facts(results=results(folds_missing=[3, 4]), **PLAIN)))
     assert "Incomplete: folds 3, 4 not evaluated yet." in text and "no image is shown" in text
-    assert "There is no events.jsonl" in text and "<image" not in text and "<image" in page
+    assert "events.jsonl), so no learning curve" in text and "<image" not in text and "<image" in page
     baseline = [fold | {"epoch": None, "train_loss": None} for fold in results()["folds"]]
     weights = {"pretrained": False, "source": "scikit-learn 1", "sha256": None}
     settings = facts().settings | {"model.name": "svm_voxels", "projection.name": "none"}
@@ -204,6 +207,27 @@ def test_a_card_for_machines_and_readers():
     assert text.startswith("# Dyn + VGG11 + Att\n\n**SYNTHETIC") and "SYNTHETIC value (95 % interval)" in text
 
 
+def test_a_card_says_in_plain_words_what_the_page_says(made):
+    card = model_card(facts())
+    text, (short,) = to_markdown(card), (block for block in made.blocks() if isinstance(block, Points))
+    assert card["in_short"] == dict(short.points) and next(iter(card["in_short"])) == "Asked"
+    assert text.index("## In short") < text.index("## Intended use") < text.index("## Glossary")
+    assert all(line in text for _, lines in short.points for line in lines)
+    assert card["glossary"]["AD"] in text and set(METRIC_NAMES.values()) < set(card["glossary"])
+
+
+def test_keys_of_the_config_have_names_in_plain_words(made):
+    """Also those that will be added: a new key needs a name."""
+    assert set(SETTINGS) == set(KEYS) and len(set(SETTINGS.values())) >= len(KEYS)
+    (table,) = (block for block in made.blocks() if isinstance(block, Table) and block.name == "settings")
+    assert ["Learning rate (train.learning_rate)", "0.0001"] in table.rows
+    assert ["train.learning_rate", "0.0001"] in table.numbers[1], "the CSV is for programs"
+    heads = [*made.heads(), made.title, *(section.title for section in made.sections)]
+    assert not [head for head in heads if re.search(r"\w[._]\w|sha256", head)], "names of code"
+    (origin,) = (block for block in made.blocks() if isinstance(block, Table) and block.name == "provenance")
+    assert not [name for name, _ in origin.rows if "_" in name or "sha256" in name]
+
+
 def test_how_the_scan_table_was_read_is_said():
     note = "2 subjects have another label in an earlier scan (MCI)"
     made, before = facts(), facts()
@@ -241,5 +265,6 @@ def test_wide_tables_and_long_words_are_boxed():
     """Tables stand in a box of their own that scrolls and that a keyboard reaches."""
     table = Table("wide", "caption", ["h"] * 30, [["w" * 60] * 30])
     text = render(Page("t", [], [Section("s", [Text("x" * 300), table])], "f"))
-    boxes = [attributes for _, attributes in Elements(text).elements if attributes.get("class") == "scroll"]
-    assert boxes == [{"class": "scroll", "role": "region", "tabindex": "0", "aria-labelledby": "table-wide"}]
+    boxes = [attributes for _, attributes in Elements(text).elements if "scroll" in attributes.get("class", "")]
+    box = {"role": "region", "tabindex": "0", "aria-labelledby": "table-wide"}
+    assert boxes == [{"class": f"scroll foldable needs-{table.needs}", **box}]

@@ -1,10 +1,13 @@
 """Tables, sentences and names of scans: as wide as the terminal, no number cut, nothing folded in a log."""
 
 import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
+import dynjax
 from dynjax.report.terminal import fits, new_table, place, print_block, print_table, print_text
 
 NUMBERS = [f"{number:.3f} ({number - 1:.3f} to {number + 1:.3f})" for number in range(8)]
@@ -38,6 +41,14 @@ def test_a_name_wider_than_the_terminal_takes_several_lines(monkeypatch, capsys)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 40 and "…" not in printed
     assert {*name.split(), *NOTES.split()} <= {*printed.split()} and all(printed.count(each) == 1 for each in NUMBERS)
+
+
+def test_there_is_one_rule_of_width():
+    """What is printed asks `screen_width`, and nothing else asks the terminal or has a width of its own."""
+    files = [path for path in Path(dynjax.__file__).parent.rglob("*.py") if path.name != "screen.py"]
+    asked = re.compile(r"get_terminal_size|Console\(\)|\bWID(TH|EST) = \d+  # columns")
+    found = [path.name for path in files if asked.search(path.read_text(encoding="utf-8"))]
+    assert len(files) > 200 and not found
 
 
 TEXT = "  excluded: 7 (a reason of many words that goes on for longer than the terminal is wide)\nshort"

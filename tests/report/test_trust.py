@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 
 from dynjax.evaluation import resampling
 from dynjax.evaluation.intervals import estimate_all
-from dynjax.report.trust import calibration_sentences, percent
+from dynjax.report.trust import calibration_sentences
 
 RNG = np.random.default_rng(1)
 TRUTH = expit(RNG.normal(0, 2.5, 500))
@@ -73,7 +73,3 @@ def test_few_people_tell_little():
 def test_older_results_lack_the_slope():
     text = calibration_sentences(LABELS, TRUTH, {}, "had AD", "the network")
     assert text.startswith("That cannot be told from these people. Of ")
-
-
-def test_percentages_are_not_rounded_to_certainty():
-    assert [percent(share) for share in (0, 0.001, 0.5, 0.999, 1)] == ["0", "under 1", "50", "over 99", "100"]

@@ -61,6 +61,9 @@ WALK = {  # the arguments of each verb, its exit code, and what it must have pri
         "sub-02_T1w.nii.gz  in",
     ),
     "report": (("report", "--workdir={w}/w"), 0, "report.html"),
+    "configs": (("configs",), 0, "variants: quick"),
+    "help": (("--help",), 0, "verbs, in the order"),
+    "help of a verb": (("explain", "--help"), 0, "--method=METHOD"),
     "compare": (("compare", "{w}/w", "{w}/w2", "--paper"), 0, "p Holm"),
 }
 
