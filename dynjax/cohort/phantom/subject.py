@@ -192,7 +192,7 @@ def _nearest(places: np.ndarray) -> np.ndarray:
 
 
 def _draw_field(rng: np.random.Generator, frequencies: int, deviation: float) -> np.ndarray:
-    """Draws a Gaussian random field of the given deviation: the coefficients of its lowest cosines, float32 [F, F, F]."""
+    """Draws a Gaussian random field of the given deviation: coefficients of its lowest cosines, float32 [F, F, F]."""
     k = np.arange(frequencies)
     decay = 1 / (1 + k[:, None, None] ** 2 + k[:, None] ** 2 + k**2)  # [F, F, F]
     coefficients = rng.standard_normal(decay.shape) * decay
