@@ -6,7 +6,6 @@ a label or a probability is NaN.
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import rankdata
 
 from dynjax.evaluation.numbers import refuse_nan
 
@@ -118,6 +117,8 @@ def ece_if_calibrated(probabilities: np.ndarray, seed: int) -> dict[str, float |
 
 def rank_bins(probabilities) -> np.ndarray:
     """Returns each probability's bin [N], 0 the lowest, among BINS bins of equal numbers; equal ones share a bin."""
+    from scipy.stats import rankdata  # slow to import
+
     refuse_nan(probabilities=probabilities)
     return np.ceil(rankdata(probabilities) * BINS / len(probabilities)).astype(int) - 1
 

@@ -7,9 +7,7 @@ Process. Lett. 21, 2014.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtr, ndtri
-from scipy.stats import rankdata
 
 from dynjax.evaluation.numbers import refuse_nan
 from dynjax.evaluation.resampling import LEVEL
@@ -21,6 +19,8 @@ def placements(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.n
     Ties count half; the mean of either array is the AUC. Args: labels [N] of 0 and 1, both present; scores [N].
     Raises: ValueError for NaN.
     """
+    from scipy.stats import rankdata  # slow to import
+
     refuse_nan(labels=labels, scores=scores)
     positive, negative = scores[labels == 1], scores[labels == 0]
     ranks = rankdata(np.concatenate([positive, negative]))  # among all subjects, [N]
@@ -61,6 +61,8 @@ def newcombe_interval(auc: float, positives: int, negatives: int) -> list[float]
     This applies the idea of Wilson's interval to the AUC (Newcombe, Statistics in Medicine 25, 2006, method 5). The
     variance is that of Hanley and McNeil (1982) for exponential scores, at the mean of the two numbers of subjects.
     """
+    from scipy.optimize import brentq  # slow to import
+
     refuse_nan(areas=auc, positives=positives, negatives=negatives)
     z = ndtri((1 + LEVEL) / 2)
     extra = (positives + negatives) / 2 - 1

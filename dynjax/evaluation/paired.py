@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy.stats import binomtest
 
 from dynjax.evaluation.delong import delong_test
 from dynjax.evaluation.metrics import METRICS, THRESHOLD
@@ -98,6 +97,8 @@ def mcnemar_test(first_right: np.ndarray, second_right: np.ndarray) -> float:
 
     Args: two bool arrays [N], whether each classifies a subject correctly. 1 where they never differ.
     """
+    from scipy.stats import binomtest  # slow to import
+
     only_first, only_second = int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
     differing = only_first + only_second
     return float(binomtest(only_first, differing).pvalue) if differing else 1.0

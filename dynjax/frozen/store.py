@@ -19,7 +19,7 @@ from dynjax.projection.array_file import read_array, write_array
 from dynjax.projection.project import count_views
 from dynjax.projection.scale import scale_images, scale_views
 from dynjax.projection.store import Projection, projection_key, stored_image
-from dynjax.volumes.nifti import content_digest
+from dynjax.volumes.digests import read_content
 from dynjax.work import cluster
 from dynjax.work.parallel import map_scans
 
@@ -62,8 +62,8 @@ def scan_features(paths: Sequence[Path], seeing: Seeing) -> tuple[np.ndarray, li
 
     def fill(item: tuple[int, Path]) -> str:
         index, path = item
-        digest = content_digest(path)
-        features = stored_features(path, digest, seeing)
+        digest, kept = read_content(path)
+        features = stored_features(path, digest, seeing, kept=kept)
         with lock:
             if not table:
                 table.append(np.empty((len(paths), *features.shape), np.float32))
@@ -74,7 +74,9 @@ def scan_features(paths: Sequence[Path], seeing: Seeing) -> tuple[np.ndarray, li
     return table[0] if table else np.empty((0,), np.float32), digests
 
 
-def stored_features(path: Path, digest: str, seeing: Seeing, is_optional: bool = True) -> np.ndarray:
+def stored_features(
+    path: Path, digest: str, seeing: Seeing, is_optional: bool = True, kept: bytes | None = None
+) -> np.ndarray:
     """Returns a scan's features from the store; if they are not there, computes and stores them.
 
     Args and Raises: as `stored_image`.
@@ -82,15 +84,15 @@ def stored_features(path: Path, digest: str, seeing: Seeing, is_optional: bool =
     entry = _entry(digest, seeing)
     features = read_array(entry)
     if features is None:
-        features = seeing.features(stored_image(path, digest, seeing.projection, is_optional))
+        features = seeing.features(stored_image(path, digest, seeing.projection, is_optional, kept))
         write_array(entry, features, is_optional)
     return features
 
 
 def _store(path: Path, seeing: Seeing) -> str:
-    digest = content_digest(path)
+    digest, kept = read_content(path)
     if not _entry(digest, seeing).exists():
-        stored_features(path, digest, seeing, is_optional=False)
+        stored_features(path, digest, seeing, is_optional=False, kept=kept)
     return digest
 
 

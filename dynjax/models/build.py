@@ -41,6 +41,7 @@ class Network(NamedTuple):
     answer(params, batch_stats, maps) -> output goes on from there; None for networks without such maps.
     early_maps(params, batch_stats, volumes) -> [N, x, y, z, C] gives maps of an earlier stage, at which a 3D network is
       cut for a class activation map, in evaluation; None for other networks.
+    shapes: what `init` returns, with a jax.ShapeDtypeStruct in place of each array.
 
     In evaluation the output is logits [N, 2], or [N, P, 2] of P answers whose probabilities are to be averaged.
     """
@@ -52,6 +53,7 @@ class Network(NamedTuple):
     maps: Callable | None = None
     answer: Callable | None = None
     early_maps: Callable | None = None
+    shapes: tuple[Tree, Tree] = ({}, {})
 
 
 PAPER = Options()
@@ -96,7 +98,7 @@ def build_mask(channels: int, attention: str) -> Network:
 
 def count_trunk(name: str, cut: str = "paper") -> int:
     """Returns the number of a trunk's parameters."""
-    params, _ = jax.eval_shape(lambda: build_trunk(name, cut).init(jax.random.key(0)))
+    params, _ = build_trunk(name, cut).shapes
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
@@ -119,7 +121,9 @@ def without_last_layer(params: Tree) -> Tree:
 
 
 def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
-    graphdef, _, _ = _split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    graphdef, *states = _split(module)
+    params, batch_stats = map(nnx.to_pure_dict, states)
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         _, params, batch_stats = _split(make(nnx.Rngs(key)))
@@ -149,9 +153,9 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     def early_maps(params: Tree, batch_stats: Tree, volumes: jax.Array) -> jax.Array:
         return nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats)).early_maps(volumes, train=False)
 
-    module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
     found: dict[str, Callable] = {"join": join, "maps": maps, "answer": answer, "early_maps": early_maps}
-    return Network(init, apply, features, **{name: each for name, each in found.items() if hasattr(module, name)})
+    own = {name: each for name, each in found.items() if hasattr(module, name)}
+    return Network(init, apply, features, shapes=(params, batch_stats), **own)
 
 
 def _under(apply: Callable, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:

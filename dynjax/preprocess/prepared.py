@@ -15,10 +15,11 @@ from dynjax.errors import InputError, listed
 from dynjax.files import atomic_path, sha256_of, write_text
 from dynjax.preprocess.picture import draw, write_picture
 from dynjax.preprocess.steps import RECIPE, Prepared, prepare_volume
+from dynjax.volumes.digests import content_digest
 from dynjax.volumes.finding import RefusedVolume
 from dynjax.volumes.grid import Grid
 from dynjax.volumes.inspection import inspect_scan
-from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.volumes.nifti import load_volume
 from dynjax.volumes.reading import Reading
 from dynjax.volumes.template import NAME
 

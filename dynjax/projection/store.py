@@ -18,8 +18,9 @@ from dynjax.files import cache_folder
 from dynjax.projection.array_file import read_array, write_array
 from dynjax.projection.exact import NotConverged
 from dynjax.projection.project import WHOLE, image_shape, project
+from dynjax.volumes.digests import content_digest, read_content
 from dynjax.volumes.grid import Grid
-from dynjax.volumes.nifti import Volume, content_digest, load_volume
+from dynjax.volumes.nifti import Volume, load_volume
 from dynjax.volumes.reading import NEWEST, Reading
 from dynjax.work.parallel import map_scans
 
@@ -50,12 +51,12 @@ class ProjectedCohort(NamedTuple):
     digests: list[str]
 
 
-def project_scan(path: Path, projection: Projection) -> np.ndarray:
+def project_scan(path: Path, projection: Projection, kept: bytes | None = None) -> np.ndarray:
     """Reads one scan and returns its raw image as `project` gives it, or the volume for a projection of WHOLE.
 
-    Raises: InputError for a scan that is refused.
+    Args: kept, the file's content if it is in memory already. Raises: InputError for a scan that is refused.
     """
-    return project_volume(path, load_volume(path, *projection.reading), projection)
+    return project_volume(path, load_volume(path, *projection.reading, kept=kept), projection)
 
 
 def project_volume(path: Path, volume: Volume, projection: Projection) -> np.ndarray:
@@ -80,8 +81,10 @@ def project_cohort(paths: Sequence[Path], projection: Projection) -> ProjectedCo
 
     def fill(item: tuple[int, Path]) -> str:
         index, path = item
-        digest = content_digest(path)
-        images[index] = project_scan(path, projection) if whole else stored_image(path, digest, projection)
+        digest, kept = read_content(path)
+        images[index] = (
+            project_scan(path, projection, kept) if whole else stored_image(path, digest, projection, kept=kept)
+        )
         return digest
 
     digests = map_scans(fill, list(enumerate(paths)), "reading and projecting scans")
@@ -109,23 +112,26 @@ def _entry(digest: str, projection: Projection) -> Path:
 
 
 def _store(path: Path, projection: Projection) -> str:
-    digest = content_digest(path)
+    digest, kept = read_content(path)
     if not _entry(digest, projection).exists():
-        stored_image(path, digest, projection, is_optional=False)
+        stored_image(path, digest, projection, is_optional=False, kept=kept)
     return digest
 
 
-def stored_image(path: Path, digest: str, projection: Projection, is_optional: bool = True) -> np.ndarray:
+def stored_image(
+    path: Path, digest: str, projection: Projection, is_optional: bool = True, kept: bytes | None = None
+) -> np.ndarray:
     """Returns a scan's image, or volume, from the store; if it is not there, makes and stores it.
 
-    Args: digest, the sha256 of the scan's content; is_optional, whether a store that cannot be written is no error.
+    Args: digest, the sha256 of the scan's content; is_optional, whether a store that cannot be written is no error;
+    kept, the content, if it is in memory already.
     Raises: InputError for a scan that is refused or has changed since the digest was taken.
     """
     entry = _entry(digest, projection)
     image = read_array(entry)
     if image is None:
-        image = project_scan(path, projection)
-        if content_digest(path) != digest:
+        image = project_scan(path, projection, kept)
+        if kept is None and content_digest(path) != digest:
             raise InputError(f"{path}: has changed while it was used; run the same command again")
         write_array(entry, image, is_optional)
     return image

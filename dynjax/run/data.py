@@ -26,7 +26,7 @@ from dynjax.run.inputs import scale, seeing_of
 from dynjax.run.refused import RefusedScans, check_same, keep_refused
 from dynjax.run.workdir import Workdir
 from dynjax.training.examples import Images
-from dynjax.volumes.nifti import content_digest
+from dynjax.volumes.digests import content_digest
 from dynjax.work import cluster
 from dynjax.work.parallel import map_scans
 

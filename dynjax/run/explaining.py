@@ -26,7 +26,8 @@ from dynjax.run.refused import without_refused
 from dynjax.run.trained import Trained
 from dynjax.run.workdir import Workdir
 from dynjax.training.checkpoint import description_of
-from dynjax.volumes.nifti import Volume, content_digest, load_volume
+from dynjax.volumes.digests import content_digest
+from dynjax.volumes.nifti import Volume, load_volume
 
 
 class Chosen(NamedTuple):

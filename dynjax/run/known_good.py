@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dynjax.files import cache_folder, optional, write_text
 from dynjax.projection.store import Projection
+from dynjax.volumes.digests import file_digest
 from dynjax.volumes.finding import Finding
 from dynjax.volumes.inspection import Facts, Inspection
-from dynjax.volumes.nifti import file_digest
 
 RECIPE = 2  # raise it whenever a scan may get another verdict: older memories are then not used
 

@@ -17,8 +17,9 @@ from dynjax.run.guarding import Guard, Sketch, sketch_volume
 from dynjax.run.inputs import network_input
 from dynjax.run.standing import AT_CHANCE, Standing
 from dynjax.run.trained import Trained
+from dynjax.volumes.digests import read_content
 from dynjax.volumes.inspection import inspect_scan
-from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.volumes.nifti import load_volume
 from dynjax.work.parallel import parallel_map
 
 NOT_CHECKED = "not checked against its cohort"
@@ -73,10 +74,11 @@ def answer_scans(
 def _read(path: str, config: FrozenConfigDict, trunk: FrozenTrunk | None) -> ReadScan | InputError:
     projection = settings.projection_of(config)
     try:
-        volume = load_volume(path, *projection.reading)
+        digest, kept = read_content(path)
+        volume = load_volume(path, *projection.reading, kept=kept)
         image = project_volume(Path(path), volume, projection)
         warnings = tuple(finding.detail for finding in inspect_scan(Path(path), *projection.reading).findings)
-        return ReadScan(network_input(config, trunk, image), sketch_volume(volume), content_digest(path), warnings)
+        return ReadScan(network_input(config, trunk, image), sketch_volume(volume), digest, warnings)
     except InputError as error:
         return error
 

@@ -10,9 +10,10 @@ from dynjax.volumes.finding import Finding, RefusedVolume
 from dynjax.volumes.grid import Grid, corners_of, covers, fits, has_origin, place
 from dynjax.volumes.header import VoxelLayout
 from dynjax.volumes.missing import check_size, zero_outside
-from dynjax.volumes.nifti import check_finite, check_range, open_scan, read_volume, voxels
+from dynjax.volumes.nifti import check_finite, check_range, open_scan, read_volume
 from dynjax.volumes.reading import NEWEST
 from dynjax.volumes.resampling import REACH, background, in_ras, smoothing
+from dynjax.volumes.voxels import voxels
 
 BLOCK = 2**20  # bytes of whole slices examined together
 

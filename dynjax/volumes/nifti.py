@@ -1,7 +1,6 @@
 """Reads a scan file as a float32 volume in RAS+, or refuses it with a reason."""
 
 import contextlib
-import hashlib
 import io
 import zlib
 from collections.abc import Iterator
@@ -10,13 +9,10 @@ from typing import NamedTuple
 
 import nibabel
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.orientations import apply_orientation
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
-from dynjax.errors import InputError
 from dynjax.files import expanded
 from dynjax.volumes.content import Content
 from dynjax.volumes.finding import Finding, RefusedVolume
@@ -36,7 +32,8 @@ from dynjax.volumes.header import (
 from dynjax.volumes.missing import zero_outside
 from dynjax.volumes.parts import START, absent, check_fetched, parts_of, sibling, size_of, unlike
 from dynjax.volumes.reading import NEWEST
-from dynjax.volumes.resampling import background, faces, in_ras, resample, resample_smoothly
+from dynjax.volumes.resampling import background, faces, in_file_order, in_ras, resample, resample_smoothly
+from dynjax.volumes.voxels import empty_volume, fill
 
 MGH_SUFFIXES = (".mgz", ".mgh")
 SUFFIXES = (".nii", ".nii.gz", *MGH_SUFFIXES, ".img", ".hdr", ".img.gz", ".hdr.gz")  # in capitals as well
@@ -92,22 +89,25 @@ class OpenScan:
 
 
 @contextlib.contextmanager
-def open_scan(path: Path) -> Iterator[OpenScan]:
-    """Opens a scan and checks its header. Raises: RefusedVolume for anything that is wrong with the file."""
+def open_scan(path: Path, kept: bytes | None = None) -> Iterator[OpenScan]:
+    """Opens a scan and checks its header. Raises: RefusedVolume for anything that is wrong with the file.
+
+    Args: kept, the file's content if it is in memory already.
+    """
     try:
         if path.is_dir():
             raise RefusedVolume("folder", "it is a folder, not a regular file")
         if not path.name.lower().endswith(SUFFIXES):
             raise RefusedVolume("not an image", f"its name ends in none of {', '.join(SUFFIXES)}")
         parts = parts_of(path)
-        sizes = [size_of(part) for part in parts]
-        with open(parts[-1], "rb") as file:
-            content = Content(file, sizes[-1])
+        size = [size_of(part) for part in parts][-1] if kept is None else len(kept)
+        with open(parts[-1], "rb") if kept is None else io.BytesIO(kept) as file:
+            content = Content(file, size)
             with np.errstate(all="ignore"):  # a header's numbers may be anything; they are checked
                 layout = _pair_layout(parts[0], parts[1], content) if parts[1:] else _single_layout(path, content)
             end = layout.offset + layout.size
-            if not content.compressed and sizes[-1] < end:
-                raise RefusedVolume("truncated", f"truncated: its header promises {end} bytes, it has {sizes[-1]}")
+            if not content.compressed and size < end:
+                raise RefusedVolume("truncated", f"truncated: its header promises {end} bytes, it has {size}")
             yield OpenScan(layout, content)
     except FileNotFoundError as error:
         raise absent(path, Path(error.filename)) from None
@@ -117,18 +117,25 @@ def open_scan(path: Path) -> Iterator[OpenScan]:
         raise RefusedVolume("damaged", f"damaged or not an image ({error})") from None
 
 
-def load_volume(path: str | Path, grid: Grid | None = None, nan: str = "refuse", recipe: int = NEWEST) -> Volume:
+def load_volume(
+    path: str | Path,
+    grid: Grid | None = None,
+    nan: str = "refuse",
+    recipe: int = NEWEST,
+    kept: bytes | None = None,
+) -> Volume:
     """Reads a NIfTI-1/2, MGH or Analyze file, and resamples it to `grid` if one is given that it does not fit.
 
     Args:
       nan: 'refuse' refuses a scan with NaN; 'zero' reads NaN outside the brain of a masked scan as 0.
       recipe: by which the volume gets onto the grid; `dynjax.volumes.reading.Reading` describes each.
+      kept: the file's content, if it is in memory already; the file is then not opened.
 
     Raises: InputError with the file's name, the reason and the remedy, for anything but one finite 3D volume.
     """
     path = expanded(path)
     try:
-        data, affine = read_volume(path)
+        data, affine = read_volume(path, kept)
         if nan == "zero" and np.isnan(data).any():
             data = zero_outside(data)
         low, high = _check_values(data)
@@ -149,48 +156,17 @@ def _resampled(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float, re
     return Volume(resampled, grid.affine)
 
 
-def read_volume(path: Path) -> Volume:
-    """Reads a scan's voxels in RAS+ on its own grid, whatever their values. Raises: RefusedVolume."""
-    with open_scan(path) as scan:
-        layout, stored = scan.layout, scan.read(scan.layout.size)
+def read_volume(path: Path, kept: bytes | None = None) -> Volume:
+    """Reads a scan's voxels in RAS+ on its own grid, whatever their values. Raises: RefusedVolume.
+
+    Args: kept, the file's content if it is in memory already.
+    """
+    with open_scan(path, kept) as scan:
+        orientation, shape, affine = in_ras(scan.layout.shape, scan.layout.affine)
+        data = empty_volume(shape)
+        fill(in_file_order(data, orientation), scan.layout, scan.read)
         scan.finish()
-    data = voxels(layout, stored, layout.shape)
-    orientation, _, affine = in_ras(layout.shape, layout.affine)
-    return Volume(np.asfortranarray(apply_orientation(data, orientation)), affine)
-
-
-def content_digest(path: str | Path) -> str:
-    """Returns the SHA-256 of a scan's bytes, of both files of an .img and .hdr pair.
-
-    Raises: InputError if a file is missing.
-    """
-    digest = hashlib.sha256()
-    for part in parts_of(Path(path)):
-        try:
-            with open(part, "rb") as file:
-                hashlib.file_digest(file, lambda: digest)
-        except FileNotFoundError:
-            finding = absent(Path(path), part).finding
-            raise InputError(f"{path}: {finding.detail}; {finding.remedy}") from None
-        except OSError as error:
-            raise InputError(f"{part}: {error.strerror}") from None
-    return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Returns a SHA-256 that changes when a scan is moved or written: of its files' paths, sizes and change times.
-
-    Raises: OSError if a file is missing.
-    """
-    states = [(str(part.absolute()), part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(path)]
-    return hashlib.sha256(repr(states).encode()).hexdigest()
-
-
-def voxels(layout: VoxelLayout, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Converts stored voxels to their values, float32 of the given shape."""
-    proxy = ArrayProxy(io.BytesIO(data), (shape, layout.dtype, 0, layout.slope, layout.inter))
-    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: becomes infinite, and is refused
-        return np.asanyarray(proxy, np.float32)
+    return Volume(data, affine)
 
 
 def check_range(low: float, high: float) -> None:

@@ -24,6 +24,12 @@ def in_ras(shape: tuple[int, ...], affine: np.ndarray) -> tuple[np.ndarray, tupl
     return orientation, turned, affine @ inv_ornt_aff(orientation, shape)
 
 
+def in_file_order(data: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Returns a view of a volume [X, Y, Z] in RAS+ with the axes of its file; `orientation` is that of `in_ras`."""
+    view = data.transpose(orientation[:, 0].astype(int))
+    return view[tuple(slice(None, None, int(flip)) for flip in orientation[:, 1])]
+
+
 def resample(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0.0) -> np.ndarray:
     """Resamples a volume linearly onto the grid, `fill` outside the volume: float32 [X, Y, Z], x fastest in memory."""
     image = nibabel.Nifti1Image(data, affine)
@@ -46,15 +52,15 @@ def resample_smoothly(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: fl
         smoothed = ndimage.gaussian_filter(data.T, deviations[::-1], mode="nearest", truncate=REACH).T
         return resample(smoothed, affine, grid, fill)
     volume = data - np.float32(fill) if fill else data  # 0 outside
-    for axis in (2, 1, 0):  # z first, whose slices are contiguous
-        places = np.round(to_voxels[axis, axis] * np.arange(grid.shape[axis]) + to_voxels[axis, 3], 9)  # exact at ends
-        volume = _sample(volume, axis, places, deviations[axis])
-    return np.asfortranarray(volume + np.float32(fill))
+    x, y, z = (
+        _weights(np.round(to_voxels[axis, axis] * np.arange(size) + to_voxels[axis, 3], 9), *of_axis)  # exact at ends
+        for axis, (size, *of_axis) in enumerate(zip(grid.shape, volume.shape, deviations))
+    )
+    return np.asfortranarray(_sample(volume.T, z, y, x).T + np.float32(fill))
 
 
-def _sample(volume: np.ndarray, axis: int, places: np.ndarray, deviation: float) -> np.ndarray:
-    """Smooths a volume along one axis and interpolates it there at `places`, in voxels; 0 at those outside."""
-    size = volume.shape[axis]
+def _weights(places: np.ndarray, size: int, deviation: float) -> sparse.csr_array:
+    """Returns what smooths an axis of `size` voxels and interpolates it at `places`, in voxels; 0 at those outside."""
     smoothed = np.eye(size)
     if deviation:
         smoothed = ndimage.gaussian_filter1d(smoothed, deviation, axis=0, mode="nearest", truncate=REACH)
@@ -62,9 +68,16 @@ def _sample(volume: np.ndarray, axis: int, places: np.ndarray, deviation: float)
     above = (places - below)[:, None]
     inside = ((places >= 0) & (places <= size - 1))[:, None]
     weights = inside * ((1 - above) * smoothed[below] + above * smoothed[below + 1])  # [places, size]
-    slices = np.moveaxis(volume, axis, 0)
-    sampled = sparse.csr_array(weights.astype(np.float32)) @ slices.T.reshape(-1, size).T
-    return np.moveaxis(sampled.reshape(len(places), *slices.shape[1:], order="F"), 0, axis)
+    return sparse.csr_array(weights.astype(np.float32))
+
+
+def _sample(volume: np.ndarray, z: sparse.csr_array, y: sparse.csr_array, x: sparse.csr_array) -> np.ndarray:
+    """Multiplies the axes of a volume [Z, Y, X] by matrices, z first: then each slice is small enough for the cache."""
+    planes = (z @ volume.reshape(len(volume), -1)).reshape(-1, *volume.shape[1:])
+    sampled = np.empty((len(planes), y.shape[0], x.shape[0]), np.float32)
+    for plane, out in zip(planes, sampled):
+        out[...] = (x @ (y @ plane).T).T
+    return sampled
 
 
 def is_turned(affine: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -94,7 +107,8 @@ def background(faces: np.ndarray, low: float, high: float) -> float:
 
     Args: faces, finite values [n]; low and high, the extremes of the whole volume.
     """
-    common = np.median(faces)  # a value that more than half of them have is their median
+    middle = faces.size // 2
+    common = np.partition(faces, middle)[middle]  # a value that more than half of them have
     if 2 * np.count_nonzero(faces == common) > faces.size:
         return 0.0 if abs(common) <= ROUNDED * (high - low) else float(common)
     if low >= 0:

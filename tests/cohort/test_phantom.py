@@ -134,3 +134,13 @@ def test_a_spared_structure_is_as_without_the_disease():
     changed = [render_scan(ill, 0, 0, anatomy, spared=(name,)) != scan for name in STRUCTURES]
     assert all(each.any() for each in changed)
     assert (changed[1] & changed[0]).sum() < 0.5 * changed[1].sum(), "each is elsewhere"
+
+
+def test_a_scan_is_the_same_if_all_that_is_far_from_the_brain_is_rendered_too():
+    anatomy = load_anatomy()
+    everywhere = anatomy._replace(near_brain=np.ones(anatomy.grey.shape, bool))
+    assert anatomy.near_brain.mean() < 0.3
+    for subject in draw_subjects(4, seed=5):
+        scan = render_scan(subject, 0, 5, anatomy)
+        np.testing.assert_array_equal(scan, render_scan(subject, 0, 5, everywhere))
+        assert scan.any()

@@ -13,8 +13,8 @@ from dynjax.pretrained.source import find_weights
 from dynjax.pretrained.weights import save_weights
 from dynjax.projection.scale import scale_views
 from dynjax.projection.store import Projection, project_scan
+from dynjax.volumes.digests import content_digest
 from dynjax.volumes.grid import Grid
-from dynjax.volumes.nifti import content_digest
 
 GRID = Grid((32, 34, 36), 2.0)
 PROJECTION = Projection(GRID, "mean+dynamic", "axial+coronal", slabs=2)

@@ -33,9 +33,9 @@ def reads(monkeypatch):
     seen = []
     load = store.load_volume
 
-    def spy(path, *settings):
+    def spy(path, *settings, **kept):
         seen.append(path)
-        return load(path, *settings)
+        return load(path, *settings, **kept)
 
     monkeypatch.setattr(store, "load_volume", spy)
     return seen

@@ -12,7 +12,7 @@ import pytest
 
 from dynjax.errors import InputError, UsageError
 from dynjax.run import data, settings
-from dynjax.volumes.nifti import content_digest
+from dynjax.volumes.digests import content_digest
 from tests.command import PHANTOMS, ROOT, interrupt, main
 
 RUN = (

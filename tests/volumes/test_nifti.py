@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dynjax.errors import InputError
+from dynjax.volumes.digests import content_digest
 from dynjax.volumes.grid import Grid, fits
-from dynjax.volumes.nifti import content_digest, load_volume
+from dynjax.volumes.nifti import load_volume
 
 RAS = np.array([[2.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 2, -30], [0, 0, 0, 1]])
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import nibabel
@@ -27,24 +28,28 @@ class Anatomy(NamedTuple):
     to_temporal_horns: np.ndarray
     below_pia: np.ndarray  # depth of a voxel under the nearest fluid or the brain's edge
     outside_brain: np.ndarray  # height above the brain, for skull and scalp
+    near_brain: np.ndarray  # bool: the brain and the voxels next to it; all others of a scan without skull are 0
 
 
 @functools.cache
 def load_anatomy() -> Anatomy:
     """Builds the anatomy from nilearn's copy of the ICBM 2009a symmetric template (Fonov et al. 2011)."""
-    head, grey, white = (_on_grid(load) for load in _template_loaders())
-    brain = ndimage.binary_fill_holes(head > 0.2)
-    fluid = np.clip(brain - grey - white, 0, 1)
-    ventricles = _lateral_ventricles(fluid, brain)
-    to_ventricles = _signed_distance(ventricles)
+    with ThreadPoolExecutor() as pool:
+        head, grey, white = pool.map(_on_grid, _template_loaders())
+        brain = ndimage.binary_fill_holes(head > 0.2)
+        fluid = np.clip(brain - grey - white, 0, 1)
+        ventricles = _lateral_ventricles(fluid, brain)
+        edges = (ventricles, brain & ((fluid < 0.5) | ventricles), brain)
+        to_ventricles, to_pia, outside_brain = pool.map(_signed_distance, edges)
     return Anatomy(
         grey=grey * brain,
         white=white * brain,
         fluid=fluid * (to_ventricles > VOXEL),
         to_ventricles=to_ventricles,
         to_temporal_horns=_distance_to_tubes(TEMPORAL_HORN),
-        below_pia=-_signed_distance(brain & ((fluid < 0.5) | ventricles)),
-        outside_brain=_signed_distance(brain),
+        below_pia=-to_pia,
+        outside_brain=outside_brain,
+        near_brain=ndimage.binary_dilation(brain, np.ones((3, 3, 3))),
     )
 
 
