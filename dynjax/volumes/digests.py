@@ -2,13 +2,14 @@
 
 import contextlib
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dynjax.errors import InputError
-from dynjax.volumes.parts import absent, parts_of
+from dynjax.volumes.finding import RefusedVolume
+from dynjax.volumes.parts import absent, parts_of, size_of
 
 LARGEST_KEPT = 2**26  # bytes of a file that is kept in memory; compressed, a scan of 1 mm has 5 to 15 MB
 
@@ -24,7 +25,7 @@ def read_content(path: str | Path) -> FileContent:
     """Reads a scan's file once, for its digest and for `load_volume`. Raises: InputError as `content_digest`."""
     path = Path(path)
     if parts_of(path) == [path]:
-        with _named(path, path), open(path, "rb") as file:
+        with _opened(path, path) as file:
             if os.fstat(file.fileno()).st_size <= LARGEST_KEPT:
                 content = file.read()
                 return FileContent(hashlib.sha256(content).hexdigest(), content)
@@ -34,11 +35,11 @@ def read_content(path: str | Path) -> FileContent:
 def content_digest(path: str | Path) -> str:
     """Returns the SHA-256 of a scan's bytes, of both files of an .img and .hdr pair.
 
-    Raises: InputError if a file is missing or cannot be read.
+    Raises: InputError if a file is missing, is no regular one or cannot be read.
     """
     digest = hashlib.sha256()
     for part in parts_of(Path(path)):
-        with _named(Path(path), part), open(part, "rb") as file:
+        with _opened(Path(path), part) as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
@@ -53,12 +54,15 @@ def file_digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _named(path: Path, part: Path) -> Iterator[None]:
-    """Turns errors of reading a file of the scan `path` into an InputError that names it."""
+def _opened(path: Path, part: Path) -> Iterator[io.BufferedReader]:
+    """Opens a file of the scan `path`, but no folder or pipe; errors of reading become an InputError that names it."""
     try:
-        yield
+        size_of(part)
+        with open(part, "rb") as file:
+            yield file
+    except RefusedVolume as refused:
+        raise refused.error(path) from None
     except FileNotFoundError:
-        finding = absent(path, part).finding
-        raise InputError(f"{path}: {finding.detail}; {finding.remedy}") from None
+        raise absent(path, part).error(path) from None
     except OSError as error:
-        raise InputError(f"{part}: {error.strerror}") from None
+        raise RefusedVolume("unreadable", f"it cannot be read: {error.strerror}").error(path) from None

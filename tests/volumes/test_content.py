@@ -1,7 +1,9 @@
 """igzip and zlib read the same of every file, good or bad, and refuse it in the same words."""
 
+import errno
 import gzip
 import io
+import os
 import subprocess
 import sys
 import zlib
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dynjax.errors import InputError
 from dynjax.volumes import content
 from dynjax.volumes.content import Content
 from dynjax.volumes.digests import content_digest, read_content
@@ -101,6 +104,7 @@ def test_without_igzip_all_is_read_by_zlib(tmp_path):
     code = """
 import sys, zlib
 sys.modules["isal"] = None
+from dynjax.errors import InputError
 from dynjax.volumes import content
 from dynjax.volumes.nifti import load_volume
 assert content.igzip is zlib
@@ -126,6 +130,25 @@ def outcome(path: Path, kept: bytes | None) -> str:
         return load_volume(path, kept=kept).data.tobytes("F").hex()
     except Exception as error:
         return repr(error)
+
+
+@pytest.mark.parametrize("taken", [read_content, content_digest])
+@pytest.mark.parametrize("what", ["pipe", "folder", "nothing", "locked"])
+def test_what_is_no_file_is_refused_as_by_its_reader(tmp_path, what, taken, monkeypatch):
+    path = tmp_path / "scan.nii.gz"
+    make = {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "nothing": lambda: None, "locked": path.touch}
+    make[what]()
+    if what == "locked":  # for root as well
+
+        def refuse(*_):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InputError) as expected:
+        load_volume(path)
+    with pytest.raises(InputError) as found:
+        taken(path)
+    assert str(found.value) == str(expected.value)
 
 
 def test_pairs_and_large_files_are_not_kept(tmp_path, monkeypatch):
