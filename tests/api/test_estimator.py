@@ -136,6 +136,7 @@ def test_inner_folds_never_part_a_group():
         untrained().fit(volumes, labels, groups=labels)
 
 
+@pytest.mark.slow
 def test_a_grid_search_computes_features_once(tmp_path, monkeypatch):
     volumes, labels = drawn(12)
     shown = []

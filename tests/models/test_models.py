@@ -96,10 +96,8 @@ def test_gradients_reach_the_learned_weights():
     assert share.shape == (12,) and (share != 0).all() and np.isfinite(share).all()
 
 
-SLOW = ("resnet18", "mobilenet_v1", "mobilenet_v2", "shufflenet_v2_x1_0")  # to compile
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in TRUNKS])
+@pytest.mark.slow  # compiles the drawing of random numbers for each shape
+@pytest.mark.parametrize("name", TRUNKS)
 def test_initial_values_are_torchs(name):
     """Trunks as torchvision or timm draws them (normal, by the fan-out), everything else as torch does (uniform)."""
     drawing = jax.jit(build_classifier(name, (64, 64)).init).lower(jax.random.key(0))

@@ -92,7 +92,7 @@ def test_a_networks_gradients_are_the_plain_ones(name, monkeypatch):
     assert np.linalg.norm(ours - plain) < 3e-3 * np.linalg.norm(plain)
 
 
-@pytest.mark.parametrize("name", ["vgg3d", "resnet3d", "vgg11"])
+@pytest.mark.parametrize("name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg3d", "resnet3d")), "vgg11"])
 def test_cuda_gets_neither_grouped_nor_3d_convolutions_nor_xlas_pools(name):
     """Lowers the networks with volumes or max-pools for CUDA; depthwise convolutions are grouped by nature."""
     network, inputs, variables = small(name, "bfloat16")

@@ -63,6 +63,7 @@ def test_winograd_equals_the_plain_convolution(extent):
     assert error_of_convolution(extent, 64, 80, 3, 1, 1, 1) < 1e-4
 
 
+@pytest.mark.slow
 def test_bfloat16_is_float32_rounded():
     rng = np.random.default_rng(0)
     x, kernel = (jnp.asarray(rng.normal(size=s), jnp.bfloat16) for s in ((2, 9, 8, 64), (3, 3, 64, 64)))

@@ -28,10 +28,10 @@ def fold_0(tmp_path, monkeypatch):
         test = {scan.path for scan, fold in zip(cohort.scans, FOLDS) if fold == 0}
         load_volume = store.load_volume
 
-        def load(path, *args):
+        def load(path, *args, **kept):
             if path in test:
                 raise InputError(f"{path}: locked away")
-            return load_volume(path, *args)
+            return load_volume(path, *args, **kept)
 
         def take(trainer, fold, **kwargs):
             given.update(fold._asdict())

@@ -83,7 +83,7 @@ def test_the_papers_average_precision_is_compared_with_that_of_hard_labels(runs,
     assert low <= expected <= high and first["average_precision"] != first["average_precision_of_calls"]
     tex = (tmp_path / "rows.tex").read_text()
     assert "& AP & AP of calls &" in tex and "& 0.83 &  & 0.82 &" in tex and tex.count("&") % 10 == 0
-    cells = re.findall(r"<td[^>]*>([^<]*)</td>", (tmp_path / "rows.html").read_text())
+    cells = re.findall(r"<td[^>]*><span>([^<]*)</span></td>", (tmp_path / "rows.html").read_text())
     assert ["", "0.82"] in [cells[at : at + 2] for at in range(len(cells))]
     table = capsys.readouterr().out
     assert "AP of calls" in table

@@ -16,6 +16,7 @@ from tests.run.test_settings import CONFIGS, get
 # AlexNet's map of one position has an attention that cannot learn; the 3D networks take in nothing smaller.
 SIZES = {"alexnet": 67, "vgg3d": 100, "resnet3d": 49, "patches3d": 76}
 SLOW = (
+    "dyn_alexnet",
     "dyn_vgg11",
     "dyn_resnet18",
     "dyn_mobilenet_v1",

@@ -36,7 +36,7 @@ PLANTED = [  # module:name, and a command that comes there
     ("dynjax.run.data:load_cohort", ("audit", *TINY, *PHANTOMS)),
     ("dynjax.verbs.prepare:find_cohort", ("prepare", *TINY, *PHANTOMS, "--out={tmp}/p")),
     ("dynjax.run.crossvalidation:find_folds", (*TINY, *PHANTOMS, *HERE)),
-    ("dynjax.projection.store:content_digest", (*TINY, *PHANTOMS, *HERE)),
+    ("dynjax.projection.store:read_content", (*TINY, *PHANTOMS, *HERE)),
     ("dynjax.training.checkpoint:write_text", (*TINY, *PHANTOMS, *HERE)),
     ("dynjax.run.scoring:write_answers", (*TINY, *PHANTOMS, *HERE)),
     ("dynjax.verbs.predict:load_networks", ("predict", "--workdir={run}", "a.nii.gz")),

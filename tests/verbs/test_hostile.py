@@ -21,7 +21,10 @@ from tests.together import made_once
 CHECK = ("check", *TINY, "--config.cohort.table={w}/scans.csv")
 TRAIN = (*TINY, "--config.cohort.table={w}/scans.csv")
 QUICK = ("a terminal of ASCII", "train on a GPU that is not there")  # the others that start Python anew are slow
-SLOW = ("training without a cache", "no home", "a scheduler that is not there", "a memory that is too small")
+SLOW = (
+    *("training without a cache", "no home", "a scheduler that is not there", "a memory that is too small"),
+    *("a disk that fills within a checkpoint", "a terminal of ASCII"),
+)
 LEGACY = os.fsdecode(b"l\xe9gacy")  # a folder of an old share, in Latin-1
 LEGACY_TABLE = f"--config.cohort.table={{w}}/{LEGACY}/scans.csv"
 
@@ -61,7 +64,7 @@ CASES = [
         "compare of a folder that is not there",
         ("compare", "{w}/nowhere"),
         3,
-        "nowhere/config.json: no such file",
+        "nowhere: no such folder",
         lines=2,
     ),
     Case(

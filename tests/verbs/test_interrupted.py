@@ -23,6 +23,7 @@ def losses(path):
     return [(event["epoch"], event["loss"]) for event in map(json.loads, path.read_text().splitlines())]
 
 
+@pytest.mark.slow
 def test_killed_in_training(expected, tmp_path):
     """Within the second fold; the resumed run is the uninterrupted one's, byte for byte."""
     events = tmp_path / "events.jsonl"

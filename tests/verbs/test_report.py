@@ -126,9 +126,8 @@ def test_whole_volumes_are_shown_by_their_middle_slice(workdir):
     change(workdir.results, folds=[fold | {"epoch": None} for fold in folds])  # as a baseline's have none
     report(workdir)
     page = (workdir.path / "report.html").read_text()
-    assert (
-        "The middle slice of each scan" in page and page.count("<image") >= 12 and "Brain volume: AD against CN" in page
-    )
+    assert "The middle slice of each scan" in page and page.count("<image") >= 12
+    assert "<h1>Telling AD from CN" in page and "Brain volume" in page
 
 
 def test_every_projection_has_words():

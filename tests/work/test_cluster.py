@@ -158,7 +158,7 @@ def test_verbs_take_it(scheduler):
 
 def test_verbs_that_do_not():
     done = main("compare", "runs/a", "--scheduler=local")
-    assert done.returncode == 2 and "is for train, prepare, check, evaluate, not for compare" in done.stderr
+    assert done.returncode == 2 and "is for train, prepare, check, audit, evaluate, not for compare" in done.stderr
 
 
 def test_a_scheduler_without_workers(monkeypatch):
