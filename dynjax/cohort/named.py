@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from dynjax.cohort.rows import Row, read_rows
 from dynjax.cohort.scan import MISSING, natural_key
-from dynjax.errors import InputError, listed
+from dynjax.errors import InputError, UsageError, listed
 from dynjax.files import expanded
 
 COLUMN = "path"
 SUFFIXES = (".nii", ".nii.gz")
+TABLES = (".csv", ".tsv")
 OTHERS = re.compile(r"\.(mgz|mgh|(img|hdr)(\.gz)?|dcm|ima|nrrd|nhdr|mha|mhd|mnc)$", re.IGNORECASE)  # images as well
 
 
@@ -32,8 +33,11 @@ def named_scans(named: Sequence[str], table: str = "") -> NamedScans:
         ones are passed over, and links to folders are followed. A file need not exist.
       table: a CSV with the column `path`, relative to it; other columns are ignored.
 
-    Raises: InputError for a folder or a table without scans, or that cannot be read, and for rows without a path.
+    Raises: InputError for a folder or a table without scans, or that cannot be read, and for rows without a path;
+    UsageError for a table among the files.
     """
+    if tables := [each for each in named if each.lower().endswith(TABLES)]:
+        raise UsageError(f"{tables[0]}: is a table, not a scan; give it as --table={tables[0]}")
     found = [_in_folder(Path(each)) if os.path.isdir(each) else NamedScans([each]) for each in named]
     paths = [path for each in found for path in each.paths]
     aside = [each.aside for each in found if each.aside]
