@@ -101,12 +101,12 @@ def test_what_is_no_folder_of_scans_and_no_table_is_refused(tmp_path):
         named_scans([], str(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 def test_a_table_named_as_a_scan_is_said(folder):
     with pytest.raises(UsageError, match=r"new\.csv: is a table, not a scan; give it as --table=new\.csv"):
         named_scans([str(folder), "new.csv"])
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 def test_a_folder_that_cannot_be_read_is_named(folder):
     (folder / "deep").chmod(0)
     with pytest.raises(InputError, match="deep: this folder cannot be read"):
