@@ -57,7 +57,7 @@ def _load(trunk: FrozenTrunk) -> tuple[Tree, Tree]:
     weights = read_weights(Path(trunk.path), trunk.name)
     if digest_of(weights) != trunk.digest:
         raise InputError(f"{trunk.path}: is not the trunk that this run's networks were trained on")
-    shapes = build_trunk(trunk.name, trunk.cut).shapes
+    shapes = build_trunk(trunk.name, trunk.cut).shapes()
     params, batch_stats = restrict(weights, *shapes)
     return jax.tree.map(jnp.asarray, ({"trunk": params}, {"trunk": batch_stats} if batch_stats else {}))
 

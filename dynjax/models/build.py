@@ -35,13 +35,13 @@ class Network(NamedTuple):
     init(key) -> (params, batch_stats).
     apply(params, batch_stats, images, train=, key=) -> (output, batch_stats); the key is needed in training only.
     features(params, batch_stats, images) -> [N, D] gives what is under the last layer, in evaluation.
+    shapes() -> what `init` returns, with a jax.ShapeDtypeStruct in place of each array.
     join(params, batch_stats, images, labels) -> batch_stats begins the second stage of a network with two stages of
       training, by evaluating the first stage on the training images; None for other networks.
     maps(params, batch_stats, images) -> [M, ..., C] gives the maps at which attribution looks, in evaluation, and
     answer(params, batch_stats, maps) -> output goes on from there; None for networks without such maps.
     early_maps(params, batch_stats, volumes) -> [N, x, y, z, C] gives maps of an earlier stage, at which a 3D network is
       cut for a class activation map, in evaluation; None for other networks.
-    shapes: what `init` returns, with a jax.ShapeDtypeStruct in place of each array.
 
     In evaluation the output is logits [N, 2], or [N, P, 2] of P answers whose probabilities are to be averaged.
     """
@@ -49,11 +49,11 @@ class Network(NamedTuple):
     init: Callable
     apply: Callable
     features: Callable
+    shapes: Callable
     join: Callable | None = None
     maps: Callable | None = None
     answer: Callable | None = None
     early_maps: Callable | None = None
-    shapes: tuple[Tree, Tree] = ({}, {})
 
 
 PAPER = Options()
@@ -98,7 +98,7 @@ def build_mask(channels: int, attention: str) -> Network:
 
 def count_trunk(name: str, cut: str = "paper") -> int:
     """Returns the number of a trunk's parameters."""
-    params, _ = build_trunk(name, cut).shapes
+    params, _ = build_trunk(name, cut).shapes()
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
@@ -135,6 +135,9 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         output = module(images, train=train, key=key)
         return output, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
+    def shapes() -> tuple[Tree, Tree]:
+        return params, batch_stats
+
     def join(params: Tree, batch_stats: Tree, images: np.ndarray, labels: np.ndarray) -> Tree:
         batch_stats = jax.tree.map(jnp.asarray, batch_stats)
         module = nnx.merge(graphdef, nnx.State(params), nnx.State(batch_stats))
@@ -155,7 +158,7 @@ def _pure(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
 
     found: dict[str, Callable] = {"join": join, "maps": maps, "answer": answer, "early_maps": early_maps}
     own = {name: each for name, each in found.items() if hasattr(module, name)}
-    return Network(init, apply, features, shapes=(params, batch_stats), **own)
+    return Network(init, apply, features, shapes, **own)
 
 
 def _under(apply: Callable, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:

@@ -144,4 +144,4 @@ def _network(name: str, size: tuple[int, ...], options: Options):
         positive = jax.nn.softmax(logits)[..., 1]
         return positive if positive.ndim == 1 else positive.mean(-1), features
 
-    return network.shapes, announced(jax.jit(predict), "the network")
+    return network.shapes(), announced(jax.jit(predict), "the network")

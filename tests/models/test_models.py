@@ -42,6 +42,14 @@ def sizes(tree):
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def test_a_network_can_be_a_key_and_knows_its_shapes():
+    network = build_trunk("alexnet")
+    assert {network: 1}[network] == 1, "as a static argument of jax.jit is"
+    assert jax.tree.all(
+        jax.tree.map(lambda a, b: a == b, network.shapes(), jax.eval_shape(network.init, jax.random.key(0)))
+    )
+
+
 def test_no_network_is_left_out():
     assert set(PARAMETERS) == set(MAPS) == set(TRUNKS)
 

@@ -21,9 +21,10 @@ def linear_network():
         x = images.mean((1, 2)) + noise
         return x @ params["w"], {"passes": batch_stats["passes"] + train}
 
-    return Network(
-        lambda key: ({"w": jax.random.normal(key, (1, 2))}, {"passes": jnp.float32(0)}), apply, lambda *_: None
-    )
+    def init(key):
+        return {"w": jax.random.normal(key, (1, 2))}, {"passes": jnp.float32(0)}
+
+    return Network(init, apply, features=lambda *_: None, shapes=lambda: jax.eval_shape(init, jax.random.key(0)))
 
 
 RATE = np.float32(0.1)
