@@ -1,4 +1,4 @@
-"""What is slow to import is imported by the commands that use it, and by no other."""
+"""Commands import what is slow to import only if they use it."""
 
 import subprocess
 import sys

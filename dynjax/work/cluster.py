@@ -115,9 +115,7 @@ def _connect(scheduler: str):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if scheduler == LOCAL:
-            with handled(
-                [signal.SIGINT], signal.SIG_IGN
-            ):  # processes of its own ignore a Ctrl-C, which this one handles
+            with handled([signal.SIGINT], signal.SIG_IGN):  # its processes ignore a Ctrl-C, which this one handles
                 return Client(processes=True, threads_per_worker=1, dashboard_address=":0")
         return Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError, TypeError) as error:

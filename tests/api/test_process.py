@@ -16,7 +16,7 @@ BASELINE = "configs/baseline_mean_intensity.py"  # reads scans, and is soon done
 
 
 def state():
-    """What a program may have set for the whole process."""
+    """Returns what a program may have set for the whole process."""
     options = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     return {
         "levels": [logging.getLogger(name).level for name in ("", "absl", "asyncio", "jax", "matplotlib")],

@@ -107,8 +107,11 @@ def test_a_second_cohort_with_skull_has_the_same_subjects_and_folds():
 
 @pytest.mark.slow
 def test_a_linear_svm_on_voxels_lands_between_080_and_090():
-    """The difficulty of the default cohort, below its ceiling."""
-    assert 0.80 <= _svm_auc(0) <= 0.90 < best_auc(SEPARATION)
+    """The difficulty of the default cohort, and over three seeds never above the ceiling by more than chance."""
+    areas = [_svm_auc(seed) for seed in range(3)]
+    assert 0.80 <= areas[0] <= 0.90
+    assert 0.80 <= np.mean(areas) <= 0.90
+    assert max(areas) < best_auc(SEPARATION) + 0.04  # two standard errors of an AUC of 0.95 over 100 subjects
 
 
 def _svm_auc(seed: int) -> float:

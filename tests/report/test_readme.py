@@ -1,4 +1,4 @@
-"""What README.md shows of the demo is what a terminal of 80 columns shows."""
+"""README.md shows of the demo what a terminal of 80 columns shows."""
 
 import re
 from pathlib import Path

@@ -44,7 +44,7 @@ def test_a_name_wider_than_the_terminal_takes_several_lines(monkeypatch, capsys)
 
 
 def test_there_is_one_rule_of_width():
-    """What is printed asks `screen_width`, and nothing else asks the terminal or has a width of its own."""
+    """No module but `dynjax.work.screen` asks how wide the terminal is, or has a width of its own."""
     files = [path for path in Path(dynjax.__file__).parent.rglob("*.py") if path.name != "screen.py"]
     asked = re.compile(r"get_terminal_size|Console\(\)|\bWID(TH|EST) = \d+  # columns")
     found = [path.name for path in files if asked.search(path.read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""What the demo promises."""
+"""Runs what the demo promises."""
 
 import json
 
@@ -23,18 +23,15 @@ def test_the_recipe_and_a_baseline_stand_on_one_page(imagenet_mobilenet, tmp_pat
 
 @pytest.mark.slow
 def test_the_demo_learns_and_stays_below_the_ceiling(imagenet_mobilenet, tmp_path):
-    """In two of its five folds; evaluated again from the checkpoints, weights and batch statistics are as they were."""
-    config = ("--config=configs/dyn_mobilenet_v2.py:quick", "--config.train.only_folds=0,1")
-    done = main(*config, f"--workdir={tmp_path}", timeout=1500)
+    """Evaluated again from the checkpoints, it answers as it did: its batch statistics are kept as well."""
+    done = main("--config=configs/dyn_mobilenet_v2.py:quick", f"--workdir={tmp_path}", timeout=1500)
     assert (done.returncode, done.stderr) == (0, "")
-    tables = []
-    for _ in range(2):
-        assert main("evaluate", f"--workdir={tmp_path}", "--finished-folds").returncode == 0
-        tables.append((tmp_path / "predictions.csv").read_bytes())
-    assert tables[0] == tables[1]
+    predictions = (tmp_path / "predictions.csv").read_bytes()
+    assert main("evaluate", f"--workdir={tmp_path}").returncode == 0
+    assert (tmp_path / "predictions.csv").read_bytes() == predictions
     results = json.loads((tmp_path / "results.json").read_text())
     weights = results["weights"]
     assert weights["pretrained"] is True and weights["sha256"].startswith("b0353104")
     assert weights["source"] == "mobilenet_v2-b0353104.pth"
     auc = results["metrics"]["roc_auc"]
-    assert results["n_subjects"] == 40 and auc["value"] >= 0.7 and auc["ci95"][0] < best_auc(SEPARATION)
+    assert results["n_subjects"] == 100 and auc["value"] >= 0.75 and auc["ci95"][0] < best_auc(SEPARATION)

@@ -149,7 +149,7 @@ def test_on_another_cohort(solved, tmp_path):
     ("head", "trainable"), [*((head, "head") for head in HEADS), ("pooled", "all"), ("joint", "all")]
 )
 def test_each_head_is_trained_on_several_views(head, trainable, tmp_path, imagenet_mobilenet):
-    """Of MobileNetV2 alone, on its ImageNet weights; all of AlexNet, which compiles sooner."""
+    """Heads are trained alone on MobileNetV2's ImageNet weights, whole networks as AlexNets, which compile sooner."""
     command = (*(TRAINED if trainable == "head" else WHOLE), f"--config.model.trainable={trainable}", *HEADS[head])
     done = main(*command, f"--workdir={tmp_path / 'w'}")
     assert done.returncode == 0, done.stderr

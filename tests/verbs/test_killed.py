@@ -1,4 +1,4 @@
-"""kill -9 at random moments: whatever is then on the disk, the same command goes on to the same answers."""
+"""kill -9 at fifty random moments: whatever is then on the disk, the same command goes on to the same answers."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import pytest
 
 from tests.command import PATIENCE, PHANTOMS, TINY, Forked, start
 
-KILLS, JOBS = 20, ("0,1,2", "3,4")  # two processes at a time share a workdir, and either may be killed
+KILLS, JOBS = 50, ("0,1,2", "3,4")  # two processes at a time share a workdir, and either may be killed
 RUN = (*TINY, *PHANTOMS, "--config.train.folds=5")
 SMALL = tuple(option for option in RUN if option.startswith(("--config.volume", "--config.cohort", "--config.train.f")))
 SOLVED = ("--config=configs/best.py", *SMALL, "--config.projection.slabs=2")
