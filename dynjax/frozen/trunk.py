@@ -62,9 +62,14 @@ def _load(trunk: FrozenTrunk) -> tuple[Tree, Tree]:
     return jax.tree.map(jnp.asarray, ({"trunk": params}, {"trunk": batch_stats} if batch_stats else {}))
 
 
-@functools.cache
 def trunk_program(name: str, cut: str = "paper", dtype: str = "float32") -> Callable:
     """Returns a compiled function from params, batch statistics and images [N, H, W, 1 or 3] to maps [N, h, w, C]."""
+    with _LOADING:  # or each of several threads would get, and compile, a program of its own
+        return _program(name, cut, dtype)
+
+
+@functools.cache
+def _program(name: str, cut: str, dtype: str) -> Callable:
     network = build_trunk(name, cut, dtype)
 
     def maps(params, batch_stats, images: jax.Array) -> jax.Array:

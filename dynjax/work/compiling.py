@@ -37,17 +37,20 @@ def compiling(what: str) -> Iterator[None]:
 def announced(program: Callable, what: str) -> Callable:
     """Has it said that a jitted program is compiled, wherever the shapes of its arrays are new.
 
-    Trees of parameters are passed over: a program has the same ones each time.
+    Trees of parameters are passed over: a program has the same ones each time. Threads that need the same program at
+    the same time wait for the first, so that it is compiled once.
     """
     known: set[tuple] = set()
+    first = threading.Lock()
 
     def call(*arguments):
         shapes = tuple(getattr(each, "shape", None) for each in arguments)
         if shapes in known:
             return program(*arguments)
-        known.add(shapes)  # of several threads the first says it
-        with compiling(what):
-            return program(*arguments)
+        with first, compiling(what):
+            found = program(*arguments)
+        known.add(shapes)
+        return found
 
     return call
 

@@ -4,7 +4,9 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -54,6 +56,28 @@ def test_new_shapes_are_announced_once(monkeypatch):
     for size in (2, 3, 2, 3):
         assert program({"a": 1}, np.ones(size)) == size + 1
     assert said == ["a program"] * 2
+
+
+def test_threads_that_need_one_program_wait_for_the_first():
+    """As those do that compute the features of scans: all get the same program, and it is compiled once."""
+    together, running, most = threading.Barrier(4), [], []
+
+    def get(_):
+        together.wait()
+        return trunk_program("alexnet", dtype="bfloat16")
+
+    def slow(images):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        return images.sum()
+
+    program = compiling.announced(slow, "a program")
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(get, range(4)))) == 1
+        assert list(pool.map(program, [np.ones(3)] * 4)) == [3.0] * 4
+    assert max(most) == 1
 
 
 @pytest.mark.slow
