@@ -225,7 +225,8 @@ def to_latex(rows: list[Row], with_paper: bool) -> str:
 def method(runs: int) -> str:
     """Describes how `runs` runs were tested against the first."""
     return (
-        f"Acc: exact McNemar; ROC: DeLong; intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
+        "Accuracy: exact McNemar; ROC AUC: DeLong; "
+        f"intervals: BCa, {RESAMPLES} resamples of the subjects, seed {SEED}; "
         f"p Holm: corrected for all {2 * runs} tests here"
     )
 

@@ -84,15 +84,16 @@ def differences(rows: Sequence[Row], first: str) -> Iterator[str]:
     """Says of each run that has the same people as the first, called `first`, whether it differs from that surely."""
     for row in rows[1:]:
         if row.pairing:
-            yield f"{row.name} {_difference(row.pairing.roc_auc, first)}"
+            yield _difference(row.name, row.pairing.roc_auc, first)
     if unpaired := [row.name for row in rows[1:] if not row.pairing]:
         yield f"Not tested on the same people, or in other groups of them, as {first}: {'; '.join(unpaired)}."
 
 
-def _difference(test: Test, first: str) -> str:
+def _difference(name: str, test: Test, first: str) -> str:
     ends = test.ci95
     between = f" ({percent(LEVEL)} interval: {_signed(ends[0])} to {_signed(ends[1])})" if ends else ""
-    text = f"ranks such a pair rightly {_signed(test.difference)} often in 100 than {first}{between}."
+    pairs = "Of 100 pairs of a positive and a negative person"
+    text = f"{pairs}, {name} ranks {_signed(test.difference)} rightly than {first} does{between}."
     if test.p_holm is None:
         return text
     sure = "Chance alone would seldom make such a difference" if test.p_holm < SURE else "That may be chance"
@@ -100,7 +101,7 @@ def _difference(test: Test, first: str) -> str:
 
 
 def _signed(difference: float) -> str:
-    return f"{in_100(abs(difference))} times {'less' if difference < 0 else 'more'}"
+    return f"{in_100(abs(difference))} {'fewer' if difference < 0 else 'more'}"
 
 
 def _fits_not(rows: Sequence[Row], synthetic: bool) -> Iterator[str]:

@@ -33,8 +33,8 @@ def test_it_begins_in_plain_words(page):
     first, how, *ranked, second, third = said["Answer"]
     assert first == "Run 1 is ahead of run 2 by more than chance explains." and "guessing gives 50" in how
     assert ranked[0] == "Run 1, recipe: 93 (95 % interval 86 to 97)." and len(ranked) == 3
-    often = "7 times less often in 100 than run 1 (95 % interval: 13 times less to 3 times less)"
-    assert second.startswith(f"brain volume ranks such a pair rightly {often}")
+    fewer = "ranks 7 fewer rightly than run 1 does (95 % interval: 13 fewer to 3 fewer)."
+    assert second.startswith(f"Of 100 pairs of a positive and a negative person, brain volume {fewer}")
     assert "Chance alone would seldom make such a difference (p 0.016, corrected" in second
     assert third == "Not tested on the same people, or in other groups of them, as run 1: of others."
     assert any("luckiest" in line for line in said["Whom it does not fit"])
@@ -45,7 +45,7 @@ def test_a_difference_that_may_be_chance_is_called_so():
     page = comparison_page([ROWS[0], unsure], [None] * 2, with_paper=False)
     first, *_, last = points(page)["Answer"]
     assert first == "Between run 1 and run 2 any difference may be chance."
-    assert "2 times more often in 100" in last and "may be chance (p 0.400" in last
+    assert "ranks 2 more rightly than" in last and "may be chance (p 0.400" in last
     assert not any("luckiest" in line for line in points(page)["Whom it does not fit"]), (
         "of two there is no best of many"
     )
